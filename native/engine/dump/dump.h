@@ -1,0 +1,63 @@
+// Checkpoint of running processes: freeze, record, let go, stream.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/log.h"
+#include "base/result.h"
+
+namespace blcr {
+
+enum class Scope : uint32_t { kProcess = 0, kGroup = 1, kSession = 2, kTree = 3 };
+enum class Snapshot : uint32_t { kAuto = 0, kFork = 1, kPlain = 2 };
+/** What happens to the target when the context is complete (always a plain stop unless kRun). */
+enum class Afterwards : uint8_t { kRun, kStop, kKill, kTerminate };
+
+struct DumpRequest {
+  pid_t target = 0;
+  Scope scope = Scope::kTree;
+  int outputFd = -1;  // borrowed
+  Snapshot snapshot = Snapshot::kAuto;
+  uint64_t memoryBudget = 0;  // bytes, 0 = work it out
+  int signal = 0;  // delivered to every dumped process once the context is complete; SIGKILL, SIGTERM, SIGSTOP imply a plain stop
+  bool checksum = true;
+  pid_t keeper = 0;                    // parent of orphans: its other children belong to the tree when the root is dumped; 0 = none
+  pid_t jobRoot = 0;                   // the keeper's own direct child, or 0
+  int stdioFds[3] = {0, 1, 2};         // the launcher's stdio: descriptions equal to these (kcmp) are recorded as kInherited
+  std::vector<pid_t> omit;             // never dumped (the keeper itself, requester helpers)
+  std::function<Status()> insideStop;  // runs while everything is frozen (file capture); a failure fails the dump, the job runs on
+};
+
+struct DumpResult {
+  Snapshot snapshot = Snapshot::kPlain;
+  uint32_t processes = 0, threads = 0;
+  uint64_t stopUs = 0, captureUs = 0, totalUs = 0, pages = 0, bytes = 0;
+};
+
+/**
+ * One checkpoint as a state machine driven by the keeper's event loop: start() freezes, records, and (fork) resumes the job, all
+ * synchronously and short; then a thread streams; when pollFd() turns readable, finish() ends the stop or removes the snapshots and gives
+ * the result. All ptrace and wait calls happen in the thread that calls start/finish/onChild; the streaming thread only copies memory.
+ * Destruction at any point leaves the job running as it was.
+ */
+class Dump {
+ public:
+  virtual ~Dump() = default;
+  [[nodiscard]] static std::unique_ptr<Dump> create(DumpRequest request, Log& log);
+  [[nodiscard]] virtual Status start() = 0;
+  [[nodiscard]] virtual int pollFd() const = 0;
+  /** While streaming: a wait status of any child or tracee seen by the loop. True when it belonged to this dump (a snapshot or a frozen
+   * task) and needs no further care. */
+  virtual bool onChild(pid_t tid, int status) = 0;
+  /** Gives up: the streaming thread ends soon, pollFd() turns readable, finish() returns ECANCELED. */
+  virtual void cancel() = 0;
+  [[nodiscard]] virtual Result<DumpResult> finish() = 0;
+};
+
+}  // namespace blcr

@@ -1,0 +1,254 @@
+// What a context says about a job, apart from its memory pages: plain structures, filled by dump/, carried by serialise.h, consumed by
+// restore/. Every structure lists its members once more in serialise.cc, in order; a change of either bumps format.h kVersion.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace blcr::image {
+
+inline constexpr uint32_t kNone = 0xffffffffu;
+
+/** The machine and the moment. Restart compares and refuses by name what it lacks. */
+struct Host {
+  std::string kernel;           // uname -r
+  std::string machine;          // uname -m
+  std::vector<uint32_t> cpuid;  // CPU feature words, see arch/x86_64/cpu.h
+  uint64_t xcr0 = 0;            // XSAVE features enabled by the kernel
+  uint32_t xstateSize = 0;      // NT_X86_XSTATE size of this kernel
+  int64_t monotonicNs = 0;      // the job's CLOCK_MONOTONIC at the freeze
+  int64_t boottimeNs = 0;       // the job's CLOCK_BOOTTIME
+  int64_t realtimeNs = 0;
+  uint64_t vdsoSize = 0;
+  std::string vdsoHash;  // hex; a different vdso needs its calls redirected (refused by name until then)
+};
+
+/** One queued signal: the raw siginfo_t (128 bytes). */
+struct PendingSignal {
+  std::string siginfo;
+};
+
+struct Task {
+  int32_t tid = 0;
+  std::string comm;
+  std::string regs;    // struct user_regs_struct as restored: syscall restart already normalised (engine facts: ERESTART)
+  std::string xstate;  // NT_X86_XSTATE
+  uint64_t sigmask = 0;
+  std::vector<PendingSignal> pending;  // thread-directed
+  uint64_t altstackSp = 0, altstackSize = 0;
+  uint32_t altstackFlags = 0;
+  uint64_t rseqAddress = 0;
+  uint32_t rseqSize = 0, rseqSignature = 0;
+  uint64_t robustList = 0, robustLength = 0;
+  uint64_t clearChildTid = 0;
+  int32_t policy = 0, priority = 0, nice = 0;
+  std::string affinity;  // raw cpu_set bytes
+  int32_t pdeathsig = 0;
+  uint64_t timerSlackNs = 0;
+  int32_t stopSignal = 0;  // non-zero: the task was group-stopped (^Z) by this signal
+};
+
+enum class AreaKind : uint8_t { kAnonymous, kFile, kShared, kVdso, kVvar, kVvarVclock };
+
+/** madvise and VmFlags bits worth restoring. */
+enum AreaFlag : uint32_t {
+  kGrowsDown = 1u << 0,
+  kNoReserve = 1u << 1,
+  kHugePage = 1u << 2,
+  kNoHugePage = 1u << 3,
+  kDontFork = 1u << 4,
+  kWipeOnFork = 1u << 5,
+  kDontDump = 1u << 6,
+  kLocked = 1u << 7,
+  kLockOnFault = 1u << 8,
+  kMergeable = 1u << 9,
+};
+
+/** One VMA. Pages travel in PAGE frames; what has none is zero (anonymous) or the file's content. */
+struct Area {
+  uint64_t start = 0, end = 0;
+  uint8_t protection = 0;  // PROT_*
+  AreaKind kind = AreaKind::kAnonymous;
+  bool shared = false;         // MAP_SHARED
+  uint32_t flags = 0;          // AreaFlag
+  uint32_t file = kNone;       // Image::mapped (kFile) or Image::shared (kShared)
+  uint64_t offset = 0;         // in the file or segment
+  bool maybeWritable = false;  // shared file mapping: opened read-write
+};
+
+struct AddressSpace {
+  std::vector<Area> areas;
+  uint64_t startCode = 0, endCode = 0, startData = 0, endData = 0, startBrk = 0, brk = 0, startStack = 0;
+  uint64_t argStart = 0, argEnd = 0, envStart = 0, envEnd = 0;
+  std::string auxv;
+  uint32_t exe = kNone;  // Image::mapped
+};
+
+/** A file that is mapped or executed. Identified by content: size + SHA-256 or build-id; device, inode and mtime never match on another
+ * node. */
+struct MappedFile {
+  std::string path;
+  uint64_t size = 0;
+  int64_t mtimeNs = 0;
+  std::string identity;   // "build-id:<hex>" or "sha256:<hex>" or "size" for a writable shared mapping
+  bool deleted = false;   // no name any more: content comes from blob
+  uint32_t blob = kNone;  // Image::blobs, when the content is carried
+};
+
+/** Shared anonymous memory, memfd or a POSIX shm file without a name: content travels in PAGE frames with kSharedSpace. */
+struct SharedSegment {
+  uint64_t size = 0;
+  std::string name;  // memfd name, or empty
+  bool memfd = false;
+  uint32_t seals = 0;
+};
+
+/** Byte content carried in FILE frames. */
+struct Blob {
+  uint64_t size = 0;
+};
+
+enum class FileKind : uint8_t {
+  kRegular,   // by path
+  kUnlinked,  // regular file without a name: content in blob
+  kDirectory,
+  kDevice,     // /dev/null, zero, full, random, urandom, tty: by path
+  kInherited,  // the launcher's own stdin, stdout or stderr (a pipe, a terminal, a file): number in `inherited`
+  kPipe,       // one end of Image::pipes[object]
+  kFifo,       // named; path, content in Image::pipes[object]
+  kEventFd,
+  kTimerFd,
+  kSignalFd,
+  kEpoll,
+  kSocketPair,  // one end of Image::socketPairs[object]
+  kMemFd,       // Image::shared[object]
+  kProc,        // /proc/self/… opened by path
+  kInotify,
+};
+
+struct EpollEntry {
+  int32_t fd = 0;         // number used at EPOLL_CTL_ADD
+  uint32_t file = kNone;  // the description it refers to (may be closed or renumbered)
+  uint32_t events = 0;
+  uint64_t data = 0;
+};
+
+/** One open file description, shared by any number of descriptors. */
+struct OpenFile {
+  FileKind kind = FileKind::kRegular;
+  int32_t flags = 0;  // open(2) flags with status flags
+  uint64_t offset = 0;
+  std::string path;
+  uint64_t size = 0;        // regular: length at the checkpoint
+  uint32_t mode = 0;        // st_mode
+  uint32_t object = kNone;  // pipes, socketPairs, shared
+  uint32_t blob = kNone;
+  int32_t inherited = -1;  // 0, 1, 2
+  uint64_t counter = 0;    // eventfd count
+  uint64_t sigmask = 0;    // signalfd
+  int32_t clock = 0;       // timerfd: clockid, settime flags, value and interval as found
+  uint32_t timerFlags = 0;
+  int64_t valueNs = 0, intervalNs = 0;
+  uint64_t expirations = 0;
+  int32_t end = 0;  // pipe: 0 read, 1 write; socketpair: 0 or 1
+  std::vector<EpollEntry> epoll;
+  int32_t ownerPid = 0, ownerSignal = 0, ownerType = 0;  // fcntl F_SETOWN_EX, F_SETSIG
+  std::vector<std::string> locks;                        // flock / POSIX / OFD locks, serialised by the file rooms
+};
+
+struct Pipe {
+  uint32_t capacity = 0;
+  std::string content;   // in order
+  bool packets = false;  // O_DIRECT
+};
+
+/** A connected AF_UNIX pair with both ends in the job. queue[i] holds what end i has yet to read. */
+struct SocketPair {
+  int32_t type = 0;  // SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET
+  std::vector<std::string> queue[2];
+  uint32_t sendBuffer[2] = {0, 0}, receiveBuffer[2] = {0, 0};
+  bool shutRead[2] = {false, false}, shutWrite[2] = {false, false};
+  bool open[2] = {true, true};
+};
+
+struct Descriptor {
+  int32_t fd = 0;
+  uint32_t file = kNone;  // Image::files
+  bool closeOnExec = false;
+};
+
+struct PosixTimer {
+  int32_t id = 0;
+  int32_t clock = 0;
+  int32_t notify = 0;  // SIGEV_*, with SIGEV_THREAD_ID
+  int32_t signal = 0;
+  uint64_t sigvalue = 0;
+  int32_t tid = 0;
+  int64_t valueNs = 0, intervalNs = 0;
+  int32_t overrun = 0;
+};
+
+struct IntervalTimer {
+  int64_t valueUs = 0, intervalUs = 0;
+};
+
+struct SignalAction {
+  uint64_t handler = 0, flags = 0, restorer = 0, mask = 0;
+};
+
+struct ResourceLimit {
+  uint64_t soft = 0, hard = 0;
+};
+
+struct Credentials {
+  uint32_t uid[4] = {}, gid[4] = {};  // real, effective, saved, file system
+  std::vector<uint32_t> groups;
+  uint64_t capInheritable = 0, capPermitted = 0, capEffective = 0, capBounding = 0, capAmbient = 0;
+  bool noNewPrivileges = false;
+  uint32_t secureBits = 0;
+  int32_t dumpable = 1;
+};
+
+enum class ProcessState : uint8_t { kAlive, kZombie };
+
+struct Process {
+  int32_t pid = 0, ppid = 0, pgid = 0, sid = 0;  // ppid 0 = the keeper
+  ProcessState state = ProcessState::kAlive;
+  int32_t exitStatus = 0;   // zombie: wait status
+  int32_t exitSignal = 17;  // what the parent gets
+  std::string comm;
+  AddressSpace memory;
+  std::vector<Descriptor> descriptors;
+  std::string cwd;
+  uint32_t umask = 022;
+  std::vector<SignalAction> actions;   // 64
+  std::vector<PendingSignal> pending;  // process-directed
+  IntervalTimer timers[3];             // ITIMER_REAL, VIRTUAL, PROF
+  std::vector<PosixTimer> posixTimers;
+  std::vector<ResourceLimit> limits;  // 16
+  Credentials credentials;
+  uint64_t personality = 0;
+  bool subreaper = false;
+  int32_t oomScoreAdjust = 0;
+  bool thpDisabled = false;
+  std::vector<Task> tasks;             // leader first
+  bool sharesFilesWithParent = false;  // CLONE_FILES across processes (refused until supported)
+};
+
+/** Everything but pages and blobs. */
+struct Image {
+  Host host;
+  int32_t root = 0;                // pid of the job's root
+  std::vector<Process> processes;  // parents before children
+  std::vector<MappedFile> mapped;
+  std::vector<SharedSegment> shared;
+  std::vector<OpenFile> files;
+  std::vector<Pipe> pipes;
+  std::vector<SocketPair> socketPairs;
+  std::vector<Blob> blobs;
+  std::string inheritedPath[3];  // where the launcher's stdio pointed, "" if not a regular file
+  int32_t foregroundGroup = 0;   // of the controlling terminal, when the job has one
+};
+
+}  // namespace blcr::image

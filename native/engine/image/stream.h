@@ -1,0 +1,62 @@
+// Frames on a descriptor: Writer composes a context, Reader checks one front to end.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "image/format.h"
+
+namespace blcr::image {
+
+/** Writes frames in order to a blocking or non-blocking descriptor (pipe, FIFO, file, socket). EPIPE is an error, never a signal. One
+ * owner, any one thread at a time. */
+class Writer {
+ public:
+  Writer(int fd, bool pagesUnchecked) : fd_(fd), pagesUnchecked_(pagesUnchecked) {}
+  [[nodiscard]] Status head(uint64_t metaLength);
+  [[nodiscard]] Status meta(std::string_view serialised);  // slices it
+  /** `data` is whole pages of one space from `address`, inside one window. */
+  [[nodiscard]] Status pages(uint32_t space, uint64_t address, std::span<const std::byte> data);
+  [[nodiscard]] Status file(uint32_t blob, uint64_t offset, std::span<const std::byte> data);  // slices it
+  [[nodiscard]] Status trailer();
+  [[nodiscard]] uint64_t bytes() const { return bytes_; }
+  [[nodiscard]] uint64_t pageCount() const { return pageCount_; }
+
+ private:
+  [[nodiscard]] Status frame(FrameType type, uint32_t cut, std::span<const std::byte> prefix, std::span<const std::byte> data,
+                             bool checked);
+  int fd_;
+  bool pagesUnchecked_;
+  uint64_t frames_ = 0, bytes_ = 0, pageCount_ = 0;
+  uint32_t chain_ = 0;
+};
+
+/** One frame as read. `payload` stays valid until the next call of next(). */
+struct Frame {
+  FrameHeader header;
+  std::span<const std::byte> payload;
+};
+
+/** Reads frames once, front to end. Truncation is EIO, anything malformed or failing its checksum EINVAL; both name the frame. */
+class Reader {
+ public:
+  explicit Reader(int fd) : fd_(fd) {}
+  [[nodiscard]] Result<HeadPayload> head();
+  [[nodiscard]] Result<std::string> meta();  // all slices, after head()
+  /** The next PAGE, FILE or TRAILER frame; the trailer has been verified when it is returned, and nothing follows it. */
+  [[nodiscard]] Result<Frame> next();
+  [[nodiscard]] uint64_t bytes() const { return bytes_; }
+
+ private:
+  [[nodiscard]] Result<Frame> read();
+  int fd_;
+  HeadPayload head_{};
+  std::string buffer_;
+  uint64_t frames_ = 0, bytes_ = 0;
+  uint32_t chain_ = 0;
+};
+
+}  // namespace blcr::image

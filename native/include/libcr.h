@@ -1,0 +1,141 @@
+/*
+ * The C ABI of libcr.so.0: names, values and struct layouts are BLCR 0.8.6's, so that a program built against either header runs with
+ * either library. Layouts and constants were measured on genuine BLCR (docs/libcr.md); wording and code are our own.
+ *
+ * Conventions: functions return -1 and set errno on failure. errno is an ordinary errno value or one of the CR_E* values below.
+ * A handle is a pollable file descriptor stored in an unsigned long; it becomes -1 when it is reaped.
+ */
+#ifndef LIBCR_H
+#define LIBCR_H
+
+#include <stdint.h>
+#include <sys/select.h>
+#include <sys/time.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define CR_RELEASE_MAJOR 0
+#define CR_RELEASE_MINOR 8
+#define CR_RELEASE_PATCHLEVEL 6
+
+/* Errors that BLCR adds to errno's range. */
+#define CR_MIN_ERRCODE 2353
+#define CR_ETEMPFAIL 2354  /* a callback or the engine asks to try again later */
+#define CR_EPERMFAIL 2355  /* a callback says it will never work */
+#define CR_ENOSUPPORT 2356 /* the target cannot be checkpointed by this library */
+#define CR_EVERSION 2357   /* the context was written by an incompatible version */
+#define CR_EOMITTED 2358   /* a process asked to be left out of the checkpoint */
+#define CR_EBADARCH 2359   /* the context was written on another architecture or CPU */
+#define CR_EPTRACED 2360   /* the target is traced by another process */
+#define CR_EPTRACER 2361   /* the target traces another process */
+#define CR_ERSTRTABRT 2362 /* the restart was aborted by a callback or hook */
+#define CR_ERESTARTED 2363 /* cr_poll_checkpoint: we are the restarted copy of the requester */
+#define CR_ENOTCB 2364     /* call is allowed in callbacks only */
+#define CR_ENOINIT 2365    /* cr_init() has not been called in this thread */
+#define CR_MAX_ERRCODE 2366
+
+/* What a checkpoint request covers. */
+typedef unsigned int cr_scope_t;
+#define CR_SCOPE_PROC 0u /* one process */
+#define CR_SCOPE_PGRP 1u /* a process group */
+#define CR_SCOPE_SESS 2u /* a session */
+#define CR_SCOPE_TREE 3u /* a process and all its descendants */
+
+/* cr_checkpoint_args_t.cr_flags */
+#define CR_CHKPT_PROHIBIT_SELF 0x0001
+#define CR_CHKPT_PTRACED_ALLOW 0x0002
+#define CR_CHKPT_PTRACED_SKIP 0x0004
+#define CR_CHKPT_PTRACER_SKIP 0x0008
+#define CR_CHKPT_ASYNC_ERR 0x0010
+#define CR_CHKPT_DUMP_EXEC 0x0200
+#define CR_CHKPT_DUMP_PRIVATE 0x0400
+#define CR_CHKPT_DUMP_SHARED 0x0800
+#define CR_CHKPT_DUMP_ALL (CR_CHKPT_DUMP_EXEC | CR_CHKPT_DUMP_PRIVATE | CR_CHKPT_DUMP_SHARED)
+
+/* cr_restart_args_t.cr_flags */
+#define CR_RSTRT_ASYNC_ERR 0x0001
+#define CR_RSTRT_RESTORE_PID 0x0002
+#define CR_RSTRT_RESTORE_PGID 0x0004
+#define CR_RSTRT_RESTORE_SID 0x0008
+
+#define CR_CHECKPOINT_ARGS_VERSION 1
+#define CR_RESTART_ARGS_VERSION 1
+#define CR_MAX_RSTRT_RELOC 16
+
+typedef struct {
+  unsigned int cr_version; /* CR_CHECKPOINT_ARGS_VERSION */
+  cr_scope_t cr_scope;
+  pid_t cr_target;         /* pid, pgid or sid; 0 = the caller */
+  int cr_fd;               /* where the context is written */
+  int cr_signal;           /* sent to the targets once the context is complete; 0 = none */
+  unsigned int cr_timeout; /* seconds, 0 = unbounded */
+  unsigned int cr_flags;
+} cr_checkpoint_args_t;
+
+struct cr_rstrt_relocate_pair {
+  char* oldpath;
+  char* newpath;
+};
+struct cr_rstrt_relocate {
+  unsigned int count;
+  struct cr_rstrt_relocate_pair path[];
+};
+#define CR_RSTRT_RELOCATE_SIZE(n) (sizeof(struct cr_rstrt_relocate) + (n) * sizeof(struct cr_rstrt_relocate_pair))
+
+typedef struct {
+  unsigned int cr_version; /* CR_RESTART_ARGS_VERSION */
+  int cr_fd;               /* where the context is read from */
+  int cr_signal;           /* sent to the restarted processes; 0 = none */
+  unsigned int cr_flags;
+  struct cr_rstrt_relocate* cr_relocate;
+} cr_restart_args_t;
+
+typedef unsigned long cr_checkpoint_handle_t;
+typedef unsigned long cr_restart_handle_t;
+
+typedef unsigned int cr_client_id_t;
+typedef unsigned int cr_callback_id_t;
+typedef int (*cr_callback_t)(void*);
+typedef enum { CR_STATE_IDLE = 0, CR_STATE_PENDING = 1, CR_STATE_ACTIVE = 2 } cr_status_t;
+
+#define CR_DEST_CWD (-4096)
+
+/* cr_poll_*: which step failed */
+#define CR_POLL_CHKPT_ERR_PRE (-1)
+#define CR_POLL_CHKPT_ERR_POST (-2)
+#define CR_POLL_CHKPT_ERR_LOG (-3)
+#define CR_POLL_RSTRT_ERR_PRE (-1)
+#define CR_POLL_RSTRT_ERR_POST (-2)
+#define CR_POLL_RSTRT_ERR_LOG (-3)
+
+/* Argument structures are initialised by the library that is loaded, so that it can grow them. */
+int cri_init_checkpoint_args_t(unsigned int version, cr_checkpoint_args_t* args);
+int cri_init_restart_args_t(unsigned int version, cr_restart_args_t* args);
+#define cr_initialize_checkpoint_args_t(args) cri_init_checkpoint_args_t(CR_CHECKPOINT_ARGS_VERSION, (args))
+#define cr_initialize_restart_args_t(args) cri_init_restart_args_t(CR_RESTART_ARGS_VERSION, (args))
+
+/* Requests. Each may be pending beside others; a target takes one at a time (EBUSY). */
+int cr_request_checkpoint(cr_checkpoint_args_t* args, cr_checkpoint_handle_t* handle);
+int cr_wait_checkpoint(cr_checkpoint_handle_t* handle, struct timeval* timeout);
+int cr_reap_checkpoint(cr_checkpoint_handle_t* handle);
+int cr_log_checkpoint(cr_checkpoint_handle_t* handle, unsigned int length, char* buffer);
+int cr_poll_checkpoint(cr_checkpoint_handle_t* handle, struct timeval* timeout);
+int cr_poll_checkpoint_msg(cr_checkpoint_handle_t* handle, struct timeval* timeout, char** messages);
+
+int cr_request_restart(cr_restart_args_t* args, cr_restart_handle_t* handle);
+int cr_wait_restart(cr_restart_handle_t* handle, struct timeval* timeout);
+int cr_reap_restart(cr_restart_handle_t* handle);
+int cr_log_restart(cr_restart_handle_t* handle, unsigned int length, char* buffer);
+int cr_poll_restart(cr_restart_handle_t* handle, struct timeval* timeout);
+int cr_poll_restart_msg(cr_restart_handle_t* handle, struct timeval* timeout, char** messages);
+
+cr_client_id_t cr_init(void);
+const char* cr_strerror(int error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
