@@ -28,7 +28,9 @@ struct DumpRequest {
   int signal = 0;  // delivered to every dumped process once the context is complete; SIGKILL, SIGTERM, SIGSTOP imply a plain stop
   bool checksum = true;
   pid_t keeper = 0;                    // parent of orphans: its other children belong to the tree when the root is dumped; 0 = none
-  pid_t jobRoot = 0;                   // the keeper's own direct child, or 0
+  pid_t jobRoot = 0;                   // the keeper's own direct child, or 0; its parent-death signal is the keeper's doing: recorded as 0
+  std::vector<uint64_t> deadSockets;   // inodes of sockets in the job that lead to the keeper (handles of requesters inside the job): recorded
+                                       // as one end of a SocketPair (SOCK_SEQPACKET) whose other end is closed, queues empty
   int stdioFds[3] = {0, 1, 2};         // the launcher's stdio: descriptions equal to these (kcmp) are recorded as kInherited
   std::vector<pid_t> omit;             // never dumped (the keeper itself, requester helpers)
   std::function<Status()> insideStop;  // runs while everything is frozen (file capture); a failure fails the dump, the job runs on
