@@ -1,6 +1,7 @@
 // Frames on a descriptor: Writer composes a context, Reader checks one front to end.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -52,8 +53,12 @@ class Reader {
 
  private:
   [[nodiscard]] Result<Frame> read();
+  [[nodiscard]] Status fill(std::byte* into, size_t length);
+  [[nodiscard]] Status checkTrailer(const Frame& frame) const;
   int fd_;
   HeadPayload head_{};
+  FrameHeader next_{};  // read ahead with the payload before it
+  bool haveHeader_ = false, finished_ = false;
   std::string buffer_;
   uint64_t frames_ = 0, bytes_ = 0;
   uint32_t chain_ = 0;

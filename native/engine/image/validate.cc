@@ -1,0 +1,152 @@
+#include "image/validate.h"
+
+#include <sys/user.h>
+
+#include <unordered_map>
+#include <unordered_set>
+
+namespace blcr::image {
+namespace {
+
+constexpr uint64_t kPage = 4096;
+constexpr uint64_t kTop = 0x00fffffffffff000ull;  // end of user space with five-level page tables
+constexpr size_t kSiginfo = 128;
+constexpr size_t kMaxXstate = 64 * 1024;
+constexpr int32_t kMaxPid = 4 * 1024 * 1024;  // PID_MAX_LIMIT, linux/threads.h
+constexpr int32_t kMaxDescriptor = 1 << 30;
+constexpr uint64_t kMaxSegment = 1ull << 46;
+
+Error wrong(const std::string& what) { return Error{EINVAL, "metadata: " + what}; }
+std::string name(const Process& process) { return "process " + std::to_string(process.pid) + ": "; }
+
+bool isIndex(uint32_t index, size_t size) { return index < size; }
+bool isIndexOrNone(uint32_t index, size_t size) { return index == kNone || index < size; }
+bool hasZero(const std::string& text) { return text.find('\0') != std::string::npos; }
+bool isPid(int32_t pid) { return pid > 0 && pid <= kMaxPid; }
+
+Status checkPending(const std::vector<PendingSignal>& pending, const std::string& who) {
+  for (const PendingSignal& signal : pending)
+    if (signal.siginfo.size() != kSiginfo) return wrong(who + "a pending signal of wrong size");
+  return {};
+}
+
+Status checkArea(const Image& image, const Area& area, const std::string& who) {
+  if (area.start >= area.end || area.start % kPage != 0 || area.end % kPage != 0 || area.end > kTop)
+    return wrong(who + "an area with impossible bounds");
+  if (area.protection > 7) return wrong(who + "an area with unknown protection");
+  if (area.offset % kPage != 0) return wrong(who + "an area with an odd offset");
+  if (area.kind == AreaKind::kFile && !isIndex(area.file, image.mapped.size())) return wrong(who + "an area of an unknown file");
+  if (area.kind == AreaKind::kShared && !isIndex(area.file, image.shared.size())) return wrong(who + "an area of an unknown segment");
+  return {};
+}
+
+Status checkMemory(const Image& image, const Process& process) {
+  const AddressSpace& memory = process.memory;
+  uint64_t end = 0;
+  size_t special[3] = {0, 0, 0};
+  for (const Area& area : memory.areas) {
+    BLCR_TRY(checkArea(image, area, name(process)));
+    if (area.start < end) return wrong(name(process) + "areas overlap or are not sorted");
+    end = area.end;
+    if (area.kind >= AreaKind::kVdso && ++special[size_t(area.kind) - size_t(AreaKind::kVdso)] > 1)
+      return wrong(name(process) + "a kernel area occurs twice");
+  }
+  if (!isIndexOrNone(memory.exe, image.mapped.size())) return wrong(name(process) + "an unknown executable");
+  if (memory.auxv.size() > kPage) return wrong(name(process) + "auxiliary vector too long");
+  return {};
+}
+
+Status checkTask(const Task& task, const std::string& who) {
+  if (task.regs.size() != sizeof(user_regs_struct)) return wrong(who + "registers of wrong size");
+  if (task.xstate.size() > kMaxXstate) return wrong(who + "extended registers too long");
+  if (hasZero(task.comm) || task.comm.size() > 15) return wrong(who + "a bad thread name");
+  if (task.affinity.size() > 8192) return wrong(who + "an affinity mask too long");
+  if (task.stopSignal < 0 || task.stopSignal > 64) return wrong(who + "a bad stop signal");
+  return checkPending(task.pending, who);
+}
+
+Status checkDescriptors(const Image& image, const Process& process) {
+  std::unordered_set<int32_t> seen;
+  for (const Descriptor& descriptor : process.descriptors) {
+    if (descriptor.fd < 0 || descriptor.fd > kMaxDescriptor || !seen.insert(descriptor.fd).second)
+      return wrong(name(process) + "descriptor " + std::to_string(descriptor.fd) + " is impossible or occurs twice");
+    if (!isIndex(descriptor.file, image.files.size()))
+      return wrong(name(process) + "descriptor " + std::to_string(descriptor.fd) + " of an unknown file");
+  }
+  return {};
+}
+
+Status checkAlive(const Image& image, const Process& process, std::unordered_set<int32_t>& tids) {
+  if (process.tasks.empty() || process.tasks.front().tid != process.pid) return wrong(name(process) + "no leading thread");
+  for (const Task& task : process.tasks) {
+    if (!isPid(task.tid) || (task.tid != process.pid && !tids.insert(task.tid).second))
+      return wrong(name(process) + "thread number " + std::to_string(task.tid) + " is impossible or occurs twice");
+    BLCR_TRY(checkTask(task, name(process) + "thread " + std::to_string(task.tid) + ": "));
+  }
+  if (process.actions.size() != 64) return wrong(name(process) + "not 64 signal actions");
+  if (process.limits.size() > 16) return wrong(name(process) + "too many limits");
+  if (hasZero(process.cwd) || hasZero(process.comm)) return wrong(name(process) + "a name with a zero byte");
+  BLCR_TRY(checkPending(process.pending, name(process)));
+  BLCR_TRY(checkDescriptors(image, process));
+  for (const PosixTimer& timer : process.posixTimers)
+    if (timer.id < 0 || timer.id > kMaxDescriptor) return wrong(name(process) + "a timer with an impossible number");
+  return checkMemory(image, process);
+}
+
+Status checkProcesses(const Image& image) {
+  std::unordered_map<int32_t, ProcessState> seen;
+  std::unordered_set<int32_t> tids;
+  for (const Process& process : image.processes) {
+    if (!isPid(process.pid) || seen.contains(process.pid)) return wrong(name(process) + "number is impossible or occurs twice");
+    if (process.pgid < 0 || process.pgid > kMaxPid || process.sid < 0 || process.sid > kMaxPid)
+      return wrong(name(process) + "impossible process group or session");
+    const auto parent = seen.find(process.ppid);
+    if (process.ppid != 0 && (parent == seen.end() || parent->second == ProcessState::kZombie))
+      return wrong(name(process) + "its parent does not come before it");
+    if (process.exitSignal < 0 || process.exitSignal > 64) return wrong(name(process) + "impossible exit signal");
+    seen.emplace(process.pid, process.state);
+    tids.insert(process.pid);
+  }
+  if (!seen.contains(image.root)) return wrong("the root process is missing");
+  for (const Process& process : image.processes)
+    if (process.state == ProcessState::kAlive) BLCR_TRY(checkAlive(image, process, tids));
+  return {};
+}
+
+Status checkFile(const Image& image, const OpenFile& file, const std::string& who) {
+  if (hasZero(file.path)) return wrong(who + "a path with a zero byte");
+  const bool isPipe = file.kind == FileKind::kPipe || file.kind == FileKind::kFifo;
+  if (isPipe && !isIndex(file.object, image.pipes.size())) return wrong(who + "an unknown pipe");
+  if (file.kind == FileKind::kSocketPair && !isIndex(file.object, image.socketPairs.size())) return wrong(who + "an unknown socket");
+  if (file.kind == FileKind::kMemFd && !isIndex(file.object, image.shared.size())) return wrong(who + "an unknown segment");
+  if ((isPipe || file.kind == FileKind::kSocketPair) && file.end != 0 && file.end != 1) return wrong(who + "an impossible end");
+  if (!isIndexOrNone(file.blob, image.blobs.size())) return wrong(who + "unknown content");
+  if (file.kind == FileKind::kUnlinked && file.blob == kNone) return wrong(who + "content is missing");
+  if (file.kind == FileKind::kInherited && (file.inherited < 0 || file.inherited > 2)) return wrong(who + "an impossible stream");
+  for (const EpollEntry& entry : file.epoll)
+    if (!isIndexOrNone(entry.file, image.files.size())) return wrong(who + "watches an unknown file");
+  return {};
+}
+
+Status checkObjects(const Image& image) {
+  for (size_t index = 0; index < image.files.size(); ++index)
+    BLCR_TRY(checkFile(image, image.files[index], "open file " + std::to_string(index) + ": "));
+  for (const MappedFile& file : image.mapped)
+    if (!isIndexOrNone(file.blob, image.blobs.size()) || hasZero(file.path)) return wrong("a mapped file without its content");
+  for (const SharedSegment& segment : image.shared)
+    if (segment.size > kMaxSegment || hasZero(segment.name)) return wrong("an impossible shared segment");
+  for (const Blob& blob : image.blobs)
+    if (blob.size > kMaxSegment) return wrong("impossible file content");
+  for (const Pipe& pipe : image.pipes)
+    if (pipe.capacity > (1u << 30) || pipe.content.size() > (1u << 30)) return wrong("an impossible pipe");
+  return {};
+}
+
+}  // namespace
+
+Status validate(const Image& image) {
+  BLCR_TRY(checkProcesses(image));
+  return checkObjects(image);
+}
+
+}  // namespace blcr::image

@@ -1,0 +1,79 @@
+// An Image in which every kind of member occurs, for the tests of the format.
+#pragma once
+
+#include <sys/user.h>
+
+#include "image/model.h"
+
+inline blcr::image::Task sampleTask(int32_t tid) {
+  blcr::image::Task task;
+  task.tid = tid;
+  task.comm = "worker";
+  task.regs = std::string(sizeof(user_regs_struct), 'r');
+  task.xstate = std::string(2696, 'x');
+  task.sigmask = 0x1234;
+  task.pending.push_back({std::string(128, 's')});
+  task.affinity = std::string(8, '\3');
+  return task;
+}
+
+inline blcr::image::Process sampleProcess(int32_t pid, int32_t ppid) {
+  using namespace blcr::image;
+  Process process;
+  process.pid = pid;
+  process.ppid = ppid;
+  process.pgid = process.sid = 100;
+  process.comm = "program";
+  process.cwd = "/tmp";
+  process.actions.resize(64);
+  process.limits.resize(16);
+  process.tasks.push_back(sampleTask(pid));
+  process.tasks.push_back(sampleTask(pid + 1));
+  process.memory.areas.push_back(
+      {.start = 0x400000, .end = 0x401000, .protection = 5, .kind = AreaKind::kFile, .shared = false, .flags = 0, .file = 0, .offset = 0});
+  process.memory.areas.push_back({.start = 0x500000, .end = 0x600000, .protection = 3, .kind = AreaKind::kAnonymous});
+  process.memory.areas.push_back(
+      {.start = 0x700000, .end = 0x702000, .protection = 3, .kind = AreaKind::kShared, .shared = true, .file = 0});
+  process.memory.exe = 0;
+  process.memory.auxv = std::string(320, 'a');
+  process.descriptors = {{0, 0, false}, {3, 1, true}, {4, 2, false}, {5, 3, false}, {6, 4, false}};
+  process.posixTimers.push_back({.id = 0, .clock = 1, .notify = 0, .signal = 34});
+  return process;
+}
+
+inline blcr::image::Image sampleImage() {
+  using namespace blcr::image;
+  Image image;
+  image.host.kernel = "6.1.0";
+  image.host.machine = "x86_64";
+  image.host.cpuid = {1, 2, 3};
+  image.root = 100;
+  image.processes.push_back(sampleProcess(100, 0));
+  image.processes.push_back(sampleProcess(110, 100));
+  Process zombie;
+  zombie.pid = 120;
+  zombie.ppid = 110;
+  zombie.state = ProcessState::kZombie;
+  zombie.exitStatus = 256;
+  image.processes.push_back(zombie);
+  image.mapped.push_back({.path = "/bin/true", .size = 4096, .identity = "size"});
+  image.shared.push_back({.size = 8192, .name = "segment", .memfd = true});
+  image.files.resize(5);
+  image.files[0].kind = FileKind::kInherited;
+  image.files[0].inherited = 0;
+  image.files[1].kind = FileKind::kPipe;
+  image.files[1].object = 0;
+  image.files[2].kind = FileKind::kUnlinked;
+  image.files[2].blob = 0;
+  image.files[3].kind = FileKind::kEpoll;
+  image.files[3].epoll.push_back({.fd = 3, .file = 1, .events = 1, .data = 42});
+  image.files[4].kind = FileKind::kSocketPair;
+  image.files[4].object = 0;
+  image.pipes.push_back({.capacity = 65536, .content = "queued"});
+  image.socketPairs.resize(1);
+  image.socketPairs[0].type = 1;
+  image.socketPairs[0].queue[1] = {"first", "second"};
+  image.blobs.push_back({.size = 100000});
+  image.inheritedPath[1] = "/tmp/out";
+  return image;
+}
