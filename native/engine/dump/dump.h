@@ -33,6 +33,9 @@ struct DumpRequest {
                                        // as one end of a SocketPair (SOCK_SEQPACKET) whose other end is closed, queues empty
   int stdioFds[3] = {0, 1, 2};         // the launcher's stdio: descriptions equal to these (kcmp) are recorded as kInherited
   std::vector<pid_t> omit;             // never dumped (the keeper itself, requester helpers)
+  /** Called for each process whose end the dump took with waitpid (any wait, start and finish included): nobody else can reap it any more,
+   * and when it is jobRoot its status is the keeper's exit status. */
+  std::function<void(pid_t pid, int status)> onExit;
   std::function<Status()> insideStop;  // runs while everything is frozen (file capture); a failure fails the dump, the job runs on
 };
 
