@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 
@@ -20,10 +21,10 @@ namespace blcr {
  */
 class Tracee {
  public:
-  /** PTRACE_SEIZE with `options`, PTRACE_INTERRUPT; returns at once, the stop is awaited with waitStop. */
+  /** PTRACE_SEIZE with `options` (PTRACE_O_TRACESYSGOOD is added), PTRACE_INTERRUPT; returns at once, the stop is awaited with waitStop. */
   [[nodiscard]] static Result<Tracee> seize(pid_t tid, unsigned long options);
-  /** Adopts a task that is already traced by this thread (auto-attached child of a traced task). */
-  [[nodiscard]] static Tracee adopt(pid_t tid) { return Tracee(tid); }
+  /** Adopts a task that is already traced by this thread (auto-attached child of a traced task, which inherits `options`). */
+  [[nodiscard]] static Tracee adopt(pid_t tid, unsigned long options = 0) { return Tracee(tid, options); }
 
   Tracee(Tracee&&) = default;
   Tracee& operator=(Tracee&&) = default;
@@ -32,9 +33,33 @@ class Tracee {
 
   [[nodiscard]] pid_t tid() const { return tid_; }
 
-  /** Waits until the task is in a PTRACE_EVENT_STOP; signals that arrive first are re-injected. ETIMEDOUT after `timeoutMs`, ESRCH when it
-   * died (`exitStatus` set). */
+  /**
+   * Waits until the task is in a PTRACE_EVENT_STOP; signals that arrive first are re-injected, other events (auto-attached children, exec)
+   * are passed. ETIMEDOUT after `timeoutMs` (negative = no limit, 0 = only look), ESRCH when it died (exitStatus() then has its wait
+   * status).
+   */
   [[nodiscard]] Status waitStop(int timeoutMs);
+
+  /** Asks for a PTRACE_EVENT_STOP (PTRACE_INTERRUPT); awaited with waitStop. */
+  [[nodiscard]] Status interrupt();
+
+  /** From any ptrace-stop to a PTRACE_EVENT_STOP, without executing an instruction: the only kind of stop in which the kernel restarts an
+   * interrupted system call when the task goes on (engine facts: a syscall-exit stop is no such place). */
+  [[nodiscard]] Status settle();
+
+  /** Lets the task run on in traced state, delivering `signal` (0 = none). */
+  [[nodiscard]] Status resume(int signal = 0);
+
+  /** Replaces the ptrace options (PTRACE_O_TRACESYSGOOD is added). The task must be stopped. */
+  [[nodiscard]] Status setOptions(unsigned long options);
+  [[nodiscard]] unsigned long options() const { return options_; }
+
+  /** Signal of the group stop (^Z) that the task was in at its last PTRACE_EVENT_STOP, 0 when it was not stopped by job control. */
+  [[nodiscard]] int groupStopSignal() const { return groupStopSignal_; }
+  /** Wait status of a task that died while it was waited for. */
+  [[nodiscard]] int exitStatus() const { return exitStatus_; }
+  /** Tasks that were auto-attached since the last call: children made by this task (PTRACE_EVENT_CLONE, FORK, VFORK messages). */
+  [[nodiscard]] std::vector<pid_t> takeChildren();
 
   [[nodiscard]] Result<user_regs_struct> registers() const;
   [[nodiscard]] Status setRegisters(const user_regs_struct& regs);
@@ -46,22 +71,39 @@ class Tracee {
   /**
    * Makes the stopped task execute one system call at `instruction` (address of a `syscall` instruction in its address space) and returns
    * its raw result
-   * (-4095..-1 = -errno). Registers are left as the call left them: save and restore round a batch (RegisterGuard). All signals must be
+   * (-4095..-1 = -errno). Registers are left as the call left them: save and restore round a batch (InjectionScope). All signals must be
    * blocked.
    */
   [[nodiscard]] Result<long> inject(uint64_t instruction, long number, std::array<uint64_t, 6> arguments = {});
+
+  /**
+   * Lets the stopped task run code that ends by sending itself `signal` (unblocked), which is swallowed; stays in that
+   * signal-delivery-stop.
+   */
+  [[nodiscard]] Status runUntilSignal(int signal);
 
   /** Detaches and lets the task run, delivering `signal` (0 = none). */
   Status detach(int signal = 0);
 
  private:
-  explicit Tracee(pid_t tid) : tid_(tid) {}
+  Tracee(pid_t tid, unsigned long options) : tid_(tid), options_(options) {}
+  /** One wait for a change of state: stop status, or ESRCH when it ended. */
+  [[nodiscard]] Result<int> waitChange(int timeoutMs);
+  /** PTRACE_SYSCALL until a syscall stop. */
+  [[nodiscard]] Status toSyscallStop();
+  void noteEvent(int status);
   pid_t tid_;
+  unsigned long options_;
+  int groupStopSignal_ = 0;
+  int exitStatus_ = 0;
+  bool eventStop_ = false;
+  std::vector<pid_t> children_;
 };
 
 /**
  * Everything an injection batch disturbs in one task: general registers and signal mask. Saves in the constructor, blocks all signals; puts
- * both back in restore() or the destructor. A task that died meanwhile is no error.
+ * both back in restore() or the destructor. A task that died meanwhile is no error. PTRACE_O_EXITKILL is set exactly as long as the
+ * registers are not the task's own. The tracee must be in a PTRACE_EVENT_STOP and is left in one.
  */
 class InjectionScope {
  public:
@@ -74,6 +116,7 @@ class InjectionScope {
   [[nodiscard]] Result<uint64_t> call(const char* what, long number, std::array<uint64_t, 6> arguments = {});
   [[nodiscard]] const user_regs_struct& saved() const { return saved_; }
   [[nodiscard]] uint64_t savedMask() const { return mask_; }
+  [[nodiscard]] Tracee& tracee() { return *tracee_; }
   Status restore();
 
  private:
@@ -82,6 +125,7 @@ class InjectionScope {
   uint64_t instruction_;
   user_regs_struct saved_{};
   uint64_t mask_ = 0;
+  unsigned long options_ = 0;
   bool active_ = false;
 };
 
@@ -95,7 +139,16 @@ class RemoteMemory {
   [[nodiscard]] Status read(uint64_t address, std::span<std::byte> into) const;
   [[nodiscard]] Status write(uint64_t address, std::span<const std::byte> from) const;
 
+  /** One trivially copyable object. */
+  template <typename T>
+  [[nodiscard]] Result<T> get(uint64_t address) const {
+    T value{};
+    BLCR_TRY(read(address, std::as_writable_bytes(std::span(&value, 1))));
+    return value;
+  }
+
  private:
+  [[nodiscard]] Status openMem() const;
   pid_t pid_;
   mutable int mem_ = -1;
 };

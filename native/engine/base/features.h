@@ -1,0 +1,14 @@
+// Kernel features that can be switched off, so that every fall-back is tested on a kernel that would not need it.
+#pragma once
+
+#include <string_view>
+
+namespace blcr {
+
+/**
+ * False when $BLCR_DISABLE (comma-separated names) contains `name`. Names in use: pagemap_scan, rseq_config, pidfd, process_vm, batch,
+ * close_range, tid_address, vmsplice, sock_diag, fork. Read at each call: tests change the variable.
+ */
+[[nodiscard]] bool featureAllowed(std::string_view name);
+
+}  // namespace blcr

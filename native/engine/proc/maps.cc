@@ -1,0 +1,129 @@
+#include "proc/maps.h"
+
+#include <sys/mman.h>
+
+#include <optional>
+
+#include "base/io.h"
+#include "proc/parse.h"
+
+namespace blcr {
+namespace {
+
+/** "start-end" at the front of a line. */
+bool takeRange(std::string_view& line, Mapping& into) {
+  const auto start = takeNumber(line, 16);
+  if (!start || !takeChar(line, '-')) return false;
+  const auto end = takeNumber(line, 16);
+  if (!end || *end <= *start || ((*start | *end) & 4095) != 0) return false;
+  into.start = *start;
+  into.end = *end;
+  return takeChar(line, ' ');
+}
+
+bool takePermissions(std::string_view& line, Mapping& into) {
+  if (line.size() < 5) return false;
+  static constexpr char kLetters[] = "rwx";
+  static constexpr int kBits[] = {PROT_READ, PROT_WRITE, PROT_EXEC};
+  for (size_t i = 0; i < 3; ++i) {
+    if (line[i] == kLetters[i]) {
+      into.protection |= kBits[i];
+    } else if (line[i] != '-') {
+      return false;
+    }
+  }
+  if (line[3] != 's' && line[3] != 'p') return false;
+  into.shared = line[3] == 's';
+  line.remove_prefix(4);
+  return takeChar(line, ' ');
+}
+
+/** The kernel writes a line feed in a path as \012 and, for once, leaves a backslash alone. */
+std::string unescape(std::string_view text) {
+  std::string path;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text.substr(i, 4) == "\\012") {
+      path.push_back('\n');
+      i += 3;
+    } else {
+      path.push_back(text[i]);
+    }
+  }
+  return path;
+}
+
+std::optional<Mapping> parseLine(std::string_view line) {
+  Mapping mapping;
+  if (!takeRange(line, mapping) || !takePermissions(line, mapping)) return std::nullopt;
+  const auto offset = takeNumber(line, 16);
+  if (!offset || !takeChar(line, ' ')) return std::nullopt;
+  const auto major = takeNumber(line, 16);
+  if (!major || !takeChar(line, ':')) return std::nullopt;
+  const auto minor = takeNumber(line, 16);
+  if (!minor || !takeChar(line, ' ')) return std::nullopt;
+  const auto inode = takeNumber(line, 10);
+  if (!inode || *major > UINT32_MAX || *minor > UINT32_MAX) return std::nullopt;
+  mapping.offset = *offset;
+  mapping.major = uint32_t(*major);
+  mapping.minor = uint32_t(*minor);
+  mapping.inode = *inode;
+  skipBlanks(line);
+  mapping.path = unescape(line);
+  return mapping;
+}
+
+}  // namespace
+
+Result<std::vector<Mapping>> parseMaps(std::string_view text) {
+  std::vector<Mapping> mappings;
+  while (!text.empty()) {
+    const std::string_view line = takeLine(text);
+    auto mapping = parseLine(line);
+    if (!mapping) return Error{EINVAL, "maps: malformed line: " + std::string(line.substr(0, 80))};
+    // The vsyscall page is the kernel's, at one address in every process.
+    if (mapping->path == "[vsyscall]") continue;
+    if (!mappings.empty() && mapping->start < mappings.back().end) return Error{EINVAL, "maps: areas out of order"};
+    mappings.push_back(*std::move(mapping));
+  }
+  return mappings;
+}
+
+Result<std::vector<Mapping>> readMaps(pid_t pid) {
+  auto text = readFile("/proc/" + std::to_string(pid) + "/maps");
+  if (!text) return text.error();
+  return parseMaps(*text);
+}
+
+Result<std::map<uint64_t, std::string>> parseVmFlags(std::string_view smaps) {
+  std::map<uint64_t, std::string> flags;
+  uint64_t start = 0;  // of the area whose flags are due; no area begins at 0
+  while (!smaps.empty()) {
+    std::string_view line = takeLine(smaps);
+    static constexpr std::string_view kKey = "VmFlags:";
+    if (line.starts_with(kKey)) {
+      if (start == 0) return Error{EINVAL, "smaps: flags without an area"};
+      flags[start] = std::string(line.substr(kKey.size()));
+      start = 0;
+      continue;
+    }
+    // Keys begin with a capital letter, areas with a hexadecimal digit in lower case.
+    Mapping mapping;
+    if (takeRange(line, mapping)) start = mapping.start;
+  }
+  return flags;
+}
+
+Result<std::map<uint64_t, std::string>> readVmFlags(pid_t pid) {
+  auto text = readFile("/proc/" + std::to_string(pid) + "/smaps");
+  if (!text) return text.error();
+  return parseVmFlags(*text);
+}
+
+bool hasVmFlag(std::string_view flags, std::string_view code) {
+  while (!flags.empty()) {
+    if (takeField(flags) == code) return true;
+  }
+  return false;
+}
+
+}  // namespace blcr

@@ -1,0 +1,42 @@
+// /proc/PID/maps and the flags of /proc/PID/smaps.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace blcr {
+
+/** One line of /proc/PID/maps. */
+struct Mapping {
+  uint64_t start = 0, end = 0;
+  int protection = 0;  // PROT_*
+  bool shared = false;
+  uint64_t offset = 0;
+  uint32_t major = 0, minor = 0;
+  uint64_t inode = 0;
+  std::string path;  // unescaped; "[stack]" and the like included; " (deleted)" is kept: only the inode tells what it means
+
+  friend bool operator==(const Mapping&, const Mapping&) = default;
+};
+
+/** EINVAL, naming the line, when the text is malformed or the areas are not ascending (a list that was read while it changed). */
+[[nodiscard]] Result<std::vector<Mapping>> parseMaps(std::string_view text);
+
+/** Mappings of a process. The text is not one atomic read unless the process is stopped: EINVAL then means "read again". */
+[[nodiscard]] Result<std::vector<Mapping>> readMaps(pid_t pid);
+
+/** Two-letter codes of the VmFlags line ("rd wr mr gd …") by start address. Source: proc(5), smaps. */
+[[nodiscard]] Result<std::map<uint64_t, std::string>> parseVmFlags(std::string_view smaps);
+[[nodiscard]] Result<std::map<uint64_t, std::string>> readVmFlags(pid_t pid);
+
+/** True when `flags` of parseVmFlags contains the two-letter code. */
+[[nodiscard]] bool hasVmFlag(std::string_view flags, std::string_view code);
+
+}  // namespace blcr

@@ -1,0 +1,151 @@
+// Parsers of /proc: known lines, this very process, and thousands of damaged texts.
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <random>
+
+#include "arch/x86_64/cpu.h"
+#include "arch/x86_64/vdso.h"
+#include "base/io.h"
+#include "check.h"
+#include "proc/maps.h"
+#include "proc/status.h"
+
+using namespace blcr;
+
+namespace {
+
+const char* const kMaps =
+    "00400000-00452000 r-xp 00000000 08:02 173521     /usr/bin/a b (deleted)\n"
+    "7f0000000000-7f0000001000 rw-s 00010000 00:05 4  /x\\012y\n"
+    "7ffd0000-7ffe0000 ---p 00000000 00:00 0          [stack]\n";
+
+const char* const kStat =
+    "77 (a) b (c) S 1 2 3 34816 5 0 0 0 0 0 0 0 0 0 20 0 4 0 999 0 0 0 11 12 13 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0 21 22 23 24 25 26 27 "
+    "256\n";
+
+/** One random change: a byte, a cut, or a doubled piece. */
+std::string mutate(std::string text, std::mt19937& random) {
+  const size_t at = random() % text.size();
+  switch (random() % 3) {
+    case 0:
+      text[at] = char(random());
+      break;
+    case 1:
+      text.resize(at);
+      break;
+    default:
+      text.insert(at, text.substr(random() % text.size(), random() % 40));
+  }
+  return text;
+}
+
+}  // namespace
+
+TEST(maps_lines_are_parsed) {
+  std::string text = kMaps;
+  auto unordered = parseMaps(text);
+  CHECK(!unordered.ok() && unordered.error().code == EINVAL);  // the third area lies below the second
+  text.resize(text.rfind("7ffd"));
+  auto maps = parseMaps(text);
+  CHECK(maps.ok() && maps->size() == 2);
+  if (!maps.ok()) return;
+  const Mapping& first = maps.value()[0];
+  CHECK(first.start == 0x400000 && first.end == 0x452000 && first.protection == (PROT_READ | PROT_EXEC) && !first.shared);
+  CHECK(first.major == 8 && first.minor == 2 && first.inode == 173521 && first.path == "/usr/bin/a b (deleted)");
+  const Mapping& second = maps.value()[1];
+  CHECK(second.shared && second.offset == 0x10000 && second.path == "/x\ny");
+}
+
+TEST(own_maps_agree_with_smaps) {
+  void* page = mmap(nullptr, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  madvise(page, 8192, MADV_DONTFORK);
+  auto maps = readMaps(getpid());
+  auto flags = readVmFlags(getpid());
+  CHECK(maps.ok() && flags.ok());
+  if (!maps.ok() || !flags.ok()) return;
+  CHECK(flags->contains(reinterpret_cast<uint64_t>(page)));
+  CHECK(hasVmFlag((*flags)[reinterpret_cast<uint64_t>(page)], "dc"));
+  CHECK(!hasVmFlag((*flags)[reinterpret_cast<uint64_t>(page)], "gd"));
+  bool stack = false;
+  for (const Mapping& mapping : *maps) {
+    if (mapping.path != "[stack]") continue;
+    stack = hasVmFlag((*flags)[mapping.start], "gd");
+  }
+  CHECK(stack);
+  munmap(page, 8192);
+}
+
+TEST(stat_survives_brackets_in_the_name) {
+  auto stat = parseStat(kStat);
+  CHECK(stat.ok());
+  if (!stat.ok()) return;
+  CHECK(stat->comm == "a) b (c" && stat->state == 'S' && stat->ppid == 1 && stat->pgid == 2 && stat->sid == 3);
+  CHECK(stat->threads == 4 && stat->startTime == 999 && stat->startCode == 11 && stat->startStack == 13);
+  CHECK(stat->exitSignal == 17 && stat->startData == 21 && stat->startBrk == 23 && stat->envEnd == 27 && stat->exitCode == 256);
+}
+
+TEST(own_status) {
+  auto status = readStatus(getpid());
+  auto stat = readStat(getpid());
+  CHECK(status.ok() && stat.ok());
+  if (!status.ok() || !stat.ok()) return;
+  CHECK(status->tgid == getpid() && status->uid[1] == geteuid() && status->nsPid.size() >= 1);
+  CHECK(stat->ppid == getppid() && stat->pgid == getpgrp());
+  auto tasks = listTasks(getpid());
+  CHECK(tasks.ok() && !tasks->empty() && tasks->front() == getpid());
+  CHECK(!readStat(0x7fffffff).ok() && readStat(0x7fffffff).error().code == ESRCH);
+}
+
+TEST(damaged_text_never_crashes) {
+  std::mt19937 random(1);
+  const std::string smaps = readFile("/proc/self/smaps").value();
+  const std::string status = readFile("/proc/self/status").value();
+  for (int round = 0; round < 3000; ++round) {
+    std::string text = kMaps;
+    for (unsigned count = random() % 4; count > 0 && !text.empty(); --count) text = mutate(text, random);
+    auto maps = parseMaps(text);
+    if (maps.ok()) {
+      for (const Mapping& mapping : *maps) CHECK(mapping.start < mapping.end);
+    }
+    static_cast<void>(parseStat(mutate(kStat, random)).ok());
+    static_cast<void>(parseStatus(mutate(status, random)).ok());
+    if (round % 20 == 0) static_cast<void>(parseVmFlags(mutate(smaps, random)).ok());
+  }
+}
+
+TEST(vdso_has_a_syscall_instruction) {
+  const RemoteMemory memory(getpid());
+  const auto maps = readMaps(getpid()).value();
+  std::vector<std::byte> image;
+  for (const Mapping& mapping : maps) {
+    if (mapping.path != "[vdso]") continue;
+    auto address = findSyscall(memory, mapping.start, mapping.end);
+    CHECK(address.ok() && *address >= mapping.start && *address < mapping.end);
+    image.resize(mapping.end - mapping.start);
+    CHECK(memory.read(mapping.start, image).ok());
+    if (!address.ok()) return;
+    CHECK(std::memcmp(reinterpret_cast<const void*>(*address), "\x0f\x05", 2) == 0);
+  }
+  CHECK(!image.empty());
+  std::mt19937 random(2);
+  for (int round = 0; round < 3000; ++round) {
+    std::vector<std::byte> damaged(image.begin(), image.begin() + long(random() % image.size()));
+    for (int i = 0; i < 8 && !damaged.empty(); ++i) damaged[random() % std::min<size_t>(damaged.size(), 96)] = std::byte(random());
+    auto offset = findSyscall(damaged);
+    CHECK(!offset.ok() || *offset + 1 < damaged.size());
+  }
+}
+
+TEST(cpu_features_are_compared_by_name) {
+  const auto host = cpuFeatures();
+  CHECK(missingFeatures(host, host).empty());
+  auto lesser = host;
+  lesser[1] &= ~(1u << 26);  // every x86_64 has SSE2
+  const auto missing = missingFeatures(host, lesser);
+  CHECK(missing.size() == 1 && missing[0] == "sse2");
+  CHECK(missingFeatures(lesser, host).empty());
+  CHECK((cpuXcr0() & 3) == 3);
+}
+
+CHECK_MAIN
