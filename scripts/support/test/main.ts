@@ -1,0 +1,86 @@
+/** Runs every suite and sums up; see scripts/test. */
+import { rmSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { runChecks } from './check-suite.ts';
+import { makeIdentities } from './identity.ts';
+import { runNativeSuite, runSanitizedSuite } from './native-suite.ts';
+import { findTestFiles, runNodeSuite } from './node-suite.ts';
+import { count, type Suite } from './outcome.ts';
+import { printSummary } from './summary.ts';
+
+const KINDS = ['checks', 'native', 'sanitizers', 'unit', 'integration'] as const;
+type Kind = (typeof KINDS)[number];
+
+interface Selection {
+  readonly kinds: readonly Kind[];
+  readonly isWanted: (file: string) => boolean;
+}
+
+function readArguments(): Selection {
+  const { values, positionals } = parseArgs({
+    options: { only: { type: 'string', multiple: true } },
+    allowPositionals: true,
+  });
+  const unknown = values.only?.find((name) => !KINDS.some((kind) => kind === name));
+  if (unknown !== undefined) throw new Error(`--only takes ${KINDS.join(', ')}, not ${unknown}`);
+  const isWanted = (file: string) => positionals.length === 0 || positionals.some((part) => file.includes(part));
+  const byName = positionals.length > 0 ? KINDS.filter((kind) => kind === 'unit' || kind === 'integration') : KINDS;
+  return { kinds: values.only === undefined ? byName : KINDS.filter((kind) => values.only?.includes(kind)), isWanted };
+}
+
+async function runAll(selection: Selection, root: string): Promise<readonly Suite[]> {
+  const { own, user, obstacle, base } = makeIdentities(root);
+  const { kinds, isWanted } = selection;
+  const files = findTestFiles(root).filter(isWanted);
+  const isIntegration = (file: string) => file.startsWith('test/integration/');
+  const identities = user === undefined ? [own] : [own, user];
+  const suites: Suite[] = [];
+  try {
+    if (kinds.includes('checks')) suites.push(await runChecks('checks of the source', own, root));
+    if (kinds.includes('native')) {
+      for (const identity of identities)
+        suites.push(await runNativeSuite(`native unit tests, ${identity.label}`, 'build/native', identity, root));
+    }
+    if (kinds.includes('sanitizers'))
+      suites.push(await runSanitizedSuite('native unit tests, ASan + UBSan', own, root));
+    if (kinds.includes('unit')) {
+      const request = { root, identity: own, concurrency: 2, timeoutSeconds: 120 };
+      suites.push(
+        await runNodeSuite({ ...request, title: 'unit tests', files: files.filter((file) => !isIntegration(file)) }),
+      );
+    }
+    if (kinds.includes('integration')) {
+      for (const identity of identities) {
+        // One at a time: they measure gaps and deadlines, and the machine may have two cores.
+        const request = { root, identity, concurrency: 1, timeoutSeconds: 300, files: files.filter(isIntegration) };
+        suites.push(await runNodeSuite({ ...request, title: `integration tests, ${identity.label}` }));
+      }
+    }
+  } finally {
+    rmSync(base, { recursive: true, force: true });
+  }
+  if (obstacle === undefined) return suites;
+  return [
+    ...suites,
+    {
+      title: 'as an ordinary user',
+      outcomes: [{ name: 'second pass', status: 'skipped', reason: obstacle }],
+      seconds: 0,
+    },
+  ];
+}
+
+const root = resolve(fileURLToPath(new URL('../../..', import.meta.url)));
+try {
+  const suites = await runAll(readArguments(), root);
+  printSummary(suites);
+  const { passed, failed } = count(suites.flatMap((suite) => suite.outcomes));
+  process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
+} catch (error) {
+  process.stdout.write(
+    `${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n0 passed, 1 failed, 0 skipped\n`,
+  );
+  process.exitCode = 1;
+}

@@ -1,0 +1,89 @@
+/** The C++ unit tests as ctest knows them. Run without ctest, which wants to write into the build directory, as every user must be able to. */
+import { spawnSync } from 'node:child_process';
+import { accessSync, constants, existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Identity } from './identity.ts';
+import { announce, type Outcome, type Suite } from './outcome.ts';
+import { runProgram } from './program.ts';
+
+interface NativeTest {
+  readonly name: string;
+  readonly command: readonly string[];
+  readonly properties?: readonly { readonly name: string; readonly value: unknown }[];
+}
+
+function listTests(directory: string): readonly NativeTest[] {
+  const { stdout } = spawnSync('ctest', ['--test-dir', directory, '--show-only=json-v1'], { encoding: 'utf8' });
+  return (JSON.parse(stdout) as { tests: readonly NativeTest[] }).tests;
+}
+
+function property(test: NativeTest, name: string): unknown {
+  return test.properties?.find((found) => found.name === name)?.value;
+}
+
+/** check.h prints one line per case; a program that died in the middle adds a failure of its own. */
+function outcomesOf(test: NativeTest, output: string, trouble: string): readonly Outcome[] {
+  const outcomes = [...output.matchAll(/^(ok|FAILED|skipped) ([^\n]+)$/gm)].map(([, verdict, rest = '']): Outcome => {
+    const [name = '', reason = ''] = rest.split(': ');
+    const status = verdict === 'ok' ? 'passed' : verdict === 'FAILED' ? 'failed' : 'skipped';
+    return { name: `${test.name}: ${name}`, status, reason };
+  });
+  const hasFailed = outcomes.some((outcome) => outcome.status === 'failed');
+  if (trouble !== '' && !hasFailed) outcomes.push({ name: test.name, status: 'failed', reason: trouble });
+  if (outcomes.length === 0) outcomes.push({ name: test.name, status: 'passed', reason: '' });
+  return outcomes;
+}
+
+/** Runs every test registered in a build directory, one after the other. */
+export async function runNativeSuite(
+  title: string,
+  directory: string,
+  identity: Identity,
+  root: string,
+): Promise<Suite> {
+  const started = performance.now();
+  const outcomes: Outcome[] = [];
+  const tests = listTests(join(root, directory));
+  for (const test of tests) {
+    const timeoutSeconds = Number(property(test, 'TIMEOUT') ?? 120);
+    const command = [...identity.prefix, ...test.command];
+    const { output, trouble, seconds } = await runProgram({ command, cwd: root, env: identity.env, timeoutSeconds });
+    const found = outcomesOf(test, output, trouble);
+    announce(`${directory} ${test.name} ${identity.label}`, found, seconds, `${output}${trouble}`);
+    outcomes.push(...found);
+  }
+  if (tests.length === 0)
+    outcomes.push({ name: title, status: 'failed', reason: `no test is registered in ${directory}` });
+  return { title, outcomes, seconds: (performance.now() - started) / 1000 };
+}
+
+function isWritable(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK);
+    return true;
+  } catch {
+    return false; // the checkout belongs to somebody else
+  }
+}
+
+/** Builds the unit tests with AddressSanitizer and UndefinedBehaviorSanitizer and runs them. */
+export async function runSanitizedSuite(title: string, identity: Identity, root: string): Promise<Suite> {
+  const directory = 'build/native-asan';
+  const isOurs = isWritable(join(root, 'build'));
+  if (!isOurs && !existsSync(join(root, directory, 'CTestTestfile.cmake'))) {
+    const reason = 'the checkout belongs to another user and has no sanitizer build';
+    return { title, outcomes: [{ name: title, status: 'skipped', reason }], seconds: 0 };
+  }
+  if (isOurs) {
+    const command = [process.execPath, 'scripts/build-native.mjs', '--sanitize'];
+    const built = await runProgram({ command, cwd: root, env: identity.env, timeoutSeconds: 600 });
+    const outcome: Outcome = {
+      name: 'sanitizer build',
+      status: built.trouble === '' ? 'passed' : 'failed',
+      reason: built.trouble,
+    };
+    announce('sanitizer build', [outcome], built.seconds, built.output);
+    if (outcome.status === 'failed') return { title, outcomes: [outcome], seconds: built.seconds };
+  }
+  return runNativeSuite(title, directory, identity, root);
+}
