@@ -1,0 +1,59 @@
+// libcr is found at run time: one prebuilt addon serves BLCR's library, ours, or none.
+#pragma once
+
+#include <crx.h>
+#include <libcr.h>
+
+#include <memory>
+#include <string>
+
+// Every function of libcr.h is in one of these lists; scripts/check-abi.mjs checks it.
+#define NODE_BLCR_BOUND(X)      \
+  X(cri_init_checkpoint_args_t) \
+  X(cri_init_restart_args_t)    \
+  X(cr_request_checkpoint)      \
+  X(cr_reap_checkpoint)         \
+  X(cr_log_checkpoint)          \
+  X(cr_poll_checkpoint)         \
+  X(cr_request_restart)         \
+  X(cr_reap_restart)            \
+  X(cr_log_restart)             \
+  X(cr_init)                    \
+  X(cr_strerror)
+#define NODE_BLCR_EXTENSIONS(X) \
+  X(crx_abi_version)            \
+  X(crx_keeper_path)            \
+  X(crx_request_checkpoint)     \
+  X(crx_request_restart)        \
+  X(crx_result)                 \
+  X(crx_cancel)
+// Not bound:
+//   cr_wait_checkpoint: select(2) inside, undefined for descriptors >= 1024; waitReadable does it on the event loop
+//   cr_wait_restart: as cr_wait_checkpoint
+//   cr_poll_checkpoint_msg: cr_poll_checkpoint plus the log, which readLog reads before the reap
+//   cr_poll_restart: a restart is waited for with waitReadable and reaped; only checkpoints are polled by callers of libcr's own semantics
+//   cr_poll_restart_msg: as cr_poll_restart
+
+namespace node_blcr {
+
+/** The functions of one loaded libcr. Never unloaded: genuine libcr keeps a handler for its signal. */
+struct Library {
+  std::string path;
+
+#define MEMBER(name) decltype(&::name) name = nullptr;
+  NODE_BLCR_BOUND(MEMBER)
+  NODE_BLCR_EXTENSIONS(MEMBER)
+#undef MEMBER
+
+  /** True for our own library; the crx_* members are null otherwise. */
+  bool HasExtensions() const { return crx_abi_version != nullptr; }
+  /** strerror for errno and CR_E* values. */
+  std::string Describe(int error) const;
+  /** Path of the keeper, empty when there is none. */
+  std::string KeeperPath() const;
+};
+
+/** dlopens `path` and resolves every function. On failure null, and `reason` says why. */
+std::shared_ptr<const Library> OpenLibrary(const std::string& path, std::string* reason);
+
+}  // namespace node_blcr
