@@ -9,7 +9,7 @@
 
 namespace blcr {
 
-/** What went wrong. `code` is an errno value or a CR_E* value of libcr.h; `detail` names the process, descriptor or path concerned, for the
+/** What went wrong. `code` is an errno value or one of codes.h; `detail` names the process, descriptor or path concerned, for the
  * request's log. */
 struct Error {
   int code = EIO;

@@ -8,8 +8,8 @@
 #include <algorithm>
 #include <array>
 
+#include "base/codes.h"
 #include "image/crc32c.h"
-#include "libcr.h"
 
 namespace blcr::image {
 namespace {
@@ -207,11 +207,11 @@ Result<HeadPayload> Reader::head() {
   std::copy(frame->payload.begin(), frame->payload.end(), reinterpret_cast<std::byte*>(&head));
   if (!std::equal(std::begin(kMagic), std::end(kMagic), head.magic)) return Error{EINVAL, "not a context of this program"};
   if (head.version != kVersion)
-    return Error{CR_EVERSION, "context version " + std::to_string(head.version) + ", this program reads " + std::to_string(kVersion)};
+    return Error{kErrorVersion, "context version " + std::to_string(head.version) + ", this program reads " + std::to_string(kVersion)};
   if (head.architecture != kArchitecture)
-    return Error{CR_EBADARCH, "context of ELF machine " + std::to_string(head.architecture) + ", this is x86_64"};
-  if (head.pageSize != kPageSize) return Error{CR_EBADARCH, "context with pages of " + std::to_string(head.pageSize) + " bytes"};
-  if ((head.flags & ~kHeadPagesUnchecked) != 0) return Error{CR_EVERSION, "context with unknown flags"};
+    return Error{kErrorBadArchitecture, "context of ELF machine " + std::to_string(head.architecture) + ", this is x86_64"};
+  if (head.pageSize != kPageSize) return Error{kErrorBadArchitecture, "context with pages of " + std::to_string(head.pageSize) + " bytes"};
+  if ((head.flags & ~kHeadPagesUnchecked) != 0) return Error{kErrorVersion, "context with unknown flags"};
   if (head.metaLength == 0 || head.metaLength > kMaxMeta) return malformed(0, "metadata length is not plausible");
   head_ = head;
   return head;
