@@ -12,6 +12,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 #define CRX_ABI_VERSION 1
 
@@ -83,6 +84,7 @@ int crx_result(const unsigned long* handle, crx_result_t* result);
 /* Asks the keeper to give up a pending checkpoint; the handle still completes (ECANCELED unless it was already done) and must be reaped. */
 int crx_cancel(const unsigned long* handle);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -16,6 +16,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 #define CR_RELEASE_MAJOR 0
 #define CR_RELEASE_MINOR 8
@@ -132,9 +133,21 @@ int cr_log_restart(cr_restart_handle_t* handle, unsigned int length, char* buffe
 int cr_poll_restart(cr_restart_handle_t* handle, struct timeval* timeout);
 int cr_poll_restart_msg(cr_restart_handle_t* handle, struct timeval* timeout, char** messages);
 
+/* cr_log_*: copies the request's log (NUL-terminated, cut at `length`) and returns the length it needs with its terminator, 0 = no log. */
+
+/* Id of this thread as a client: 0, 1, … Needed for nothing that a requester does. */
 cr_client_id_t cr_init(void);
+/* CR_STATE_*, or -1/CR_ENOINIT. */
+int cr_status(void);
+/* Text of an errno or CR_E* value. */
 const char* cr_strerror(int error);
 
+/* Checkpoint of the calling process, waiting for the end: 0 (also in the restarted copy) or -errno. cr_request writes context.<pid>. */
+int cr_request(void);
+int cr_request_file(const char* filename);
+int cr_request_fd(int fd);
+
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -1,0 +1,108 @@
+#include "completion.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <climits>
+#include <cstdlib>
+#include <cstring>
+
+#include "libcr.h"
+
+namespace blcr::libcr {
+
+int fail(int code) {
+  errno = code;
+  return -1;
+}
+
+int waitCompletion(const unsigned long* handle, const timeval* timeout) {
+  if (timeout == nullptr) return waitRequest(handle, -1);
+  if (timeout->tv_sec < 0 || timeout->tv_usec < 0 || timeout->tv_usec >= 1000000) return fail(EINVAL);
+  const long long milliseconds = static_cast<long long>(timeout->tv_sec) * 1000 + (timeout->tv_usec + 999) / 1000;
+  return waitRequest(handle, static_cast<int>(std::min<long long>(milliseconds, INT_MAX)));
+}
+
+int readLog(const unsigned long* handle, unsigned int length, char* buffer) {
+  const auto record = findRequest(handle);
+  if (!record) return fail(record.error().code);
+  if (length > 0 && buffer == nullptr) return fail(EINVAL);
+  if (length > 0) buffer[0] = '\0';
+  const auto reply = peekReply(record.value());
+  // A request that ended without a reply has no log; that is no error of reading it.
+  if (!reply || !reply.value()) return 0;
+  const std::string_view text = reply.value()->after(sizeof(wire::Reply));
+  if (text.empty()) return 0;
+  if (length > 0) {
+    const size_t copied = std::min<size_t>(text.size(), length - 1);
+    std::memcpy(buffer, text.data(), copied);
+    buffer[copied] = '\0';
+  }
+  return static_cast<int>(text.size() + 1);
+}
+
+int reap(unsigned long* handle) {
+  const auto record = findRequest(handle);
+  if (!record) return fail(record.error().code);
+  const auto reply = peekReply(record.value());
+  if (reply && !reply.value()) return fail(EAGAIN);
+  const int error = reply ? reply.value()->as<wire::Reply>()->result.error : reply.error().code;
+  releaseRequest(handle);
+  const pid_t keeper = record.value().keeper;
+  if (error == 0) return keeper;
+  // A keeper that failed has sent its answer as its last act: this does not wait.
+  if (keeper > 0 && error != CR_ERESTARTED) {
+    while (::waitpid(keeper, nullptr, 0) < 0 && errno == EINTR) continue;
+  }
+  return fail(error);
+}
+
+int poll(unsigned long* handle, const timeval* timeout, char** messages) {
+  if (messages != nullptr) *messages = nullptr;
+  const int ready = waitCompletion(handle, timeout);
+  if (ready <= 0) return ready < 0 ? CR_POLL_CHKPT_ERR_PRE : 0;
+  if (messages != nullptr) {
+    const int length = readLog(handle, 0, nullptr);
+    if (length < 0) return CR_POLL_CHKPT_ERR_LOG;
+    if (length > 0) {
+      *messages = static_cast<char*>(std::malloc(static_cast<size_t>(length)));
+      if (*messages == nullptr) return CR_POLL_CHKPT_ERR_LOG;
+      if (readLog(handle, static_cast<unsigned>(length), *messages) < 0) return CR_POLL_CHKPT_ERR_LOG;
+    }
+  }
+  const int result = reap(handle);
+  if (result < 0) return CR_POLL_CHKPT_ERR_POST;
+  return result > 0 ? result : 1;
+}
+
+Result<unsigned long> failedRequest(const Error& error, RequestKind kind) {
+  auto pair = messagePair();
+  if (!pair) return pair.error();
+  wire::Reply reply;
+  reply.result.size = sizeof reply.result;
+  reply.result.error = error.code;
+  std::string bytes(bytesOf(reply));
+  bytes.append(error.detail).push_back('\n');
+  BLCR_TRY(sendMessage(pair->first.get(), bytes));
+  return rememberRequest(std::move(pair->second), kind, 0, 0);
+}
+
+}  // namespace blcr::libcr
+
+using namespace blcr::libcr;
+
+int cr_wait_checkpoint(cr_checkpoint_handle_t* handle, struct timeval* timeout) { return waitCompletion(handle, timeout); }
+int cr_wait_restart(cr_restart_handle_t* handle, struct timeval* timeout) { return waitCompletion(handle, timeout); }
+int cr_reap_checkpoint(cr_checkpoint_handle_t* handle) { return reap(handle); }
+int cr_reap_restart(cr_restart_handle_t* handle) { return reap(handle); }
+int cr_log_checkpoint(cr_checkpoint_handle_t* handle, unsigned int length, char* buffer) { return readLog(handle, length, buffer); }
+int cr_log_restart(cr_restart_handle_t* handle, unsigned int length, char* buffer) { return readLog(handle, length, buffer); }
+int cr_poll_checkpoint_msg(cr_checkpoint_handle_t* handle, struct timeval* timeout, char** messages) {
+  return blcr::libcr::poll(handle, timeout, messages);
+}
+int cr_poll_restart_msg(cr_restart_handle_t* handle, struct timeval* timeout, char** messages) {
+  return blcr::libcr::poll(handle, timeout, messages);
+}
+int cr_poll_checkpoint(cr_checkpoint_handle_t* handle, struct timeval* timeout) { return blcr::libcr::poll(handle, timeout, nullptr); }
+int cr_poll_restart(cr_restart_handle_t* handle, struct timeval* timeout) { return blcr::libcr::poll(handle, timeout, nullptr); }

@@ -1,0 +1,29 @@
+// From a scope and a number to the keeper that looks after it.
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "libcr.h"
+
+namespace blcr::libcr {
+
+struct Target {
+  pid_t member = 0;  // a process in the scope, in the caller's numbers
+  pid_t number = 0;  // what the keeper is told: pid, pgid or sid in the innermost namespace; 0 = the keeper's job
+  UniqueFd keeper;   // connection to the keeper, none when the target has no keeper
+};
+
+/**
+ * Finds the target of a request and connects to the keeper up its parent chain.
+ * ESRCH: no such process, group or session. EPERM: of another user, or a kernel thread. CR_ENOSUPPORT: pid 1.
+ */
+[[nodiscard]] Result<Target> findTarget(cr_scope_t scope, pid_t number);
+
+/** Connects to the keeper of `pid`, walking up its parents; `nearest` becomes the keeper's pid. No descriptor when there is none. */
+[[nodiscard]] Result<UniqueFd> connectKeeper(pid_t pid, pid_t& nearest);
+
+}  // namespace blcr::libcr
