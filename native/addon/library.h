@@ -33,6 +33,10 @@
 //   cr_poll_checkpoint_msg: cr_poll_checkpoint plus the log, which readLog reads before the reap
 //   cr_poll_restart: a restart is waited for with waitReadable and reaped; only checkpoints are polled by callers of libcr's own semantics
 //   cr_poll_restart_msg: as cr_poll_restart
+//   cr_status: the state of callbacks and critical sections, which a Node program does not have
+//   cr_request: a program's checkpoint of itself, blocking; Node asks for the checkpoints of others
+//   cr_request_file: as cr_request
+//   cr_request_fd: as cr_request
 
 namespace node_blcr {
 

@@ -1,0 +1,55 @@
+/** Which libcr may serve this machine, best first, and why. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { packageRoot, prebuildDirectory } from './load.ts';
+
+/** File name of the library. Source: SONAME of BLCR's libcr. */
+export const LIBRARY_NAME = 'libcr.so.0';
+
+/** Present when BLCR's kernel modules are loaded. Source: BLCR, cr_module's /proc entry. */
+const BLCR_CONTROL = '/proc/checkpoint/ctrl';
+
+export interface LibraryCandidate {
+  /** What to give to dlopen. */
+  readonly path: string;
+  /** What this candidate is, in words. */
+  readonly what: string;
+  /** Why it is not worth trying; undefined when it is. */
+  readonly skip: string | undefined;
+}
+
+export interface CandidateOptions {
+  /** Default `process.env`. */
+  readonly environment?: NodeJS.ProcessEnv;
+  /** Default: the package's own directory. */
+  readonly root?: string;
+  /** Default `fs.existsSync`. */
+  readonly exists?: (path: string) => boolean;
+}
+
+/**
+ * The candidates in order: `$NODE_BLCR_LIBCR`; BLCR's own library where its kernel modules are loaded; the library that came with this
+ * package, an own build first. A library that the user names is the only candidate: one that does not load is an error, not a hint.
+ */
+export function libraryCandidates(options: CandidateOptions = {}): readonly LibraryCandidate[] {
+  const environment = options.environment ?? process.env;
+  const root = options.root ?? packageRoot;
+  const exists = options.exists ?? existsSync;
+  const named = environment['NODE_BLCR_LIBCR'];
+  if (named !== undefined && named !== '') {
+    return [{ path: named, what: 'named by $NODE_BLCR_LIBCR', skip: undefined }];
+  }
+  const bundled = [join(root, 'build', 'native', LIBRARY_NAME), join(root, ...prebuildDirectory, LIBRARY_NAME)];
+  return [
+    {
+      path: LIBRARY_NAME,
+      what: "BLCR's own library",
+      skip: exists(BLCR_CONTROL) ? undefined : `${BLCR_CONTROL} does not exist: BLCR's kernel modules are not loaded`,
+    },
+    ...bundled.map((path) => ({
+      path,
+      what: 'the rootless library of this package',
+      skip: exists(path) ? undefined : 'not found',
+    })),
+  ];
+}
