@@ -1,0 +1,129 @@
+/** First act: xz loses its machine three times, and its output is what it would have been. */
+import { execFileSync } from 'node:child_process';
+import { constants, copyFileSync, existsSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CHECKPOINT_COLUMNS, checkpointRows, checkpointsOf, startOf } from './checkpoints.ts';
+import { makeInput } from './input.ts';
+import { Incarnation } from './job.ts';
+import { megabytes, say, seconds, table } from './narrative.ts';
+import { commandOf, makeScratch, type Stage } from './stage.ts';
+
+const KILLS = 3;
+const PERIOD_MINUTES = 0.04;
+const SMALLEST_INPUT = 96e6;
+/** Shorter, and the job might end before it has been killed often enough. */
+const SHORTEST_RUN_MS = 24_000;
+const APPLICATION = ['xz', '-6', '-T2', '--block-size=8MiB', '--keep', 'input.tar'];
+
+interface Reference {
+  readonly input: string;
+  readonly output: string;
+}
+
+/** An input that keeps this machine busy long enough, and what xz makes of it when nobody disturbs it. */
+function makeReference(stage: Stage): Reference {
+  const input = join(stage.directory, 'input.tar');
+  const [program = '', ...args] = APPLICATION;
+  for (let bytes = SMALLEST_INPUT; ; ) {
+    makeInput(input, Math.ceil(bytes));
+    say(`input: ${megabytes(statSync(input).size)} MB of this machine's programs and libraries`);
+    rmSync(`${input}.xz`, { force: true });
+    const start = performance.now();
+    execFileSync(program, args, { cwd: stage.directory });
+    const elapsed = performance.now() - start;
+    say(
+      `uninterrupted: ${APPLICATION.join(' ')} took ${seconds(elapsed)} s and made ${megabytes(statSync(`${input}.xz`).size)} MB`,
+    );
+    if (elapsed >= SHORTEST_RUN_MS || bytes > 800e6) return { input, output: `${input}.xz` };
+    bytes *= (1.2 * SHORTEST_RUN_MS) / elapsed;
+    say('this machine is quick: a larger input is needed to kill the job three times');
+  }
+}
+
+function startNode(stage: Stage, number: number, input: string, marker: string): Incarnation {
+  const scratch = makeScratch(stage, `node-${number}`);
+  copyFileSync(input, join(scratch, 'input.tar'), constants.COPYFILE_FICLONE);
+  const { chirpHost, chirpPort } = stage;
+  const command = [
+    commandOf(stage, 'blcr_wrapper'),
+    chirpHost,
+    String(chirpPort),
+    String(PERIOD_MINUTES),
+    marker,
+    ...APPLICATION,
+  ];
+  if (number === 1) say(`command: blcr_wrapper ${command.slice(1).join(' ')}`);
+  return new Incarnation({ command, scratch, marker, watch: 'xz', log: join(stage.directory, 'wrapper.log') });
+}
+
+function reportStart(number: number, node: Incarnation): number {
+  const started = startOf(node.events);
+  if (started?.resumedFrom === undefined) {
+    say(`node ${number}: the job starts from the beginning`);
+    return 0;
+  }
+  const { resumedFrom, savedMs, restartMs } = started;
+  say(
+    `node ${number}: checkpoint #${resumedFrom} restarted in ${seconds(restartMs)} s; ${seconds(savedMs)} s of work saved`,
+  );
+  return savedMs;
+}
+
+async function loseNode(number: number, node: Incarnation): Promise<void> {
+  // Not right behind a checkpoint: some work is to be lost.
+  await sleep(700);
+  const resumed = startOf(node.events)?.resumedFrom;
+  const newest = checkpointsOf(node.events).at(-1)?.sequence;
+  await node.killGroup();
+  const goneMs = await node.untilGone();
+  rmSync(node.scratch, { recursive: true });
+  const origin = resumed === undefined ? '' : `, taken of the job that came out of #${resumed}`;
+  say(
+    `node ${number}: KILLED after checkpoint #${newest}${origin}; nothing was left after ${goneMs.toFixed(0)} ms; scratch deleted`,
+  );
+}
+
+/** @returns whether everything was as it should be. */
+export async function actOne(stage: Stage): Promise<boolean> {
+  const { input, output } = makeReference(stage);
+  const marker = `demo-xz-${process.pid}`;
+  const rows: (readonly string[])[] = [];
+  let isGood = true;
+  for (let number = 1; ; ++number) {
+    const node = startNode(stage, number, input, marker);
+    await node.until(`node ${number} runs the job`, (events) => startOf(events) !== undefined);
+    const savedMs = reportStart(number, node);
+    if (number > 1 && savedMs === 0) isGood = false;
+    if (number <= KILLS) {
+      await node.until(
+        `node ${number} has a checkpoint`,
+        (events) => checkpointsOf(events).length >= (number === 1 ? 2 : 1),
+      );
+      rows.push(...checkpointRows(`${number}`, node));
+      await loseNode(number, node);
+      continue;
+    }
+    const status = await node.end();
+    rows.push(...checkpointRows(`${number}`, node));
+    say(`node ${number}: the job ended with ${typeof status === 'number' ? `exit status ${status}` : status}`);
+    table(CHECKPOINT_COLUMNS, rows);
+    return verdict(status, join(node.scratch, 'input.tar.xz'), output) && isGood;
+  }
+}
+
+function verdict(status: number | string, made: string, expected: string): boolean {
+  if (status !== 0 || !existsSync(made)) {
+    say(`act one: FAILED: ${status === 0 ? 'there is no output' : `the wrapper ended with ${status}`}`);
+    return false;
+  }
+  try {
+    execFileSync('cmp', [made, expected]);
+    execFileSync('xz', ['--test', made]);
+  } catch (error) {
+    say(`act one: FAILED: ${error instanceof Error ? error.message : String(error)}`);
+    return false;
+  }
+  say(`act one: cmp says that the ${megabytes(statSync(made).size)} MB are byte-identical to the uninterrupted run's`);
+  return true;
+}
