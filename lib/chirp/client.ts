@@ -1,13 +1,13 @@
 /** ChirpClient: one connection at a time, made when needed, remade when lost. */
 
 import type { Writable } from 'node:stream';
-import { ChirpFile, openFile } from './file.ts';
+import type { Run } from './commands/command.ts';
+import { type ChirpFile, openFile } from './file.ts';
 import { Link } from './link.ts';
 import { makeDirectories } from './mkdirp.ts';
 import { ChirpOperations } from './operations.ts';
 import { getBuffer, getTo } from './transfer/get.ts';
 import { put } from './transfer/put.ts';
-import type { Run } from './commands/command.ts';
 import type {
   ChirpClientOptions,
   ChirpIdentity,

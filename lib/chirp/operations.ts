@@ -1,8 +1,8 @@
 /** The requests that need one line and get one answer; ChirpClient adds connecting, retrying and moving files. */
 
 import { Acl } from './acl.ts';
-import type { Run } from './commands/command.ts';
 import * as attributes from './commands/attributes.ts';
+import type { Run } from './commands/command.ts';
 import * as directories from './commands/directories.ts';
 import * as identity from './commands/identity.ts';
 import * as names from './commands/names.ts';

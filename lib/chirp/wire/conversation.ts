@@ -4,8 +4,8 @@
  * conversation that has read its go-ahead.
  */
 
-import type { ByteSource } from '../transfer/source.ts';
 import type { ByteSink } from '../transfer/sink.ts';
+import type { ByteSource } from '../transfer/source.ts';
 
 export type Step =
   /** One line without its LF, at most `maxBytes` long. */
@@ -14,12 +14,17 @@ export type Step =
   | { readonly kind: 'fill'; readonly target: Buffer }
   /** Exactly `length` bytes handed on as they come, with back-pressure. */
   | { readonly kind: 'stream'; readonly length: number; readonly sink: ByteSink }
-  /** Sends exactly `length` bytes. */
-  | { readonly kind: 'upload'; readonly length: number; readonly source: ByteSource }
+  /** Sends exactly `length` bytes. Answered with some bytes when the server spoke before it had everything: whatever it says, the rest must not be sent. */
+  | {
+      readonly kind: 'upload';
+      readonly length: number;
+      readonly source: ByteSource;
+      readonly onSent: (sent: number) => void;
+    }
   | { readonly kind: 'send'; readonly data: Uint8Array }
   | { readonly kind: 'wait'; readonly promise: Promise<unknown> };
 
-/** Every step is answered with bytes: the line, the filled target, else nothing. */
+/** Every step is answered with bytes: the line, the filled target, else (but see `upload`) none. */
 export type Conversation<T> = Generator<Step, T, Buffer>;
 
 /** Thrown inside a conversation: report `cause`, and never use this connection again. */
