@@ -1,6 +1,6 @@
 /*
  * A fixed amount of one kind of work; prints the nanoseconds it took.
- * work cpu|malloc|pipe|exec UNITS
+ * work cpu|malloc|pipe|exec UNITS [wait]      wait: for a line on standard input before it begins
  */
 #include <spawn.h>
 #include <string.h>
@@ -65,11 +65,12 @@ static void work_exec(uint64_t units) {
 }
 
 int main(int argc, char** argv) {
-  if (argc != 3) {
-    fprintf(stderr, "usage: work cpu|malloc|pipe|exec UNITS\n");
+  if (argc < 3) {
+    fprintf(stderr, "usage: work cpu|malloc|pipe|exec UNITS [wait]\n");
     return 64;
   }
   const uint64_t units = strtoull(argv[2], NULL, 10);
+  if (argc > 3 && getchar() == EOF) return 2;
   const uint64_t start = clock_ns();
   if (strcmp(argv[1], "cpu") == 0)
     work_cpu(units);

@@ -1,5 +1,5 @@
 /** The checkpoints of an incarnation as rows of a table. */
-import type { CheckpointEvent, JobEvent, StartedEvent } from '../../../lib/job/events.ts';
+import { checkpointsOf } from '../event-log.ts';
 import type { Incarnation } from './job.ts';
 import { megabytes, seconds } from './narrative.ts';
 
@@ -15,14 +15,6 @@ export const CHECKPOINT_COLUMNS = [
   'shipped MB',
   'total s',
 ];
-
-export function checkpointsOf(events: readonly JobEvent[]): readonly (CheckpointEvent & { readonly time: number })[] {
-  return events.flatMap((event) => (event.event === 'checkpoint' ? [event] : []));
-}
-
-export function startOf(events: readonly JobEvent[]): StartedEvent | undefined {
-  return events.flatMap((event) => (event.event === 'started' ? [event] : []))[0];
-}
 
 /** @param node How the incarnation is called. */
 export function checkpointRows(node: string, incarnation: Incarnation): readonly (readonly string[])[] {

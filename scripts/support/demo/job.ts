@@ -1,10 +1,10 @@
 /** One incarnation of a job: the wrapper in a process group of its own, its events, and its death. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, openSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { openSync, readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { JobEvent } from '../../../lib/job/events.ts';
+import { readEvents } from '../event-log.ts';
 
 export interface Gap {
   readonly endMs: number;
@@ -66,10 +66,7 @@ export class Incarnation {
 
   /** Everything the wrapper has reported so far. */
   get events(): readonly JobEvent[] {
-    const path = join(this.scratch, '.blcr/events.log');
-    if (!existsSync(path)) return [];
-    const lines = readFileSync(path, 'utf8').split('\n').slice(0, -1);
-    return lines.map((line) => JSON.parse(line) as JobEvent);
+    return readEvents(this.scratch);
   }
 
   get hasEnded(): boolean {

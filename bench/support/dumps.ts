@@ -1,0 +1,73 @@
+/** One dump of a running victim, by this package's engine or by the plain stop-and-copy of bench/reference. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { requestCheckpoint } from '../../lib/checkpoint/request.ts';
+import { compiled, finish, start, textOf } from './programs.ts';
+import { openSink } from './sink.ts';
+import type { Victim } from './victim.ts';
+
+export interface Dump {
+  /** How long the victim was stopped, as the dumper says. */
+  readonly stopMs: number;
+  /** The longest gap that the victim saw while the dump was on its way. */
+  readonly gapMs: number;
+  readonly totalMs: number;
+  readonly bytes: number;
+  /** Bytes over the time from the first to the last one, as the reading process saw it. */
+  readonly bytesPerSecond: number;
+}
+
+export interface DumpOptions {
+  readonly checksum: boolean;
+  readonly snapshot?: 'auto' | 'fork' | 'plain';
+}
+
+/** Gaps that begin shortly before or after the dump are its doing as well: seizing, reaping. */
+const MARGIN_MS = 5;
+
+async function measured(victim: Victim, dump: (fd: number) => Promise<number>): Promise<Dump> {
+  const sink = openSink();
+  const started = Date.now();
+  const clock = performance.now();
+  const stopMs = await dump(sink.fd).finally(() => sink.closeWriter());
+  const { bytes, seconds } = await sink.done;
+  const totalMs = performance.now() - clock;
+  await sleep(50); // the victim writes a gap down when it is over
+  const gapMs = victim.record.longestGap(started - MARGIN_MS, Date.now());
+  return { stopMs, gapMs, totalMs, bytes, bytesPerSecond: bytes / seconds };
+}
+
+/** A checkpoint by this package, its context streamed into a pipe that another process reads. */
+export function ourDump(victim: Victim, { checksum, snapshot = 'auto' }: DumpOptions): Promise<Dump> {
+  return measured(victim, async (fd) => {
+    const { stopUs } = await requestCheckpoint({ target: victim.pid, to: fd, checksum, snapshot });
+    return stopUs / 1000;
+  });
+}
+
+/** The yardstick, into a pipe of the same kind. */
+export function plainDump(victim: Victim, { checksum }: DumpOptions): Promise<Dump> {
+  return measured(victim, async (fd) => {
+    const command = [compiled('reference/stopcopy.cc'), `${victim.pid}`, ...(checksum ? ['crc'] : [])];
+    const child = start(command, ['ignore', fd, 'pipe']);
+    const [text] = await Promise.all([textOf(child.stderr), finish(child)]);
+    return Number(text.split(' ')[0]) / 1e6;
+  });
+}
+
+/** Alternating dumps of both kinds, the first pair thrown away. @throws when any of them fails */
+export async function dumpPairs(
+  rounds: number,
+  victim: Victim,
+  options: DumpOptions,
+): Promise<readonly { readonly ours: Dump; readonly theirs: Dump }[]> {
+  const pairs: { ours: Dump; theirs: Dump }[] = [];
+  for (let round = 0; round <= rounds; ++round) {
+    const isOursFirst = round % 2 === 0;
+    const first = isOursFirst ? await ourDump(victim, options) : await plainDump(victim, options);
+    await sleep(200); // pages copied on write settle, the victim gets back to its rate
+    const second = isOursFirst ? await plainDump(victim, options) : await ourDump(victim, options);
+    await sleep(200);
+    if (round > 0) pairs.push(isOursFirst ? { ours: first, theirs: second } : { ours: second, theirs: first });
+  }
+  return pairs;
+}
