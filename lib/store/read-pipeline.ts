@@ -1,0 +1,122 @@
+/** Main-thread side of a read: fetches pack ranges ahead and hands them to the worker, which verifies, decodes and writes. */
+import type { Worker } from 'node:worker_threads';
+import { createDeferred, type Deferred } from '../util/deferred.ts';
+import { startWorker } from '../util/worker-url.ts';
+import { abortable } from './abort.ts';
+import { type FetchWindow, planWindows, type Range } from './fetch-plan.ts';
+import type { FromReadWorker, ReadInit, SinkSpec, ToReadWorker } from './read-protocol.ts';
+import { failed } from './store-error.ts';
+import { fromPlainError } from './write-protocol.ts';
+
+/** Windows in memory: one being written, one waiting, one being fetched. */
+const WINDOWS = 3;
+/** Requests to the storage at once. */
+const FETCHES = 4;
+
+export interface ReadPipelineOptions {
+  readonly init: ReadInit;
+  readonly get: (pack: string, offset: number, length: number, signal: AbortSignal | undefined) => Promise<Uint8Array>;
+  readonly signal: AbortSignal | undefined;
+  readonly onProgress: ((bytes: number, fetched: number) => void) | undefined;
+}
+
+type Answer = Extract<FromReadWorker, { readonly type: 'done' }>;
+
+export class ReadPipeline implements AsyncDisposable {
+  readonly #options: ReadPipelineOptions;
+  readonly #worker: Worker;
+  readonly #answers: Deferred<Answer>[] = [];
+  #failure: unknown;
+  #copied = 0;
+  #fetched = 0;
+
+  constructor(options: ReadPipelineOptions) {
+    this.#options = options;
+    this.#worker = startWorker('store-read', import.meta.url, './read-worker', { workerData: options.init });
+    this.#worker.on('message', (message: FromReadWorker) => this.#receive(message));
+    this.#worker.once('error', (cause) => this.#fail(failed('the reading thread failed', { cause })));
+    this.#worker.once('exit', () => this.#fail(failed('the reading thread ended early')));
+  }
+
+  /**
+   * Copies one recipe's content into a sink. One at a time.
+   * @returns Bytes written; false in `isComplete` when the reader of the pipe went away.
+   */
+  async copy(recipe: Uint8Array, sink: SinkSpec): Promise<{ readonly bytes: number; readonly isComplete: boolean }> {
+    const { signal } = this.#options;
+    const pending = [this.#ask({ type: 'open', sink, recipe: new Uint8Array(recipe) })];
+    const plan = planWindows(recipe, this.#options.init.rows);
+    const ahead: Promise<ToReadWorker>[] = [];
+    const fetchNext = (): void => {
+      const { value: window } = plan.next();
+      if (window === undefined) return;
+      const fetch = this.#fetch(window);
+      fetch.catch(() => undefined);
+      ahead.push(fetch);
+    };
+    fetchNext();
+    let isBroken = false;
+    for (let fetch = ahead.shift(); fetch !== undefined && !isBroken; fetch = ahead.shift()) {
+      fetchNext();
+      pending.push(this.#ask(await abortable(fetch, signal)));
+      while (pending.length >= WINDOWS - 1 && !isBroken) isBroken = await this.#settle(pending.shift());
+    }
+    while (pending.length > 0) isBroken = (await this.#settle(pending.shift())) || isBroken;
+    const last = await abortable(this.#ask({ type: 'close' }), signal);
+    this.#copied += last.bytes;
+    return { bytes: last.bytes, isComplete: !isBroken && !last.isBroken };
+  }
+
+  /** Ends the thread, which closes a pipe it writes to. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#worker.terminate();
+  }
+
+  async #settle(answer: Promise<Answer> | undefined): Promise<boolean> {
+    if (answer === undefined) return false;
+    const { bytes, isBroken } = await abortable(answer, this.#options.signal);
+    this.#options.onProgress?.(this.#copied + bytes, this.#fetched);
+    return isBroken;
+  }
+
+  async #fetch({ units, ranges }: FetchWindow): Promise<ToReadWorker> {
+    const fetched: (Range & { readonly data: Uint8Array })[] = [];
+    const queue = ranges.values();
+    const work = async (): Promise<void> => {
+      for (const range of queue) {
+        const name = this.#options.init.packs[range.pack]?.name ?? '';
+        const data = await this.#options.get(name, range.offset, range.length, this.#options.signal);
+        this.#fetched += data.length;
+        fetched.push({ ...range, data });
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(FETCHES, ranges.length) }, work));
+    return { type: 'window', units, ranges: fetched };
+  }
+
+  #ask(message: ToReadWorker): Promise<Answer> {
+    const answer: Deferred<Answer> = createDeferred();
+    answer.promise.catch(() => undefined);
+    if (this.#failure !== undefined) answer.reject(this.#failure);
+    else {
+      this.#answers.push(answer);
+      this.#worker.postMessage(message, message.type === 'window' ? buffersOf(message.ranges) : []);
+    }
+    return answer.promise;
+  }
+
+  #receive(message: FromReadWorker): void {
+    if (message.type === 'done') this.#answers.shift()?.resolve(message);
+    else this.#fail(fromPlainError(message.error));
+  }
+
+  #fail(reason: unknown): void {
+    this.#failure ??= reason;
+    for (const answer of this.#answers.splice(0)) answer.reject(this.#failure);
+  }
+}
+
+/** Moved, not copied: drivers hand out data in a buffer of its own. */
+function buffersOf(ranges: readonly { readonly data: Uint8Array }[]): ArrayBuffer[] {
+  return ranges.map(({ data }) => data.buffer).filter((buffer) => buffer instanceof ArrayBuffer);
+}

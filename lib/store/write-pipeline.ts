@@ -1,0 +1,167 @@
+/** Main-thread side of a write: starts the worker, ships its packs a few at a time, and gives it their memory back. */
+import { closeSync, fstatSync } from 'node:fs';
+import type { Worker } from 'node:worker_threads';
+import { createDeferred, type Deferred } from '../util/deferred.ts';
+import { retry } from '../util/retry.ts';
+import { startWorker } from '../util/worker-url.ts';
+import type { PackRef } from './manifest.ts';
+import { badContext, failed } from './store-error.ts';
+import type {
+  ContextInput,
+  FileJob,
+  FromWriteWorker,
+  ToWriteWorker,
+  WriteInit,
+  WriteResult,
+} from './write-protocol.ts';
+import { fromPlainError } from './write-protocol.ts';
+
+/** Tries of one pack: together with the pauses about 20 s, then the whole checkpoint fails and is tried again by its owner. */
+const RETRIES = { attempts: 7, baseMs: 250, maxMs: 8000 };
+
+export interface PipelineOptions {
+  readonly init: Omit<WriteInit, 'input'>;
+  readonly contextFd: number | undefined;
+  readonly put: (
+    name: string,
+    data: Uint8Array,
+    signal: AbortSignal,
+    onBytes: (count: number) => void,
+  ) => Promise<void>;
+  readonly signal: AbortSignal | undefined;
+  readonly onProgress: ((bytes: number, shipped: number) => void) | undefined;
+}
+
+export class WritePipeline {
+  readonly #options: PipelineOptions;
+  readonly #input: ContextInput | undefined;
+  readonly #worker: Worker;
+  readonly #stop = new AbortController();
+  readonly #signal: AbortSignal;
+  readonly #context: Deferred<number> = createDeferred();
+  readonly #result: Deferred<WriteResult> = createDeferred();
+  readonly #shipments = new Set<Promise<void>>();
+  readonly #shipped: PackRef[] = [];
+  #bytes = 0;
+  #shippedBytes = 0;
+
+  constructor(options: PipelineOptions) {
+    this.#options = options;
+    const { signal, contextFd } = options;
+    this.#signal = signal === undefined ? this.#stop.signal : AbortSignal.any([signal, this.#stop.signal]);
+    this.#context.promise.catch(() => undefined);
+    this.#result.promise.catch(() => undefined);
+    this.#input = contextFd === undefined ? undefined : describeInput(contextFd);
+    const workerData: WriteInit = { ...options.init, input: this.#input };
+    this.#worker = startWorker('store-write', import.meta.url, './write-worker', { workerData });
+    this.#worker.on('message', (message: FromWriteWorker) => this.#receive(message));
+    this.#worker.once('error', (cause) => this.#fail(failed('the storing thread failed', { cause })));
+    this.#worker.once('exit', () => this.#fail(failed('the storing thread ended early')));
+    this.#signal.addEventListener('abort', () => this.#fail(this.#signal.reason), { once: true });
+    if (this.#signal.aborted) this.#fail(this.#signal.reason);
+  }
+
+  /** Packs whose upload was begun, for cleaning up. */
+  get shipped(): readonly PackRef[] {
+    return this.#shipped;
+  }
+
+  get shippedBytes(): number {
+    return this.#shippedBytes;
+  }
+
+  /** Resolves with the length of the context once all of it has been read. */
+  contextRead(): Promise<number> {
+    return this.#context.promise;
+  }
+
+  /** Stores the files and waits until every pack has arrived. */
+  async finish(files: readonly FileJob[]): Promise<WriteResult> {
+    this.#send({ type: 'files', files });
+    const result = await this.#result.promise;
+    while (this.#shipments.size > 0) await Promise.all(this.#shipments);
+    this.#signal.throwIfAborted();
+    return result;
+  }
+
+  /** Aborts the uploads that are under way and waits for them to be over. */
+  async stopUploads(): Promise<void> {
+    this.#stop.abort(failed('the write has ended'));
+    await Promise.allSettled(this.#shipments);
+  }
+
+  /** Ends the thread and all uploads and closes the context. Call it once. */
+  async close(): Promise<void> {
+    await this.stopUploads();
+    await this.#worker.terminate();
+    // A stream that the thread has taken over was closed with it.
+    if (this.#input !== undefined && !(this.#input.isStream && Atomics.load(this.#input.taken, 0) === 1)) {
+      closeSync(this.#input.fd);
+    }
+  }
+
+  #receive(message: FromWriteWorker): void {
+    if (message.type === 'pack') this.#ship(message.name, message.buffer, message.length);
+    else if (message.type === 'context') this.#context.resolve(message.bytes);
+    else if (message.type === 'done') this.#result.resolve(message.result);
+    else if (message.type === 'error') this.#fail(fromPlainError(message.error));
+    else {
+      this.#bytes = message.bytes;
+      this.#options.onProgress?.(this.#bytes, this.#shippedBytes);
+    }
+  }
+
+  #ship(name: string, buffer: ArrayBuffer, length: number): void {
+    this.#shipped.push({ name, size: length });
+    const shipment = this.#upload(name, new Uint8Array(buffer, 0, length)).then(
+      () => this.#send({ type: 'buffer', buffer }, [buffer]),
+      (error: unknown) => this.#fail(error),
+    );
+    this.#shipments.add(shipment);
+    void shipment.finally(() => this.#shipments.delete(shipment));
+  }
+
+  async #upload(name: string, data: Uint8Array): Promise<void> {
+    await retry(
+      async () => {
+        let sent = 0;
+        try {
+          await this.#options.put(name, data, this.#signal, (count) => {
+            sent += count;
+            this.#shippedBytes += count;
+            this.#options.onProgress?.(this.#bytes, this.#shippedBytes);
+          });
+        } catch (error) {
+          this.#shippedBytes -= sent;
+          throw error;
+        }
+      },
+      { ...RETRIES, signal: this.#signal },
+    );
+  }
+
+  #send(message: ToWriteWorker, transfer: ArrayBuffer[] = []): void {
+    this.#worker.postMessage(message, transfer);
+  }
+
+  /** The first reason wins: a deferred settles once. */
+  #fail(reason: unknown): void {
+    this.#context.reject(reason);
+    this.#result.reject(reason);
+    if (!this.#stop.signal.aborted) this.#stop.abort(reason);
+  }
+}
+
+function describeInput(fd: number): ContextInput {
+  const taken = new Int32Array(new SharedArrayBuffer(4));
+  let stat: ReturnType<typeof fstatSync>;
+  try {
+    stat = fstatSync(fd);
+  } catch (error) {
+    throw badContext(`descriptor ${fd} is not open`, error);
+  }
+  if (stat.isFIFO() || stat.isSocket()) return { fd, isStream: true, taken };
+  if (stat.isFile()) return { fd, isStream: false, taken };
+  closeSync(fd);
+  throw badContext(`descriptor ${fd} is neither a pipe nor a file`);
+}

@@ -1,0 +1,180 @@
+/** Worker thread of a write: context and files in; packs, unit table and recipes out. */
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { parentPort, workerData } from 'node:worker_threads';
+import { StoreError } from '../errors.ts';
+import { FrameSplitter, INLINE_BELOW, UNIT_BYTES } from './frames.ts';
+import { RecipeWriter, readRecipe } from './recipe.ts';
+import { badContext, badFile } from './store-error.ts';
+import { StreamInput } from './stream-input.ts';
+import { UnitStore } from './unit-store.ts';
+import { ROW_BYTES } from './unit-table.ts';
+import type { ContextInput, FileJob, FromWriteWorker, ToWriteWorker, WriteInit } from './write-protocol.ts';
+import { toPlainError } from './write-protocol.ts';
+
+const READ_BYTES = 1024 * 1024;
+const PROGRESS_BYTES = 16 * 1024 * 1024;
+const ZEROS = Buffer.alloc(UNIT_BYTES);
+
+class WriteJob {
+  readonly #units: UnitStore;
+  readonly #context = new RecipeWriter();
+  #contextBytes = 0;
+  #fileBytes = 0;
+  #reported = 0;
+  #input: StreamInput | undefined;
+  #pump: () => boolean = () => true;
+  #isPaused = false;
+
+  constructor(init: WriteInit) {
+    this.#units = new UnitStore(init, (name, buffer, length) => send({ type: 'pack', name, buffer, length }, [buffer]));
+    if (init.input === undefined) send({ type: 'context', bytes: 0 });
+    else this.#readContext(init.input);
+  }
+
+  /** A pack has been shipped. */
+  giveBuffer(buffer: ArrayBuffer): void {
+    this.#units.giveBuffer(buffer);
+    if (!this.#isPaused || !this.#pump()) return;
+    this.#isPaused = false;
+    this.#input?.resume();
+  }
+
+  async storeFiles(files: readonly FileJob[]): Promise<void> {
+    // Packs of files are kept apart from memory: both age at their own pace.
+    this.#units.flush();
+    const recipes: Uint8Array[] = [];
+    for (const file of files) recipes.push(await this.#storeFile(file));
+    this.#units.flush();
+    const result = {
+      rows: this.#units.rows,
+      packs: this.#units.packs,
+      context: this.#context.finish(),
+      contextBytes: this.#contextBytes,
+      files: recipes,
+      fileBytes: this.#fileBytes,
+    };
+    send({ type: 'done', result }, [result.rows.buffer]);
+  }
+
+  #readContext({ fd, isStream, taken }: ContextInput): void {
+    const splitter = new FrameSplitter();
+    let isEnd = false;
+    const onError = (error: unknown): void => {
+      fail(error instanceof StoreError ? error : badContext('it cannot be read', error));
+    };
+    this.#pump = () => {
+      try {
+        const isDrained = this.#takePieces(splitter, isEnd);
+        this.#isPaused = !isDrained;
+        if (isDrained && isEnd) send({ type: 'context', bytes: this.#contextBytes });
+        return isDrained && !isEnd;
+      } catch (error) {
+        onError(error);
+        return false;
+      }
+    };
+    const onEnd = (): void => {
+      isEnd = true;
+      this.#pump();
+    };
+    this.#input = new StreamInput(fd, isStream, { onBytes: () => this.#pump(), onEnd, onError });
+    Atomics.store(taken, 0, 1);
+  }
+
+  /** False when it had to stop because all packs are under way. */
+  #takePieces(splitter: FrameSplitter, isEnd: boolean): boolean {
+    const input = this.#input;
+    if (input === undefined) return true;
+    for (;;) {
+      // Asked before the splitter moves on: the largest piece must fit.
+      if (!this.#units.canTake(UNIT_BYTES * 17)) return false;
+      const bytes = input.bytes;
+      const piece = splitter.next(bytes, isEnd);
+      if (piece === undefined) return true;
+      const content = bytes.subarray(0, piece.length);
+      if (piece.isInline) this.#context.inline(content);
+      else this.#context.unit(this.#units.take(content));
+      input.consume(piece.length);
+      this.#contextBytes += piece.length;
+      this.#report();
+    }
+  }
+
+  async #storeFile({ path, size, source, carried }: FileJob): Promise<Uint8Array> {
+    const recipe = new RecipeWriter();
+    if (carried !== undefined) {
+      for (const step of readRecipe(carried.recipe, carried.rows.length / ROW_BYTES)) {
+        if (step.kind === 'inline') recipe.inline(step.bytes);
+        else if (step.kind === 'zeros') recipe.zeros(step.length);
+        else recipe.unit(this.#units.carry(carried.rows, step.row, carried.packs));
+      }
+    } else if (source !== undefined) {
+      await this.#readFile(path, source, size, recipe);
+    }
+    this.#fileBytes += size;
+    this.#report();
+    return recipe.finish();
+  }
+
+  async #readFile(path: string, source: string, size: number, recipe: RecipeWriter): Promise<void> {
+    let fd: number;
+    try {
+      // Non-blocking: a FIFO that took the file's place must not stop the checkpoint.
+      fd = openSync(source, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    } catch (error) {
+      throw badFile(path, `its content at ${source} cannot be opened`, error);
+    }
+    try {
+      if (!fstatSync(fd).isFile()) throw badFile(path, `${source} is not a regular file`);
+      const buffer = Buffer.allocUnsafe(Math.min(READ_BYTES, size));
+      for (let done = 0; done < size; ) {
+        const wanted = Math.min(buffer.length, size - done);
+        readExactly(fd, buffer.subarray(0, wanted), done, path);
+        for (let at = 0; at < wanted; at += UNIT_BYTES) {
+          await this.#takeFilePiece(buffer.subarray(at, Math.min(at + UNIT_BYTES, wanted)), recipe);
+        }
+        done += wanted;
+      }
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  async #takeFilePiece(content: Uint8Array, recipe: RecipeWriter): Promise<void> {
+    if (Buffer.compare(content, ZEROS.subarray(0, content.length)) === 0) recipe.zeros(content.length);
+    else if (content.length < INLINE_BELOW) recipe.inline(content);
+    else {
+      await this.#units.waitFor(content.length);
+      recipe.unit(this.#units.take(content));
+    }
+  }
+
+  #report(): void {
+    const bytes = this.#contextBytes + this.#fileBytes;
+    if (bytes - this.#reported < PROGRESS_BYTES) return;
+    this.#reported = bytes;
+    send({ type: 'progress', bytes });
+  }
+}
+
+function readExactly(fd: number, target: Uint8Array, position: number, path: string): void {
+  for (let done = 0; done < target.length; ) {
+    const count = readSync(fd, target, done, target.length - done, position + done);
+    if (count === 0) throw badFile(path, `it shrank to ${position + done} bytes while it was being stored`);
+    done += count;
+  }
+}
+
+function send(message: FromWriteWorker, transfer: ArrayBuffer[] = []): void {
+  parentPort?.postMessage(message, transfer);
+}
+
+function fail(error: unknown): void {
+  send({ type: 'error', error: toPlainError(error) });
+}
+
+const job = new WriteJob(workerData as WriteInit);
+parentPort?.on('message', (message: ToWriteWorker) => {
+  if (message.type === 'buffer') job.giveBuffer(message.buffer);
+  else job.storeFiles(message.files).catch(fail);
+});
