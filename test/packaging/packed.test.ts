@@ -1,0 +1,131 @@
+/** `npm pack`, installed in an empty directory without a compiler. */
+import assert from 'node:assert/strict';
+import { chmodSync, lstatSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { buildScriptedLibrary } from '../native/scripted.ts';
+import {
+  type Consumer,
+  installedFiles,
+  installInto,
+  packDependencies,
+  packPackage,
+  pathWithoutCompiler,
+} from './packed.ts';
+
+const work = mkdtempSync(join(tmpdir(), 'blcr-pack-'));
+chmodSync(work, 0o755);
+after(() => rmSync(work, { recursive: true, force: true }));
+
+let plain: Consumer;
+let withoutScripts: Consumer;
+
+before(() => {
+  const tarball = packPackage(work);
+  const dependencies = packDependencies(work);
+  const path = pathWithoutCompiler(work);
+  plain = installInto(join(work, 'plain'), tarball, dependencies, [], path);
+  withoutScripts = installInto(join(work, 'noscripts'), tarball, dependencies, ['--ignore-scripts'], path);
+});
+
+const DESCRIBE = `
+  const { openProvider } = await import('node-blcr');
+  const { info, reasons } = openProvider();
+  console.log(JSON.stringify({ info, reasons }));
+`;
+
+test('the package holds what it needs and no sources of tests', () => {
+  const files = installedFiles(plain);
+  for (const name of ['node_blcr.node', 'libcr.so.0', 'blcr-keeper']) {
+    const path = `prebuilds/${process.platform}-${process.arch}/${name}`;
+    assert.ok(files.includes(path), path);
+    assert.ok(
+      lstatSync(join(plain.directory, 'node_modules/node-blcr', path)).isFile(),
+      `${path} is a file, not a link`,
+    );
+  }
+  for (const name of [
+    'dist/index.js',
+    'dist/index.d.ts',
+    'dist/cli/main.js',
+    'scripts/install.mjs',
+    'scripts/tools.mjs',
+    'binding.gyp',
+    'native/CMakeLists.txt',
+    'LICENSE',
+  ]) {
+    assert.ok(files.includes(name), name);
+  }
+  assert.deepEqual(
+    files.filter((name) => /^(test|lib|bench|build|node_modules)\b|^native\/test/.test(name)),
+    [],
+  );
+});
+
+test('the bundled library is found and usable, with and without install scripts', () => {
+  for (const consumer of [plain, withoutScripts]) {
+    const { status, stdout, stderr } = consumer.run(DESCRIBE);
+    assert.equal(status, 0, stderr);
+    const { info, reasons } = JSON.parse(stdout) as {
+      info: { kind: string; path: string; keeper: string };
+      reasons: string[];
+    };
+    assert.equal(info.kind, 'userspace');
+    assert.match(info.path, /node_modules\/node-blcr\/prebuilds\/.*libcr\.so\.0$/);
+    assert.match(info.keeper, /prebuilds\/.*blcr-keeper$/);
+    assert.match(reasons.at(-1) ?? '', /in use/);
+  }
+});
+
+test('an ordinary user can use the installation', { skip: process.getuid?.() === 0 ? false : 'is one already' }, () => {
+  const wrapper = ['/usr/bin/setpriv', '--reuid', '1000', '--regid', '1000', '--clear-groups'];
+  const { status, stderr } = plain.run(DESCRIBE, {}, wrapper);
+  assert.equal(status, 0, stderr);
+});
+
+test('a named library is used instead', () => {
+  const { status, stdout, stderr } = plain.run(DESCRIBE, { NODE_BLCR_LIBCR: buildScriptedLibrary() });
+  assert.equal(status, 0, stderr);
+  assert.equal((JSON.parse(stdout) as { info: { kind: string } }).info.kind, 'blcr');
+});
+
+test('CommonJS programs can use it, and the sub-paths', () => {
+  const program = `
+    import { createRequire } from 'node:module';
+    const require = createRequire(process.cwd() + '/x.js');
+    const { isBlcrError, requestCheckpoint } = require('node-blcr');
+    const chirp = await import('node-blcr/chirp');
+    const store = await import('node-blcr/store');
+    console.log(typeof isBlcrError, typeof requestCheckpoint, Object.keys(chirp).length > 0, Object.keys(store).length > 0);
+  `;
+  const { stdout, stderr } = plain.run(program);
+  assert.equal(stdout.trim(), 'function function true true', stderr);
+});
+
+test('on a platform without engine it imports, and fails with a code only when it is used', () => {
+  const program = `
+    Object.defineProperty(process, 'platform', { value: 'darwin' });
+    const blcr = await import('node-blcr');
+    await import('node-blcr/chirp');
+    try { blcr.openProvider(); } catch (error) { console.log(blcr.isBlcrError(error), error.code, error.name); }
+    try { await blcr.requestCheckpoint({ target: 1, to: 1 }); } catch (error) { console.log(error.code); }
+  `;
+  const { stdout, stderr } = plain.run(program);
+  assert.equal(stdout.trim(), 'true ERR_NATIVE_LOAD NativeLoadError\nERR_NATIVE_LOAD', stderr);
+});
+
+test('without binaries and without a compiler the installation succeeds and says one sentence', () => {
+  const script = `
+    import { rmSync } from 'node:fs';
+    import { spawnSync } from 'node:child_process';
+    const root = process.cwd() + '/node_modules/node-blcr';
+    rmSync(root + '/prebuilds', { recursive: true });
+    const { status, stderr } = spawnSync(process.execPath, [root + '/scripts/install.mjs'], { encoding: 'utf8' });
+    console.log(status, stderr.trim().split('\\n').length, stderr.includes('c++'));
+    const blcr = await import('node-blcr');
+    try { blcr.openProvider(); } catch (error) { console.log(error.code, error.tried.length); }
+  `;
+  const { stdout, stderr } = withoutScripts.run(script);
+  assert.equal(stdout.trim(), '0 1 true\nERR_NATIVE_LOAD 3', stderr);
+});
