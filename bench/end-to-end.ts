@@ -58,7 +58,7 @@ async function main(address: string): Promise<void> {
 }
 
 if (host === undefined || port === undefined) {
-  const own = [process.execPath, '--import', 'tsx', fileURLToPath(import.meta.url), ...process.argv.slice(2)];
+  const own = ['--', process.execPath, '--import', 'tsx', fileURLToPath(import.meta.url), ...process.argv.slice(2)];
   process.exitCode = spawnSync(join(root, 'scripts/with-chirp-server'), own, { stdio: 'inherit' }).status ?? 1;
 } else {
   await main(`${host}:${port}`);
