@@ -9,7 +9,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const CODE = /\b(?:ERR|CR)_[A-Z0-9_]*[A-Z0-9]\b/g;
 /** Prefixes and flags of libcr.h that look like codes. */
 const NO_CODES =
-  /^(ERR_(STORE|JOB|CHIRP|AREA)|CR_(CHKPT|RSTRT|SCOPE|MIN|MAX|DEST|POLL|CHECKPOINT|RESTART|RELEASE|STATE)(_.*)?)$/;
+  /^(ERR_(STORE|JOB|CHIRP|AREA)|CR_(CHKPT|RSTRT|SCOPE|MIN|MAX|DEST|POLL|CHECKPOINT|RESTART|RELEASE|STATE)(_.*)?|CR_E)$/;
 
 function codesOf(text: string): ReadonlySet<string> {
   return new Set([...text.matchAll(CODE)].map(([code]) => code).filter((code) => !NO_CODES.test(code)));
