@@ -1,0 +1,69 @@
+#include "inner.h"
+
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "job.h"
+
+namespace blcr {
+
+namespace {
+
+void tellRestored(int outer, crx_result_t result, const std::string& log) {
+  wire::Restored message;
+  message.result = result;
+  static_cast<void>(sendMessage(outer, std::string(bytesOf(message)) + log));
+}
+
+/** What the outer keeper passes on. */
+void onOuter(Job& job, pid_t root, int outer) {
+  auto message = receiveMessage(outer, MSG_DONTWAIT);
+  if (!message && message.error().code == EAGAIN) return;
+  if (!message || message->bytes.empty()) return job.kill();  // it is gone, and so is everybody who could want this job
+  if (const auto* signal = message->as<wire::Signal>()) return deliverSignal(root, signal->number, signal->code, signal->value);
+  if (message->as<wire::Connection>() == nullptr) return;
+  for (UniqueFd& connection : message->fds) job.requests().add(std::move(connection));
+}
+
+}  // namespace
+
+void runInner(RestorePlan& plan, IncomingRestart& incoming, Log& log, UniqueFd outer) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // the end of `outer` tells too, should the outer keeper have died before this
+  blockSignals();
+  const int64_t start = nowNs();
+  incoming.lifeline.reset();  // the outer keeper watches it
+  const auto restored = restore(plan, incoming.restore, log);
+  incoming.context.reset();
+  crx_result_t result{};
+  result.size = sizeof result;
+  result.total_us = microsecondsSince(start);
+  if (!restored) {
+    result.error = restored.error().code;
+    log.line(restored.error().detail);
+    tellRestored(outer.get(), result, log.text());
+    ::_exit(1);
+  }
+  result.processes = restored.value().processes;
+  result.threads = restored.value().threads;
+  result.restarted_pid = restored.value().root;
+  result.bytes = restored.value().bytes;
+  auto listener = Listener::open();  // for requesters inside the job
+  if (!listener) log.line("requests from inside the job are not possible: " + listener.error().detail);
+  tellRestored(outer.get(), result, log.text());
+
+  Job job(restored.value().root, nullptr);
+  if (listener) job.serve(*listener);
+  const int fd = outer.get();
+  job.loop().watch(fd, POLLIN, [&job, fd, root = restored.value().root](short) { onOuter(job, root, fd); });
+  const auto status = job.run();
+  wire::Ended ended;
+  ended.status = status ? status.value() : SIGKILL;
+  static_cast<void>(sendMessage(outer.get(), bytesOf(ended)));
+  ::_exit(0);
+}
+
+}  // namespace blcr

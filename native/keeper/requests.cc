@@ -1,0 +1,203 @@
+#include "requests.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+
+#include "base/clock.h"
+#include "base/codes.h"
+#include "proc/status.h"
+
+namespace blcr {
+
+namespace {
+
+constexpr size_t kMaxRequesters = 64;
+constexpr int kAbandonLimitMs = 10000;
+
+void send(int connection, crx_result_t result, const std::string& log) {
+  wire::Reply reply;
+  reply.result = result;
+  reply.result.size = sizeof reply.result;
+  // A requester that has gone or does not read needs no answer.
+  static_cast<void>(sendMessage(connection, std::string(bytesOf(reply)) + log));
+}
+
+}  // namespace
+
+Requests::Requests(Loop& loop, JobFacts facts, std::function<void(pid_t, int)> onExit)
+    : loop_(loop), facts_(facts), onExit_(std::move(onExit)) {}
+
+Requests::~Requests() {
+  abandon(ECANCELED, "the keeper has ended");
+  for (const Requester& requester : requesters_) loop_.forget(requester.connection.get());
+}
+
+void Requests::add(UniqueFd connection) {
+  if (requesters_.size() >= kMaxRequesters) {
+    const auto served = std::find_if(requesters_.begin(), requesters_.end(), [](const Requester& one) { return one.served; });
+    if (served == requesters_.end()) return;  // closing it answers EIO
+    drop(*served);
+  }
+  Requester& requester = requesters_.emplace_back();
+  requester.connection = std::move(connection);
+  loop_.watch(requester.connection.get(), POLLIN, [this, &requester](short) { onReadable(requester); });
+}
+
+void Requests::drop(Requester& requester) {
+  loop_.forget(requester.connection.get());
+  if (pending_ && pending_->requester == &requester) {
+    pending_->requester = nullptr;
+    giveUp(ECANCELED, "the requester has gone");
+  }
+  requesters_.remove_if([&requester](const Requester& one) { return &one == &requester; });
+  if (gone_) gone_();
+}
+
+void Requests::onReadable(Requester& requester) {
+  auto message = receiveMessage(requester.connection.get(), MSG_DONTWAIT);
+  if (!message && message.error().code == EAGAIN) return;
+  if (!message || message->bytes.empty()) return drop(requester);
+  if (message->as<wire::Cancel>() != nullptr) {
+    if (pending_ && pending_->requester == &requester) giveUp(ECANCELED, "cancelled by the requester");
+    return;
+  }
+  const auto* request = message->as<wire::CheckpointRequest>();
+  if (request == nullptr || requester.served) return drop(requester);
+  requester.served = true;
+  requester.handleInode = request->handleInode;
+  if (pending_) return refuse(requester, EBUSY, "another checkpoint of this job is being taken");
+  begin(requester, *request, *message);
+}
+
+void Requests::refuse(const Requester& requester, int code, const char* reason) {
+  crx_result_t result{};
+  result.error = code;
+  send(requester.connection.get(), result, std::string(reason) + "\n");
+}
+
+void Requests::begin(Requester& requester, const wire::CheckpointRequest& request, Message& message) {
+  pending_ = std::make_unique<Pending>();
+  pending_->requester = &requester;
+  pending_->startNs = nowNs();
+  if (const Status started = start(request, message); !started) {
+    pending_->dump.reset();
+    return answer(started.error());
+  }
+  loop_.watch(pending_->dump->pollFd(), POLLIN, [this](short) { complete(); });
+  if (request.timeoutSeconds > 0) {
+    pending_->timer = loop_.after(int64_t(request.timeoutSeconds) * 1000, [this] { giveUp(ETIMEDOUT, "the request's time is over"); });
+  }
+}
+
+Status Requests::start(const wire::CheckpointRequest& request, Message& message) {
+  size_t next = 0;
+  const auto take = [&](uint32_t what) {
+    const bool present = (request.attached & what) != 0 && next < message.fds.size();
+    return present ? std::move(message.fds[next++]) : UniqueFd();
+  };
+  context_ = take(wire::kContext);
+  if (!context_) return Error{EBADF, "the request came without a descriptor for the context"};
+  CaptureRequest files;
+  files.root = take(wire::kCaptureRoot);
+  files.into = take(wire::kCaptureInto);
+  files.baseline = take(wire::kCaptureBaseline);
+  files.exclude.assign(request.captureExclude, ::strnlen(request.captureExclude, sizeof request.captureExclude));
+  for (; next < message.fds.size(); ++next) files.extra.push_back(std::move(message.fds[next]));
+  auto described = describe(request);
+  if (!described) return described.error();
+  if (files.root) {
+    pending_->capture = Capture(std::move(files));
+    described->insideStop = [this] { return pending_->capture.run(pending_->log); };
+  }
+  pending_->dump = Dump::create(*std::move(described), pending_->log);
+  return pending_->dump->start();
+}
+
+Result<DumpRequest> Requests::describe(const wire::CheckpointRequest& request) {
+  DumpRequest dump;
+  // The keeper itself stands for its job: that is the number its parent knows.
+  const bool whole = facts_.root > 0 && (request.target == 0 || request.target == facts_.keeper);
+  dump.target = whole ? facts_.root : request.target;
+  dump.scope = static_cast<Scope>(request.scope);
+  const pid_t looked = dump.scope == Scope::kProcess || dump.scope == Scope::kTree ? dump.target : 0;
+  if (looked > 0) {
+    const auto status = readStatus(looked);
+    if (!status) return Error{ESRCH, "process " + std::to_string(looked) + " is gone"};
+    if (status.value().tracer != 0) {
+      return Error{kErrorTraced, "process " + std::to_string(looked) + " is traced by process " + std::to_string(status.value().tracer)};
+    }
+  } else if (whole) {
+    dump.target = dump.scope == Scope::kGroup ? ::getpgid(facts_.root) : ::getsid(facts_.root);
+  }
+  dump.outputFd = context_.get();
+  dump.snapshot = static_cast<Snapshot>(request.snapshot);
+  dump.memoryBudget = request.memoryBudget;
+  dump.signal = request.signal;
+  dump.checksum = request.checksum != 0;
+  dump.keeper = facts_.keeper;
+  dump.jobRoot = facts_.root;
+  if (facts_.root == 0) {
+    stdio_ = borrowStdio(dump.target);
+    for (size_t number = 0; number < stdio_.size(); ++number) dump.stdioFds[number] = stdio_[number].get();
+  }
+  dump.omit = {::getpid()};
+  dump.onExit = onExit_;
+  for (const Requester& one : requesters_) {
+    if (one.handleInode != 0) dump.deadSockets.push_back(one.handleInode);
+  }
+  return dump;
+}
+
+bool Requests::onChild(pid_t pid, int status) { return pending_ && pending_->dump && pending_->dump->onChild(pid, status); }
+
+void Requests::giveUp(int code, const char* reason) {
+  if (!pending_ || !pending_->dump || pending_->abandonCode != 0) return;
+  pending_->abandonCode = code;
+  pending_->abandonReason = reason;
+  pending_->dump->cancel();
+}
+
+void Requests::abandon(int code, const char* reason) {
+  if (!pending_) return;
+  giveUp(code, reason);
+  pollfd item{pending_->dump->pollFd(), POLLIN, 0};
+  while (::poll(&item, 1, kAbandonLimitMs) < 0 && errno == EINTR) continue;
+  complete();
+}
+
+void Requests::complete() {
+  loop_.forget(pending_->dump->pollFd());
+  Result<DumpResult> outcome = pending_->dump->finish();
+  pending_->dump.reset();
+  if (!outcome && pending_->abandonCode != 0) outcome = Error{pending_->abandonCode, pending_->abandonReason};
+  answer(outcome);
+}
+
+void Requests::answer(const Result<DumpResult>& outcome) {
+  const std::unique_ptr<Pending> done = std::move(pending_);
+  loop_.cancel(done->timer);
+  context_.reset();  // before the answer: a reader of a pipe then sees its end
+  crx_result_t result{};
+  result.total_us = microsecondsSince(done->startNs);
+  if (outcome) {
+    const DumpResult& facts = outcome.value();
+    result.snapshot = static_cast<uint32_t>(facts.snapshot);
+    result.processes = facts.processes;
+    result.threads = facts.threads;
+    result.stop_us = facts.stopUs;
+    result.capture_us = done->capture.result().microseconds;
+    result.pages = facts.pages;
+    result.bytes = facts.bytes;
+    result.captured_files = done->capture.result().files;
+    result.captured_bytes = done->capture.result().bytes;
+  } else {
+    result.error = outcome.error().code;
+    if (!outcome.error().detail.empty()) done->log.line(outcome.error().detail);
+  }
+  if (done->requester != nullptr) send(done->requester->connection.get(), result, done->log.text());
+}
+
+}  // namespace blcr

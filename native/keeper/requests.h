@@ -1,0 +1,79 @@
+// Checkpoint requests of one job: one at a time, cancelled when their requester goes away.
+#pragma once
+
+#include <functional>
+#include <list>
+#include <memory>
+
+#include "base/log.h"
+#include "capture.h"
+#include "dump/dump.h"
+#include "loop.h"
+#include "protocol/message.h"
+#include "borrowed_stdio.h"
+
+namespace blcr {
+
+/** What a request needs to know of the keeper's job. The keeper's own 0, 1 and 2 are the job's; a one-shot keeper borrows the target's. */
+struct JobFacts {
+  pid_t keeper = 0;  // parent of the job's orphans, 0 for a one-shot keeper
+  pid_t root = 0;    // the keeper's direct child, 0 for a one-shot keeper
+};
+
+class Requests {
+ public:
+  /** `onExit` gets the ends of processes that a dump has reaped. */
+  Requests(Loop& loop, JobFacts facts, std::function<void(pid_t, int)> onExit);
+  ~Requests();
+  Requests(const Requests&) = delete;
+  Requests& operator=(const Requests&) = delete;
+
+  /** A requester whose credentials have been checked. */
+  void add(UniqueFd connection);
+  /** True when the change of state belongs to the pending dump. */
+  bool onChild(pid_t pid, int status);
+  /** Gives up the pending request, waiting for its threads to end; its requester gets `code` and `reason`. */
+  void abandon(int code, const char* reason);
+  /** No requester is left. */
+  [[nodiscard]] bool idle() const { return requesters_.empty(); }
+  /** Called whenever a requester has gone. */
+  void onGone(std::function<void()> handler) { gone_ = std::move(handler); }
+
+ private:
+  struct Requester {
+    UniqueFd connection;
+    uint64_t handleInode = 0;
+    bool served = false;
+  };
+  struct Pending {
+    Requester* requester = nullptr;  // nullptr: gone meanwhile
+    Log log;
+    Capture capture;
+    std::unique_ptr<Dump> dump;
+    Loop::TimerId timer = 0;
+    int64_t startNs = 0;
+    int abandonCode = 0;  // why it was cancelled
+    const char* abandonReason = "";
+  };
+
+  void onReadable(Requester& requester);
+  void drop(Requester& requester);
+  void begin(Requester& requester, const wire::CheckpointRequest& request, Message& message);
+  [[nodiscard]] Status start(const wire::CheckpointRequest& request, Message& message);
+  [[nodiscard]] Result<DumpRequest> describe(const wire::CheckpointRequest& request);
+  void giveUp(int code, const char* reason);
+  void complete();
+  void answer(const Result<DumpResult>& outcome);
+  void refuse(const Requester& requester, int code, const char* reason);
+
+  Loop& loop_;
+  JobFacts facts_;
+  std::function<void(pid_t, int)> onExit_;
+  std::function<void()> gone_;
+  std::list<Requester> requesters_;
+  std::unique_ptr<Pending> pending_;
+  UniqueFd context_;
+  BorrowedStdio stdio_;
+};
+
+}  // namespace blcr

@@ -1,0 +1,181 @@
+// Mode restart: the outer keeper of a restarted job, the process that the requester waits for and signals.
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <optional>
+
+#include "base/clock.h"
+#include "inherited.h"
+#include "inner.h"
+#include "listener.h"
+#include "loop.h"
+#include "modes.h"
+#include "restart_request.h"
+#include "signals.h"
+
+namespace blcr {
+
+namespace {
+
+constexpr int kRequesterFd = 3;
+constexpr int kUsage = 64;
+constexpr int kFailed = 1;
+constexpr int kLifelineLost = 128 + SIGKILL;
+
+void answer(UniqueFd& requester, crx_result_t result, std::string_view log) {
+  wire::Reply reply;
+  reply.result = result;
+  reply.result.size = sizeof reply.result;
+  static_cast<void>(sendMessage(requester.get(), std::string(bytesOf(reply)).append(log)));
+  requester.reset();
+}
+
+int refuse(UniqueFd& requester, const Error& error, Log& log) {
+  crx_result_t result{};
+  result.error = error.code;
+  if (!error.detail.empty()) log.line(error.detail);
+  answer(requester, result, log.text());
+  return kFailed;
+}
+
+/** The outer half while the inner one lives. Forwards signals and requesters inwards, results and the job's end outwards. */
+class Outer {
+ public:
+  Outer(pid_t inner, UniqueFd channel, UniqueFd requester, Listener& listener, int lifeline, int64_t startNs)
+      : inner_(inner),
+        channel_(std::move(channel)),
+        requester_(std::move(requester)),
+        listener_(listener),
+        lifeline_(lifeline),
+        startNs_(startNs) {}
+
+  [[noreturn]] void run() {
+    loop_.watch(channel_.get(), POLLIN, [this](short) { onInner(); });
+    loop_.watch(listener_.fd(), POLLIN, [this](short) { onRequester(); });
+    if (lifeline_ >= 0) loop_.watch(lifeline_, POLLIN, [this](short events) { onLifeline(events); });
+    loop_.run();
+    const int status = reapInner();
+    if (failure_) {
+      answer(requester_, failure_->result, failureLog_);
+      ::_exit(kFailed);
+    }
+    endLike(status_.value_or(status));
+  }
+
+ private:
+  void onInner() {
+    auto message = receiveMessage(channel_.get(), MSG_DONTWAIT);
+    if (!message && message.error().code == EAGAIN) return;
+    if (!message || message->bytes.empty()) return onInnerGone();
+    if (const auto* restored = message->as<wire::Restored>()) return onRestored(*restored, message->after(sizeof *restored));
+    if (const auto* ended = message->as<wire::Ended>()) status_ = ended->status;
+  }
+
+  void onInnerGone() {
+    if (requester_ && !failure_) {
+      failure_.emplace();
+      failure_->result.error = EIO;
+      failureLog_ = "the keeper of the restarted job has died\n";
+    }
+    loop_.quit();
+  }
+
+  void onRestored(const wire::Restored& restored, std::string_view log) {
+    if (restored.result.error != 0) {  // answered once the namespace is gone
+      failure_ = restored;
+      failureLog_ = log;
+      return;
+    }
+    blockSignals();
+    signals_ = signalDescriptor();
+    if (signals_ && signals_->ok()) {
+      const int fd = (*signals_).value().get();
+      loop_.watch(fd, POLLIN, [this, fd](short) { forwardSignals(fd); });
+    }
+    crx_result_t result = restored.result;
+    result.total_us = microsecondsSince(startNs_);
+    answer(requester_, result, log);
+  }
+
+  void forwardSignals(int fd) {
+    while (const auto info = nextSignal(fd)) {
+      if (info->ssi_signo == SIGCHLD) continue;  // the channel's end tells
+      wire::Signal signal;
+      signal.number = static_cast<int32_t>(info->ssi_signo);
+      signal.code = info->ssi_code;
+      signal.value = info->ssi_ptr;
+      static_cast<void>(sendMessage(channel_.get(), bytesOf(signal)));
+    }
+  }
+
+  void onRequester() {
+    const UniqueFd connection = listener_.accept();
+    const int fd = connection.get();
+    if (connection) static_cast<void>(sendMessage(channel_.get(), bytesOf(wire::Connection()), std::span(&fd, 1)));
+  }
+
+  void onLifeline(short events) {
+    char ignored[256];
+    const ssize_t got = (events & POLLIN) != 0 ? ::read(lifeline_, ignored, sizeof ignored) : 0;
+    if (got > 0 || (got < 0 && (errno == EINTR || errno == EAGAIN))) return;
+    ::kill(inner_, SIGKILL);
+    reapInner();
+    ::_exit(kLifelineLost);
+  }
+
+  int reapInner() const {
+    int status = 0;
+    while (::waitpid(inner_, &status, 0) < 0 && errno == EINTR) continue;
+    return status;
+  }
+
+  pid_t inner_;
+  UniqueFd channel_;
+  UniqueFd requester_;
+  Listener& listener_;
+  int lifeline_;
+  int64_t startNs_;
+  Loop loop_;
+  std::optional<Result<UniqueFd>> signals_;
+  std::optional<wire::Restored> failure_;
+  std::string failureLog_;
+  std::optional<int> status_;
+};
+
+}  // namespace
+
+int restartJob() {
+  const int64_t start = nowNs();
+  fillStandardDescriptors();
+  if (!claimDescriptor(kRequesterFd)) return kUsage;
+  closeInherited();
+  useDefaultSignals();
+  UniqueFd requester(kRequesterFd);
+  Log log;
+  auto message = receiveMessage(requester.get(), 0);
+  if (!message) return refuse(requester, message.error(), log);
+  auto incoming = parseRestart(*message);
+  if (!incoming) return refuse(requester, incoming.error(), log);
+  auto plan = readPlan(incoming->restore, log);
+  if (!plan) return refuse(requester, plan.error(), log);
+  auto listener = Listener::open();  // under the outer keeper's number, by which the requester's side knows the job
+  if (!listener) return refuse(requester, listener.error(), log);
+  auto channel = messagePair();
+  if (!channel) return refuse(requester, channel.error(), log);
+  const auto inner = enterNamespaces(*plan, incoming->restore, log);
+  if (!inner) return refuse(requester, inner.error(), log);
+  if (inner.value() == 0) {
+    requester.reset();
+    channel->first.reset();
+    { const Listener outers = *std::move(listener); }
+    runInner(*plan, *incoming, log, std::move(channel->second));
+  }
+  channel->second.reset();
+  const int lifeline = incoming->lifeline.get();
+  incoming->context.reset();
+  Outer(inner.value(), std::move(channel->first), std::move(requester), *listener, lifeline, start).run();
+}
+
+}  // namespace blcr

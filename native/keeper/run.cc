@@ -1,0 +1,71 @@
+// Mode run: a new job.
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <string>
+
+#include "base/io.h"
+#include "inherited.h"
+#include "job.h"
+#include "launch.h"
+#include "modes.h"
+
+namespace blcr {
+
+namespace {
+
+constexpr int kUsage = 64;
+constexpr int kInternal = 70;
+constexpr int kCannotExecute = 126;
+constexpr int kNotFound = 127;
+
+void report(UniqueFd& fd, const std::string& line) {
+  // Nobody listening is no reason not to run the job.
+  if (fd) static_cast<void>(writeFull(fd.get(), std::as_bytes(std::span(line))));
+  fd.reset();
+}
+
+int refuse(UniqueFd& fd, const Error& error, int status) {
+  std::fprintf(stderr, "blcr-keeper: %s\n", error.detail.c_str());
+  report(fd, "failed " + std::to_string(error.code) + " " + error.detail + "\n");
+  return status;
+}
+
+/** Many children and requesters need many descriptors; the job has its own limit by now. */
+void raiseDescriptorLimit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+}  // namespace
+
+int runJob(const RunOptions& options) {
+  if ((options.lifeline >= 0 && !claimDescriptor(options.lifeline)) || (options.report >= 0 && !claimDescriptor(options.report))) {
+    std::fprintf(stderr, "blcr-keeper: the descriptor of --lifeline or --report is not open\n");
+    return kUsage;
+  }
+  const SignalSettings settings = SignalSettings::takeOver();
+  const UniqueFd lifeline(options.lifeline);
+  UniqueFd reportFd(options.report);
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+  auto listener = Listener::open();
+  if (!listener) return refuse(reportFd, listener.error(), kInternal);
+  const Terminal terminal;
+  const auto root = launch(options.arguments, settings, terminal);
+  if (!root) return refuse(reportFd, root.error(), root.error().code == ENOENT ? kNotFound : kCannotExecute);
+  closeInherited();
+  raiseDescriptorLimit();
+  Job job(root.value(), &terminal);
+  job.serve(*listener);
+  if (lifeline) job.tieTo(lifeline.get());
+  report(reportFd, "started " + std::to_string(root.value()) + "\n");
+  const auto status = job.run();
+  if (!status) return refuse(reportFd, status.error(), kInternal);
+  endLike(status.value());
+}
+
+}  // namespace blcr
