@@ -1,10 +1,13 @@
 /** Which libcr may serve this machine, best first, and why. */
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { packageRoot, prebuildDirectory } from './load.ts';
 
 /** File name of the library. Source: SONAME of BLCR's libcr. */
 export const LIBRARY_NAME = 'libcr.so.0';
+
+/** The executable that our library needs beside it, unless $BLCR_KEEPER names another. */
+const KEEPER_NAME = 'blcr-keeper';
 
 /** Present when BLCR's kernel modules are loaded. Source: BLCR, cr_module's /proc entry. */
 const BLCR_CONTROL = '/proc/checkpoint/ctrl';
@@ -49,7 +52,17 @@ export function libraryCandidates(options: CandidateOptions = {}): readonly Libr
     ...bundled.map((path) => ({
       path,
       what: 'the rootless library of this package',
-      skip: exists(path) ? undefined : 'not found',
+      skip: missingPart(path, environment, exists),
     })),
   ];
+}
+
+function missingPart(
+  path: string,
+  environment: NodeJS.ProcessEnv,
+  exists: (path: string) => boolean,
+): string | undefined {
+  if (!exists(path)) return 'not found';
+  const keeper = environment['BLCR_KEEPER'] ?? join(dirname(path), KEEPER_NAME);
+  return exists(keeper) ? undefined : `its keeper ${keeper} is missing`;
 }

@@ -75,10 +75,17 @@ test('candidates: the named library alone, else BLCR with modules, else the bund
     [['/own/libcr.so', undefined]],
   );
 
-  const bundled = libraryCandidates({
+  const half = libraryCandidates({
     environment: {},
     root: '/package',
     exists: exists(['/package/build/native/libcr.so.0']),
+  });
+  assert.equal(half[1]?.skip, 'its keeper /package/build/native/blcr-keeper is missing');
+
+  const bundled = libraryCandidates({
+    environment: {},
+    root: '/package',
+    exists: exists(['/package/build/native/libcr.so.0', '/package/build/native/blcr-keeper']),
   });
   assert.deepEqual(
     bundled.map(({ path }) => path),
