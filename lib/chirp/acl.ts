@@ -16,7 +16,7 @@ export class Acl {
   }
 
   /** Entries of a directory, as the server orders them. CHIRP_NOT_DIRECTORY for a file. Needs no right. */
-  get(directory: ChirpPath, options?: RequestOptions): Promise<ChirpAclEntry[]> {
+  async get(directory: ChirpPath, options?: RequestOptions): Promise<ChirpAclEntry[]> {
     return this.#run(getacl(directory, this.#rules), options);
   }
 
@@ -24,12 +24,12 @@ export class Acl {
    * Sets the rights of one subject (`method:name`, `*` matches anything). Needs right a.
    * @param rights Letters of rwldpax, v or v(…); `n` removes the entry.
    */
-  set(directory: ChirpPath, subject: string, rights: string, options?: RequestOptions): Promise<void> {
+  async set(directory: ChirpPath, subject: string, rights: string, options?: RequestOptions): Promise<void> {
     return this.#run(setacl(directory, subject, rights, this.#rules), options);
   }
 
   /** Removes all entries and gives the caller `rights` (and a). Needs right a. */
-  reset(directory: ChirpPath, rights: string, options?: RequestOptions): Promise<void> {
+  async reset(directory: ChirpPath, rights: string, options?: RequestOptions): Promise<void> {
     return this.#run(resetacl(directory, rights, this.#rules), options);
   }
 }

@@ -48,7 +48,7 @@ export class ChirpClient extends ChirpOperations implements AsyncDisposable {
   }
 
   /** Connects and logs in now instead of at the first request. Idempotent; concurrent calls share one attempt. */
-  connect(options?: RequestOptions): Promise<ChirpIdentity> {
+  async connect(options?: RequestOptions): Promise<ChirpIdentity> {
     return this.#link.connect(options);
   }
 
@@ -80,7 +80,7 @@ export class ChirpClient extends ChirpOperations implements AsyncDisposable {
    * Makes a directory and its missing ancestors; existing ones are fine. CHIRP_NOT_DIRECTORY when a file is in the way.
    * @param mode Permission bits of new directories, default 0o755.
    */
-  mkdirp(path: ChirpPath, mode: number = 0o755, options?: RequestOptions): Promise<void> {
+  async mkdirp(path: ChirpPath, mode: number = 0o755, options?: RequestOptions): Promise<void> {
     return makeDirectories(this, path, mode, options);
   }
 
@@ -89,7 +89,7 @@ export class ChirpClient extends ChirpOperations implements AsyncDisposable {
    * @param flags Letters: r read, w write, c create, t truncate, a append, x exclusive, s synchronous; e.g. `r`, `wct`, `rw`.
    * @param mode Permission bits of a new file, default 0o644 (the server removes group and other).
    */
-  open(path: ChirpPath, flags: string, mode: number = 0o644, options?: RequestOptions): Promise<ChirpFile> {
+  async open(path: ChirpPath, flags: string, mode: number = 0o644, options?: RequestOptions): Promise<ChirpFile> {
     return openFile(this.#link, path, flags, mode, this.rules, options);
   }
 

@@ -36,107 +36,107 @@ export abstract class ChirpOperations {
   protected abstract readonly run: Run;
 
   /** Attributes of what a name leads to. Needs right l. */
-  stat(path: ChirpPath, options?: RequestOptions): Promise<ChirpStat> {
+  async stat(path: ChirpPath, options?: RequestOptions): Promise<ChirpStat> {
     return this.run(attributes.stat(path, this.rules), options);
   }
 
   /** Attributes of the name itself, symbolic links not followed. */
-  lstat(path: ChirpPath, options?: RequestOptions): Promise<ChirpStat> {
+  async lstat(path: ChirpPath, options?: RequestOptions): Promise<ChirpStat> {
     return this.run(attributes.lstat(path, this.rules), options);
   }
 
   /** stat, with undefined for a missing name. (Without rights on the directory the server says not authorized, also for missing names.) */
-  statIfExists(path: ChirpPath, options?: RequestOptions): Promise<ChirpStat | undefined> {
+  async statIfExists(path: ChirpPath, options?: RequestOptions): Promise<ChirpStat | undefined> {
     return this.run(attributes.statIfExists(path, this.rules), options);
   }
 
   /** Throws unless all of `bits` are allowed: 0 existence, 1 execute, 2 write, 4 read, default 0. */
-  access(path: ChirpPath, bits: number = 0, options?: RequestOptions): Promise<void> {
+  async access(path: ChirpPath, bits: number = 0, options?: RequestOptions): Promise<void> {
     return this.run(attributes.access(path, bits, this.rules), options);
   }
 
   /** Sets permission bits, group's and others' included. */
-  chmod(path: ChirpPath, mode: number, options?: RequestOptions): Promise<void> {
+  async chmod(path: ChirpPath, mode: number, options?: RequestOptions): Promise<void> {
     return this.run(attributes.chmod(path, mode, this.rules), options);
   }
 
   /** Cuts or extends with zeros to `size` bytes. */
-  truncate(path: ChirpPath, size: number, options?: RequestOptions): Promise<void> {
+  async truncate(path: ChirpPath, size: number, options?: RequestOptions): Promise<void> {
     return this.run(attributes.truncate(path, size, this.rules), options);
   }
 
   /** Sets times in seconds since 1970; fractions are cut off. */
-  utime(path: ChirpPath, atime: number, mtime: number, options?: RequestOptions): Promise<void> {
+  async utime(path: ChirpPath, atime: number, mtime: number, options?: RequestOptions): Promise<void> {
     return this.run(attributes.utime(path, atime, mtime, this.rules), options);
   }
 
   /** Free space below a directory. CHIRP_NOT_DIRECTORY for a file. */
-  statfs(directory: ChirpPath, options?: RequestOptions): Promise<ChirpStatfs> {
+  async statfs(directory: ChirpPath, options?: RequestOptions): Promise<ChirpStatfs> {
     return this.run(attributes.statfs(directory, this.rules), options);
   }
 
   /** MD5 of a file's content, computed by the server. */
-  md5(path: ChirpPath, options?: RequestOptions): Promise<Buffer> {
+  async md5(path: ChirpPath, options?: RequestOptions): Promise<Buffer> {
     return this.run(attributes.md5(path, this.rules), options);
   }
 
   /** Digest of a file's content, computed by the server; known servers offer only md5 and sha1. */
-  hash(algorithm: string, path: ChirpPath, options?: RequestOptions): Promise<Buffer> {
+  async hash(algorithm: string, path: ChirpPath, options?: RequestOptions): Promise<Buffer> {
     return this.run(attributes.hash(algorithm, path, this.rules), options);
   }
 
   /** Renames; an existing file is replaced atomically. Needs rights rd on the old directory and w on the new one. Not idempotent. */
-  rename(from: ChirpPath, to: ChirpPath, options?: RequestOptions): Promise<void> {
+  async rename(from: ChirpPath, to: ChirpPath, options?: RequestOptions): Promise<void> {
     return this.run(names.rename(from, to, this.rules), options);
   }
 
   /** Removes a file or symbolic link. Not idempotent. */
-  unlink(path: ChirpPath, options?: RequestOptions): Promise<void> {
+  async unlink(path: ChirpPath, options?: RequestOptions): Promise<void> {
     return this.run(names.unlink(path, this.rules), options);
   }
 
   /** Hard link `path` to `existing`. Needs rights rw. Not idempotent. */
-  link(existing: ChirpPath, path: ChirpPath, options?: RequestOptions): Promise<void> {
+  async link(existing: ChirpPath, path: ChirpPath, options?: RequestOptions): Promise<void> {
     return this.run(names.link(existing, path, this.rules), options);
   }
 
   /** Symbolic link. The protocol carries no blanks or control characters in `target` (ERR_CHIRP_INVALID_NAME). Not idempotent. */
-  symlink(target: ChirpPath, path: ChirpPath, options?: RequestOptions): Promise<void> {
+  async symlink(target: ChirpPath, path: ChirpPath, options?: RequestOptions): Promise<void> {
     return this.run(names.symlink(target, path, this.rules), options);
   }
 
   /** Target of a symbolic link; CHIRP_INVALID_REQUEST for anything else. */
-  readlink(path: ChirpPath, options?: RequestOptions): Promise<string> {
+  async readlink(path: ChirpPath, options?: RequestOptions): Promise<string> {
     return this.run(names.readlink(path, this.rules), options);
   }
 
   /** Makes one directory, which inherits its parent's ACL. A missing parent is answered CHIRP_NOT_AUTHORIZED. `mode` default 0o755. Not idempotent. */
-  mkdir(path: ChirpPath, mode: number = 0o755, options?: RequestOptions): Promise<void> {
+  async mkdir(path: ChirpPath, mode: number = 0o755, options?: RequestOptions): Promise<void> {
     return this.run(directories.mkdir(path, mode, this.rules), options);
   }
 
   /** Removes an empty directory. Not idempotent. */
-  rmdir(path: ChirpPath, options?: RequestOptions): Promise<void> {
+  async rmdir(path: ChirpPath, options?: RequestOptions): Promise<void> {
     return this.run(directories.rmdir(path, this.rules), options);
   }
 
   /** Removes a file or a directory with all it holds. Missing is success (servers differ: 0 or CHIRP_DOES_NOT_EXIST), so it is idempotent. */
-  rmall(path: ChirpPath, options?: RequestOptions): Promise<void> {
+  async rmall(path: ChirpPath, options?: RequestOptions): Promise<void> {
     return this.run(directories.rmall(path, this.rules), options);
   }
 
   /** Names in a directory, `.` and `..` left out, in the server's order. Names with line feeds fall apart: the protocol does not encode them; getlongdir finds them again. */
-  getdir(path: ChirpPath, options?: RequestOptions): Promise<string[]> {
+  async getdir(path: ChirpPath, options?: RequestOptions): Promise<string[]> {
     return this.run(directories.getdir(path, this.rules), options);
   }
 
   /** Names and lstat data of a directory's entries, `.` and `..` left out. */
-  getlongdir(path: ChirpPath, options?: RequestOptions): Promise<ChirpEntry[]> {
+  async getlongdir(path: ChirpPath, options?: RequestOptions): Promise<ChirpEntry[]> {
     return this.run(directories.getlongdir(path, this.rules), options);
   }
 
   /** The subject the server knows this client by, as `method:name` (with a ticket: its owner's). */
-  whoami(options?: RequestOptions): Promise<string> {
+  async whoami(options?: RequestOptions): Promise<string> {
     return this.run(identity.whoami(), options);
   }
 }

@@ -21,27 +21,32 @@ export class Tickets {
    * @param seconds Life of the ticket.
    * @param subject Default `self`; somebody else only for the server's superuser.
    */
-  register(publicKey: string, seconds: number, subject: string = 'self', options?: RequestOptions): Promise<void> {
+  async register(
+    publicKey: string,
+    seconds: number,
+    subject: string = 'self',
+    options?: RequestOptions,
+  ): Promise<void> {
     return this.#run(ticketRegister(subject, seconds, publicKey), options);
   }
 
   /** Limits a ticket to `rights` on `path` and below; the longest path wins. */
-  modify(ticket: string, path: ChirpPath, rights: string, options?: RequestOptions): Promise<void> {
+  async modify(ticket: string, path: ChirpPath, rights: string, options?: RequestOptions): Promise<void> {
     return this.#run(ticketModify(ticket, path, rights, this.#rules), options);
   }
 
   /** Names of one's own tickets. */
-  list(subject: string = 'self', options?: RequestOptions): Promise<string[]> {
+  async list(subject: string = 'self', options?: RequestOptions): Promise<string[]> {
     return this.#run(ticketList(subject), options);
   }
 
   /** What is known of a ticket. Only for its owner. */
-  get(ticket: string, options?: RequestOptions): Promise<TicketInfo> {
+  async get(ticket: string, options?: RequestOptions): Promise<TicketInfo> {
     return this.#run(ticketGet(ticket), options);
   }
 
   /** Ends a ticket. Not idempotent. */
-  delete(ticket: string, options?: RequestOptions): Promise<void> {
+  async delete(ticket: string, options?: RequestOptions): Promise<void> {
     return this.#run(ticketDelete(ticket), options);
   }
 }

@@ -16,22 +16,22 @@ export class ExtendedAttributes {
   }
 
   /** Value of an attribute; a missing one is CHIRP_UNKNOWN. */
-  get(path: ChirpPath, attribute: string, options?: RequestOptions): Promise<Buffer> {
+  async get(path: ChirpPath, attribute: string, options?: RequestOptions): Promise<Buffer> {
     return this.#run(getxattr(path, attribute, this.#rules), options);
   }
 
   /** Names of all attributes. */
-  list(path: ChirpPath, options?: RequestOptions): Promise<string[]> {
+  async list(path: ChirpPath, options?: RequestOptions): Promise<string[]> {
     return this.#run(listxattr(path, this.#rules), options);
   }
 
   /** Sets or replaces an attribute (on Linux below `user.`), at most 16 MiB. */
-  set(path: ChirpPath, attribute: string, value: Uint8Array, options?: RequestOptions): Promise<void> {
+  async set(path: ChirpPath, attribute: string, value: Uint8Array, options?: RequestOptions): Promise<void> {
     return this.#run(setxattr(path, attribute, value, this.#rules), options);
   }
 
   /** Removes an attribute. Not idempotent. */
-  remove(path: ChirpPath, attribute: string, options?: RequestOptions): Promise<void> {
+  async remove(path: ChirpPath, attribute: string, options?: RequestOptions): Promise<void> {
     return this.#run(removexattr(path, attribute, this.#rules), options);
   }
 }

@@ -105,22 +105,45 @@ function* isProbe(length: number, line: Buffer): Conversation<boolean> {
   return true;
 }
 
-/** Names and records alternate; a name with line feeds takes several lines, up to the next record. */
+interface RawEntry {
+  name: Buffer[];
+  record: Buffer;
+}
+
+/**
+ * Names and records alternate; a name with line feeds takes several lines, up to the next record. A record right behind a record shows that the first of the two was a part of a
+ * name that looks like one, unless a third follows: then the second is such a name.
+ */
 function entriesOf(lines: readonly Buffer[]): ChirpEntry[] {
-  const entries: ChirpEntry[] = [];
+  const raw: RawEntry[] = [];
   let pending: Buffer[] = [];
   for (const line of lines) {
-    if (pending.length === 0 || !isStatLine(line)) {
+    const isRecord = isStatLine(line);
+    if (!isRecord) pending = takeBack(raw, pending);
+    if (isRecord && pending.length > 0) {
+      raw.push({ name: pending, record: line });
+      pending = [];
+    } else {
       pending.push(line);
-      continue;
     }
-    const nameBytes = joinLines(pending);
-    const name = nameBytes.toString();
-    if (name !== '.' && name !== '..') entries.push({ name, nameBytes, stat: parseStat(line) });
-    pending = [];
   }
-  if (pending.length > 0) throw protocolError('a listing ends with a name that has no record');
-  return entries;
+  if (takeBack(raw, pending).length > 0) throw protocolError('a listing ends with a name that has no record');
+  return raw.map(toEntry).filter(({ name }) => name !== '.' && name !== '..');
+}
+
+/** A lone record that waits as if it were a name belongs to the entry before it. */
+function takeBack(raw: readonly RawEntry[], pending: Buffer[]): Buffer[] {
+  const [only] = pending;
+  const last = raw.at(-1);
+  if (pending.length !== 1 || only === undefined || last === undefined || !isStatLine(only)) return pending;
+  last.name.push(last.record);
+  last.record = only;
+  return [];
+}
+
+function toEntry({ name, record }: RawEntry): ChirpEntry {
+  const nameBytes = joinLines(name);
+  return { name: nameBytes.toString(), nameBytes, stat: parseStat(record) };
 }
 
 function joinLines(lines: readonly Buffer[]): Buffer {
