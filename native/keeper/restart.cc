@@ -12,6 +12,7 @@
 #include "listener.h"
 #include "loop.h"
 #include "modes.h"
+#include "protocol/exit_status.h"
 #include "restart_request.h"
 #include "signals.h"
 

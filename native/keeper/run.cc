@@ -11,6 +11,7 @@
 #include "job.h"
 #include "launch.h"
 #include "modes.h"
+#include "protocol/exit_status.h"
 
 namespace blcr {
 

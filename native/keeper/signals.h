@@ -37,7 +37,4 @@ void blockSignals();
 /** Delivers a signal as it came: one from sigqueue(3) keeps its value. */
 void deliverSignal(pid_t pid, int number, int code, uint64_t value);
 
-/** Ends the calling process as the wait status says: same exit status, or same signal, without a core file of the keeper. */
-[[noreturn]] void endLike(int status);
-
 }  // namespace blcr

@@ -18,7 +18,7 @@ constexpr unsigned long kKernelThread = 0x00200000;  // PF_KTHREAD, field 9 of /
 Result<std::string> readSmallFile(pid_t pid, const char* name) {
   const std::string path = "/proc/" + std::to_string(pid) + "/" + name;
   const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file) return Error{errno == ENOENT ? ESRCH : errno, path};
+  if (!file) return errno == ENOENT ? Error{ESRCH, "there is no process " + std::to_string(pid)} : Error{errno, path};
   std::string text;
   char buffer[4096];
   ssize_t length = 0;

@@ -1,0 +1,52 @@
+#include "common/report.h"
+
+#include <signal.h>
+
+#include <cstdio>
+#include <string_view>
+
+#include "common/options.h"
+#include "libcr.h"
+
+namespace blcr::tools {
+
+void complain(const std::string& name, const std::string& text) { std::fprintf(stderr, "%s: %s\n", name.c_str(), text.c_str()); }
+
+int failWith(const std::string& name, const std::string& what, int error) {
+  complain(name, what + ": " + cr_strerror(error));
+  return error & 0xff;
+}
+
+void showLog(const std::string& log) {
+  std::string_view rest = log;
+  while (!rest.empty()) {
+    const std::string_view line = rest.substr(0, rest.find('\n'));
+    if (!line.empty()) std::fprintf(stderr, "- %.*s\n", static_cast<int>(line.size()), line.data());
+    rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+  }
+}
+
+int printVersion(const std::string& name) {
+  std::printf("%s of node-blcr, with the options of BLCR %d.%d.%d\n", name.c_str(), CR_RELEASE_MAJOR, CR_RELEASE_MINOR, CR_RELEASE_PATCHLEVEL);
+  return 0;
+}
+
+bool chooseSignal(const std::string& option, const std::string& value, int& number, std::string& problem) {
+  struct Choice {
+    std::string_view name;
+    int number;
+  };
+  static constexpr Choice kChoices[] = {{"run", 0},        {"stop", SIGSTOP},  {"term", SIGTERM},
+                                        {"kill", SIGKILL}, {"abort", SIGABRT}, {"cont", SIGCONT}};
+  for (const Choice& choice : kChoices) {
+    if (choice.name != option) continue;
+    number = choice.number;
+    return true;
+  }
+  if (option != "signal") return false;
+  number = static_cast<int>(parseNumber(value, NSIG - 1));
+  if (number < 0) problem = "no such signal: " + value;
+  return true;
+}
+
+}  // namespace blcr::tools

@@ -1,0 +1,29 @@
+// How the utilities talk.
+#pragma once
+
+#include <string>
+
+namespace blcr::tools {
+
+inline constexpr int kUsageError = 255;  // BLCR's exit code for a wrong command line
+
+enum class Verbosity { kQuiet, kNormal, kVerbose };
+/** Which of the keeper's log is shown: nothing, of failed requests, always. */
+enum class LogLevel { kNone, kError, kWarning };
+
+/** "name: text" on the standard error. */
+void complain(const std::string& name, const std::string& text);
+
+/** Complains with the text of an errno or CR_E* value; returns the exit code, its low byte. */
+int failWith(const std::string& name, const std::string& what, int error);
+
+/** Prints a request's log line by line, each after "- ". */
+void showLog(const std::string& log);
+
+/** `--version`. */
+int printVersion(const std::string& name);
+
+/** The signal chosen by BLCR's options run, stop, term, kill, abort, cont (and signal with a value); false when `option` is none. */
+[[nodiscard]] bool chooseSignal(const std::string& option, const std::string& value, int& number, std::string& problem);
+
+}  // namespace blcr::tools
