@@ -3,7 +3,7 @@ import { checkpointsOf } from '../event-log.ts';
 import type { Incarnation } from './job.ts';
 import { megabytes, seconds } from './narrative.ts';
 
-export const CHECKPOINT_COLUMNS = [
+export const CHECKPOINT_COLUMNS: readonly string[] = [
   'node',
   'checkpoint',
   'why',
