@@ -35,12 +35,16 @@ function npmProgram(): string {
 }
 
 function npm(args: readonly string[], cwd: string, env: NodeJS.ProcessEnv = process.env): string {
-  return execFileSync(process.execPath, [npmProgram(), ...args, '--no-audit', '--no-fund', '--loglevel=error'], {
-    cwd,
-    env,
-    encoding: 'utf8',
-    timeout: 100_000,
-  });
+  return execFileSync(
+    process.execPath,
+    [npmProgram(), ...args, '--no-audit', '--no-fund', '--loglevel=error', '--no-update-notifier'],
+    {
+      cwd,
+      env,
+      encoding: 'utf8',
+      timeout: 100_000,
+    },
+  );
 }
 
 function pack(directory: string, into: string): string {
