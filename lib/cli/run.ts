@@ -1,0 +1,181 @@
+/** `blcr run`: a program under checkpoints. */
+
+import { UsageError } from '../errors.ts';
+import { EventLog } from '../job/event-log.ts';
+import type { JobEvent } from '../job/events.ts';
+import { EXIT_CODES, type JobEnd, type ProcessEnd, processEnd } from '../job/exit-status.ts';
+import { batchJobId } from '../job/incarnation.ts';
+import { Job } from '../job/job.ts';
+import { type JobOptions, normaliseId } from '../job/options.ts';
+import { parseDuration } from '../util/duration.ts';
+import { type Arguments, type Command, parseArguments, parseChoice, parseCount, splitProgram } from './command.ts';
+import { exitWith } from './exit.ts';
+import { createReporter } from './reporter.ts';
+import { handleSignals } from './signals.ts';
+import { chooseStore, STORE_OPTIONS, STORE_USAGE } from './store-options.ts';
+
+const OPTIONS = {
+  ...STORE_OPTIONS,
+  every: { type: 'string' },
+  id: { type: 'string' },
+  first: { type: 'string' },
+  keep: { type: 'string' },
+  fresh: { type: 'boolean' },
+  'accept-changed': { type: 'boolean' },
+  'store-wait': { type: 'string' },
+  snapshot: { type: 'string' },
+  files: { type: 'string' },
+  scratch: { type: 'string' },
+  'vacate-within': { type: 'string' },
+  'requeue-code': { type: 'string' },
+  json: { type: 'boolean' },
+} as const;
+
+export const runCommand: Command = {
+  name: 'run',
+  summary: 'run a program and checkpoint it; go on from its newest checkpoint when there is one',
+  usage: `blcr run --store URL --id ID [options] [--] program [args…]
+
+${STORE_USAGE}
+  --id ID            name of the job in the store, the same at each start (default: the batch system's)
+  --every TIME       time between checkpoints, give or take a tenth (default 60m)
+  --first TIME       time to the first one (default 60s)
+  --keep N           checkpoints to keep (default 2)
+  --fresh            start from the beginning, dropping what the store has of the job
+  --accept-changed   resume although program, arguments or inputs have changed
+  --store-wait TIME  how long a later run waits for a store that does not answer (default 10m)
+  --snapshot HOW     auto, fork (copy while it runs) or plain (stand still), default auto
+  --files WHICH      of the scratch directory: changed, all or none (default changed)
+  --scratch DIR      directory whose files belong to the job (default: the current one)
+  --vacate-within T  time that an eviction may take (default: the batch system's, else 10m)
+  --requeue-code N   exit code for "run me again" (default 85)
+  --json             one JSON record per event on stderr
+
+Times are numbers with a unit: 30s, 1.5h, 60m, 2d.
+Signals: SIGTERM checkpoints, stops the job and exits 85; SIGUSR2 checkpoints now; all others go to the program.
+Exit: the program's own; 64 usage; 75 try again elsewhere or later; 85 evicted, run me again; 86 no checkpoint can be restarted;
+87 the program itself exited with 85; 88 a newer run of this job has taken over. Killed by a signal: dies of the same one.`,
+  run: async (args) => {
+    const { own, program } = splitProgram(args, OPTIONS);
+    const parsed = parseArguments(own, OPTIONS);
+    return await runJob(readOptions(parsed, program), {
+      requeueCode: readRequeueCode(parsed),
+      json: parsed.flag('json'),
+    });
+  },
+};
+
+function readRequeueCode(args: Arguments): number {
+  const code = parseCount(args.text('requeue-code') ?? String(EXIT_CODES.requeue), '--requeue-code');
+  if (code < 1 || code > 255) throw new UsageError('--requeue-code: a number from 1 to 255 is needed');
+  return code;
+}
+
+function readOptions(args: Arguments, program: readonly string[]): JobOptions {
+  const [command, ...rest] = program;
+  if (command === undefined) throw new UsageError('no program was named');
+  const { url, key, options } = chooseStore(args);
+  const id = args.text('id') ?? batchJobId(process.env);
+  if (id === undefined) throw new UsageError('no job id: give --id ID (outside of HTCondor nobody else knows one)');
+  const duration = (name: string): number | undefined => {
+    const text = args.text(name);
+    return text === undefined ? undefined : parseDuration(text, `--${name}`);
+  };
+  const snapshot = args.text('snapshot');
+  const files = args.text('files');
+  const keep = args.text('keep');
+  return withoutUndefined({
+    id: normaliseId(id),
+    store: url,
+    key,
+    storeOptions: options,
+    command,
+    args: rest,
+    every: duration('every'),
+    first: duration('first'),
+    keep: keep === undefined ? undefined : parseCount(keep, '--keep'),
+    fresh: args.flag('fresh'),
+    acceptChanged: args.flag('accept-changed'),
+    storeWaitMs: duration('store-wait'),
+    vacateMs: duration('vacate-within'),
+    snapshot: snapshot === undefined ? undefined : parseChoice(snapshot, '--snapshot', ['auto', 'fork', 'plain']),
+    files: files === undefined ? undefined : parseChoice(files, '--files', ['changed', 'all', 'none']),
+    scratch: args.text('scratch'),
+  });
+}
+
+type Present<T> = { [Name in keyof T]: Exclude<T[Name], undefined> };
+
+/** An option that is not given is absent, not undefined. */
+function withoutUndefined<T extends object>(object: T): Present<T> {
+  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as Present<T>;
+}
+
+export interface RunSettings {
+  readonly requeueCode: number;
+  readonly json: boolean;
+}
+
+/** Runs the job to its end, with this process's signals being the job's. */
+export async function runJob(options: JobOptions, settings: RunSettings): Promise<ProcessEnd> {
+  const report = createReporter(settings.json);
+  const opening = new AbortController();
+  const early: NodeJS.Signals[] = [];
+  let job: Job | undefined;
+  let isEvicted = false;
+  handleSignals((signal) => {
+    if (signal === 'SIGTERM') {
+      isEvicted = true;
+      if (job === undefined) opening.abort(new Error('evicted before the job ran'));
+      else evict(job);
+    } else if (job === undefined) early.push(signal);
+    else deliver(job, signal);
+  });
+  try {
+    job = await Job.open({ ...options, ...settings, env: environment(), onEvent: report, signal: opening.signal });
+  } catch (error) {
+    if (isEvicted && opening.signal.aborted) return exitWith(settings.requeueCode);
+    throw error;
+  }
+  if (isEvicted) evict(job);
+  for (const signal of early) deliver(job, signal);
+  return conclude(await job.done, options, settings, report);
+}
+
+/** What its end means is told by `done`. */
+function evict(job: Job): void {
+  job.vacate().catch(() => undefined);
+}
+
+function deliver(job: Job, signal: NodeJS.Signals): void {
+  // A checkpoint that fails is reported as a warning.
+  if (signal === 'SIGUSR2') job.checkpoint().catch(() => undefined);
+  else job.signal(signal);
+}
+
+function conclude(
+  end: JobEnd,
+  options: JobOptions,
+  { requeueCode }: RunSettings,
+  report: (event: JobEvent) => void,
+): ProcessEnd {
+  const result = processEnd(end, requeueCode);
+  if (result.kind === 'code' && result.collision) {
+    const event: JobEvent = {
+      event: 'warning',
+      time: Date.now(),
+      id: options.id,
+      code: 'ERR_JOB_COLLISION',
+      message: `the program itself exited with ${requeueCode}, which means "run me again" here`,
+      consequence: `this exits with ${result.code} instead; --requeue-code picks another number`,
+    };
+    report(event);
+    new EventLog(options.scratch ?? process.cwd()).listener(event);
+  }
+  return result;
+}
+
+/** HTCondor starts jobs without these two. */
+function environment(): NodeJS.ProcessEnv {
+  return { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: process.cwd(), ...process.env };
+}

@@ -1,0 +1,42 @@
+/** What becomes of the store when the program has ended by itself. */
+
+import { rmSync } from 'node:fs';
+import type { ExitStatus } from '../checkpoint/types.ts';
+import type { Claim } from '../store/types.ts';
+import { sleep } from '../util/clock.ts';
+import { errorCode, errorMessage } from '../util/error-facts.ts';
+import { leaveFinished } from './finished.ts';
+import { markerPath } from './incarnation.ts';
+import type { Session } from './session.ts';
+
+/** The result is there; it does not wait longer than this for a store to be told. */
+const PATIENCE_MS = 30_000;
+
+/**
+ * Cleans the store, or leaves the result there when the batch system is going to run the job again. Checkpoints stay when the program was
+ * killed with SIGKILL, because that was not its own doing: out of memory, or a node going down. Never throws: what cannot be done is
+ * reported, and the program's own result stands.
+ */
+export async function settle(session: Session, claim: Claim, status: ExitStatus, isVacating: boolean): Promise<void> {
+  const { clock, events, scratch, options } = session;
+  const limit = new AbortController();
+  const work = async (): Promise<void> => {
+    if (isVacating) await leaveFinished(claim, status, scratch, clock.wallTime(), limit.signal);
+    else if (status.signal !== 'SIGKILL') await claim.remove({ signal: limit.signal });
+  };
+  const tooLong = sleep(clock, PATIENCE_MS, limit.signal).then(() => {
+    throw new Error(`the store did not answer within ${PATIENCE_MS / 1000} s`);
+  });
+  tooLong.catch(() => undefined); // aborted below
+  try {
+    await Promise.race([work(), tooLong]);
+    if (!isVacating) rmSync(markerPath(scratch.root, options.id), { force: true });
+  } catch (error) {
+    const what = isVacating
+      ? 'the result could not be left in the store'
+      : 'its checkpoints could not be removed from the store';
+    events.emit('warning', { code: errorCode(error), message: errorMessage(error), consequence: what, error });
+  } finally {
+    limit.abort();
+  }
+}

@@ -1,0 +1,142 @@
+/** Starts a program under the keeper (or, with genuine BLCR, under cr_run). */
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Readable } from 'node:stream';
+import type { ExitStatus } from '../checkpoint/types.ts';
+import { JobError } from '../errors.ts';
+import type { LaunchRequest, RunningProcess } from './engine.ts';
+import { EXIT_CODES } from './exit-status.ts';
+import { listDescendants, trySignal } from './process-tree.ts';
+
+/** Descriptors in the keeper: it kills the job when LIFELINE reports end-of-file, and writes one line to REPORT. */
+const LIFELINE = 3;
+const REPORT = 4;
+
+/** How long the keeper may take to obey the lifeline before it is killed itself. */
+const OBEDIENCE_MS = 5000;
+
+/**
+ * Launches a program as a job of its own: it dies with this process, whatever way this process goes.
+ * @param keeper Path of blcr-keeper.
+ * @throws {JobError} `ERR_JOB_NODE` when the keeper cannot run here, else `ERR_JOB_LAUNCH` with the system's reason (the program could not be executed).
+ */
+export async function launchUnderKeeper(keeper: string, request: LaunchRequest): Promise<RunningProcess> {
+  const child = spawn(
+    keeper,
+    ['run', '--lifeline', String(LIFELINE), '--report', String(REPORT), '--', request.command, ...request.args],
+    { cwd: request.cwd, env: request.env, stdio: [...request.stdio, 'pipe', 'pipe'] },
+  );
+  const exit = watchExit(child);
+  const line = await Promise.race([readLine(child.stdio[REPORT] as Readable | null), failedToSpawn(child, keeper)]);
+  const started = /^started (\d+)$/.exec(line);
+  if (started === null) throw await launchError(line, request.command, exit);
+  return runningChild(child, Number(started[1]), exit);
+}
+
+/** Genuine BLCR: the program itself is our child, prepared by cr_run's preloaded library; it has no lifeline. */
+export async function launchUnderCrRun(request: LaunchRequest): Promise<RunningProcess> {
+  const child = spawn('cr_run', [request.command, ...request.args], {
+    cwd: request.cwd,
+    env: request.env,
+    stdio: [...request.stdio],
+    detached: true,
+  });
+  const exit = watchExit(child);
+  await Promise.race([new Promise((resolve) => child.once('spawn', resolve)), failedToSpawn(child, 'cr_run')]);
+  return runningChild(child, child.pid ?? 0, exit);
+}
+
+function runningChild(child: ChildProcess, target: number, exit: Promise<ExitStatus>): RunningProcess {
+  const pid = child.pid ?? target;
+  const lifeline = child.stdio[LIFELINE];
+  return {
+    ...processOf(pid, exit),
+    target,
+    kill() {
+      if (lifeline === null || lifeline === undefined) {
+        killTree(pid);
+        return;
+      }
+      lifeline.destroy();
+      const timer = setTimeout(() => killTree(pid), OBEDIENCE_MS);
+      void exit.finally(() => clearTimeout(timer));
+    },
+  };
+}
+
+/** A job known by the pid of our child alone. */
+export function processOf(pid: number, exit: Promise<ExitStatus>): RunningProcess {
+  let over = false;
+  const markOver = (): void => {
+    over = true;
+  };
+  exit.then(markOver, markOver);
+  return {
+    pid,
+    target: pid,
+    exit,
+    signal(name) {
+      if (!over) trySignal(pid, name);
+    },
+    signalAll(name) {
+      if (!over) for (const member of listDescendants(pid)) trySignal(member, name);
+    },
+    kill() {
+      if (!over) killTree(pid);
+    },
+  };
+}
+
+/** Descendants are listed first: they lose their parent with the kill. */
+function killTree(pid: number): void {
+  const members = listDescendants(pid);
+  trySignal(pid, 'SIGKILL');
+  for (const member of members) trySignal(member, 'SIGKILL');
+}
+
+function watchExit(child: ChildProcess): Promise<ExitStatus> {
+  return new Promise((resolve) => {
+    child.once('exit', (code, signal) => {
+      resolve(
+        signal === null || code !== null
+          ? { exitCode: code ?? EXIT_CODES.internal, signal: undefined }
+          : { exitCode: undefined, signal },
+      );
+    });
+  });
+}
+
+function failedToSpawn(child: ChildProcess, file: string): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    child.once('error', (cause) => {
+      reject(
+        new JobError(`${file} cannot be run on this node: ${cause.message}`, {
+          code: 'ERR_JOB_NODE',
+          exitCode: EXIT_CODES.temporary,
+          cause,
+        }),
+      );
+    });
+  });
+}
+
+/** The report's one line; an empty one when the writer ended without a word. */
+async function readLine(report: Readable | null): Promise<string> {
+  if (report === null) return '';
+  let text = '';
+  for await (const chunk of report) {
+    text += String(chunk);
+    if (text.includes('\n')) break;
+  }
+  return text.split('\n', 1)[0] ?? '';
+}
+
+async function launchError(line: string, command: string, exit: Promise<ExitStatus>): Promise<JobError> {
+  const failed = /^failed (-?\d+) (.*)$/.exec(line);
+  const status = await exit;
+  const reason = failed?.[2] ?? `the keeper ended (${status.signal ?? status.exitCode}) without having started it`;
+  return new JobError(`${command} could not be started: ${reason}`, {
+    code: failed === null ? 'ERR_JOB_NODE' : 'ERR_JOB_LAUNCH',
+    exitCode: failed === null ? EXIT_CODES.temporary : EXIT_CODES.usage,
+  });
+}

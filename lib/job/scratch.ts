@@ -1,0 +1,217 @@
+/** The files of a job: what is captured with a checkpoint, and what the store is told about it. */
+
+import { mkdir, readdir, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { CaptureOptions } from '../checkpoint/types.ts';
+import { JobError } from '../errors.ts';
+import type { FileEntry } from '../store/types.ts';
+import { formatIndex, parseIndex, type TreeFile, walkTree } from './tree.ts';
+
+/** Our own directory below the scratch directory; never part of a checkpoint. */
+export const OWN_DIRECTORY = '.blcr';
+
+/**
+ * A file written shortly before it was looked at may be written again without its time stamp changing: within a tick of the kernel's clock,
+ * or within the second (FAT: two) that some file systems round to.
+ */
+const TICK_NS = 50_000_000n;
+const ROUNDED_NS = 2_000_000_000n;
+
+export interface OutputSource {
+  readonly role: 'stdout' | 'stderr';
+  readonly path: string;
+}
+
+/** One checkpoint's files. */
+export interface Capture {
+  /** For the engine; undefined when there is nothing to capture. */
+  readonly options: CaptureOptions | undefined;
+  /** Once the engine is done: what the store shall keep. */
+  entries(): Promise<readonly FileEntry[]>;
+  /** The checkpoint is stored: the next one sends only what changes from here on. */
+  commit(): Promise<void>;
+  /** Removes the copies. */
+  discard(): Promise<void>;
+}
+
+export class ScratchFiles {
+  readonly root: string;
+  /** Holds this incarnation's copies; named after its process, so that the next one can tell that it is left over. */
+  readonly #own: string;
+  readonly #files: 'changed' | 'all' | 'none';
+  readonly #outputs: readonly OutputSource[];
+  #baseline: readonly TreeFile[] = [];
+  #stored: ReadonlyMap<string, FileEntry> = new Map();
+  #count = 0;
+
+  private constructor(root: string, files: 'changed' | 'all' | 'none', outputs: readonly OutputSource[]) {
+    this.root = root;
+    this.#files = files;
+    this.#outputs = outputs;
+    this.#own = join(root, OWN_DIRECTORY, `run-${process.pid}-${Date.now().toString(36)}`);
+  }
+
+  /** Makes room for copies below `root` and removes what dead incarnations left there. */
+  static async open(
+    root: string,
+    files: 'changed' | 'all' | 'none',
+    outputs: readonly OutputSource[],
+  ): Promise<ScratchFiles> {
+    const scratch = new ScratchFiles(root, files, outputs);
+    await removeLeftovers(join(root, OWN_DIRECTORY));
+    await mkdir(scratch.#own, { recursive: true, mode: 0o700 });
+    return scratch;
+  }
+
+  /** The files that are there before the program (or the checkpoint it goes on from) is: its inputs. */
+  async listInputs(): Promise<readonly TreeFile[]> {
+    if (this.#files === 'none') return [];
+    const outputs = new Set(this.#outputs.map(({ path }) => path));
+    const all = await walkTree(this.root, OWN_DIRECTORY);
+    return all.filter(({ path }) => !outputs.has(join(this.root, path)));
+  }
+
+  /** Inputs stay out of checkpoints until they change, unless all files are wanted or the checkpoint resumed from carried them. */
+  setInputs(inputs: readonly TreeFile[], carried: readonly FileEntry[] = []): void {
+    if (this.#files !== 'changed') return;
+    const stored = new Set(carried.map(({ path }) => path));
+    this.#baseline = withoutRacy(inputs, Date.now()).filter(({ path }) => !stored.has(path));
+  }
+
+  async prepareCapture(): Promise<Capture> {
+    const directory = join(this.#own, `capture-${++this.#count}`);
+    const into = join(directory, 'files');
+    const baseline = join(directory, 'baseline');
+    const since = Date.now();
+    const isEmpty = this.#files === 'none' && this.#outputs.length === 0;
+    if (!isEmpty) await mkdir(into, { recursive: true, mode: 0o700 });
+    if (!isEmpty) await writeFile(baseline, formatIndex(this.#baseline));
+    let index: readonly TreeFile[] = [];
+    let entries: readonly FileEntry[] = [];
+    return {
+      options: isEmpty ? undefined : await this.#captureOptions(directory, into, baseline),
+      entries: async () => {
+        if (isEmpty) return [];
+        index = parseIndex(await readFile(join(into, '.index'), 'utf8'));
+        entries = await this.#describe(index, into);
+        return entries;
+      },
+      commit: async () => {
+        this.#baseline = withoutRacy(index, since);
+        this.#stored = new Map(entries.filter(({ role }) => role === 'scratch').map((entry) => [entry.path, entry]));
+      },
+      discard: () => rm(directory, { recursive: true, force: true }),
+    };
+  }
+
+  /** The program has ended: its files as they are now. */
+  async finalEntries(): Promise<readonly FileEntry[]> {
+    const known = new Map(this.#baseline.map((file) => [file.path, file]));
+    const all = await this.listInputs();
+    const index = all.map((file) => ({ ...file, copied: !isSameFile(known.get(file.path), file) }));
+    const entries = await this.#select(index, this.root);
+    const outputs = await Promise.all(this.#outputs.map(({ role, path }) => describeOutput(role, path)));
+    return [...entries, ...outputs];
+  }
+
+  /** Removes this incarnation's copies. */
+  async close(): Promise<void> {
+    await rm(this.#own, { recursive: true, force: true });
+  }
+
+  async #captureOptions(directory: string, into: string, baseline: string): Promise<CaptureOptions> {
+    const nothing = join(directory, 'nothing');
+    if (this.#files === 'none') await mkdir(nothing);
+    return {
+      root: this.#files === 'none' ? nothing : this.root,
+      into,
+      baseline,
+      exclude: OWN_DIRECTORY,
+      extra: this.#outputs.map(({ path }) => path),
+    };
+  }
+
+  async #describe(index: readonly TreeFile[], into: string): Promise<readonly FileEntry[]> {
+    const outputs = new Set(this.#outputs.map(({ path }) => path));
+    const below = index.filter(({ path }) => !outputs.has(join(this.root, path)));
+    const extras = await Promise.all(
+      this.#outputs.map(({ role }, number) => describeOutput(role, join(into, `.extra-${number}`))),
+    );
+    return [...(await this.#select(below, into)), ...extras];
+  }
+
+  /** Copied ones are read from `from`; of the others those that an earlier checkpoint of ours holds are named again. */
+  async #select(index: readonly TreeFile[], from: string): Promise<FileEntry[]> {
+    const entries: FileEntry[] = [];
+    for (const { copied, ...file } of index) {
+      const { path } = file;
+      const before = this.#stored.get(path);
+      if (copied) {
+        const source = join(from, path);
+        const content =
+          file.kind === 'symlink' ? { linkTarget: await readlink(source) } : file.kind === 'file' ? { source } : {};
+        entries.push({ ...file, role: 'scratch', ...content });
+      } else if (before !== undefined) {
+        const { source: _read, ...entry } = before;
+        entries.push(entry);
+      }
+    }
+    return entries;
+  }
+}
+
+function withoutRacy(files: readonly TreeFile[], sinceMs: number): TreeFile[] {
+  const since = BigInt(sinceMs) * 1_000_000n;
+  return files.filter(({ kind, mtimeNs }) => {
+    const written = BigInt(mtimeNs);
+    return kind !== 'file' || written + (written % 1_000_000_000n === 0n ? ROUNDED_NS : TICK_NS) < since;
+  });
+}
+
+const isSameFile = (one: TreeFile | undefined, other: TreeFile): boolean =>
+  one !== undefined &&
+  one.kind === other.kind &&
+  one.size === other.size &&
+  one.mtimeNs === other.mtimeNs &&
+  one.inode === other.inode &&
+  one.mode === other.mode;
+
+async function describeOutput(role: 'stdout' | 'stderr', source: string): Promise<FileEntry> {
+  try {
+    const stats = await stat(source, { bigint: true });
+    return {
+      path: role,
+      role,
+      kind: 'file',
+      mode: Number(stats.mode & 0o7777n),
+      size: Number(stats.size),
+      mtimeNs: stats.mtimeNs.toString(),
+      inode: Number(stats.ino),
+      source,
+    };
+  } catch (cause) {
+    throw new JobError(`The job's ${role} could not be read back: ${source}`, { code: 'ERR_JOB_OUTPUT', cause });
+  }
+}
+
+async function removeLeftovers(own: string): Promise<void> {
+  let names: string[];
+  try {
+    names = await readdir(own);
+  } catch {
+    return; // there is none yet
+  }
+  for (const name of names) {
+    const pid = /^run-(\d+)-/.exec(name)?.[1];
+    if (pid !== undefined && !isAlive(Number(pid))) await rm(join(own, name), { recursive: true, force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
+}
