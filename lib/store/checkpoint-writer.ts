@@ -1,21 +1,25 @@
 /** Writes one checkpoint or finished record: context and files into packs, then the manifest, which makes it visible, then the head. */
 import { closeSync } from 'node:fs';
-import { retry } from '../util/retry.ts';
+import { pause } from '../util/retry.ts';
 import { abortable } from './abort.ts';
 import { sealObject } from './cipher.ts';
 import type { CodecName } from './codec.ts';
 import { writeHead } from './head.ts';
-import { encodeManifest, MAX_PACK, type Manifest } from './manifest.ts';
+import { encodeManifest, MAX_PACK, type Manifest, type StoredFile } from './manifest.ts';
 import { manifestName } from './names.ts';
-import { knownUnits } from './retention.ts';
+import { knownUnits, sparsePacks } from './retention.ts';
+import { reviveUnits } from './revive.ts';
 import type { RunDirectory } from './run-directory.ts';
-import { badContext, badFile } from './store-error.ts';
+import { badFile, isStoreError } from './store-error.ts';
 import type { CheckpointRecord, FileEntry, FinishedRecord, OperationOptions } from './types.ts';
+import { retryUpload } from './upload-retry.ts';
 import { WritePipeline } from './write-pipeline.ts';
 import type { FileJob, WriteResult } from './write-protocol.ts';
 
-/** Pause and number of tries for small objects; the same span as for packs. */
-const RETRIES = { attempts: 7, baseMs: 250, maxMs: 8000 };
+/** Milliseconds spent on removing what a failed write has uploaded. */
+const DISCARD_MS = 5000;
+/** Milliseconds to wait for the engine's own explanation of a broken context. */
+const REASON_MS = 1000;
 const PACKS_IN_MEMORY = 4;
 
 export interface WriterContext {
@@ -48,10 +52,10 @@ export async function writeManifest(
   source.complete.catch(() => undefined);
   const pipeline = startPipeline(context, source.contextFd, options);
   try {
-    const [contextBytes] = await Promise.all([pipeline.contextRead(), abortable(source.complete, options.signal)]);
-    if (contextBytes === 0 && source.contextFd !== undefined) throw badContext('it is empty');
-    const files = await source.files();
-    const result = await pipeline.finish(toJobs(files, context.manifests));
+    const isRead = explained(pipeline.contextRead(), source.complete);
+    await Promise.all([isRead, abortable(source.complete, options.signal)]);
+    const files = await abortable(source.files(), options.signal);
+    const result = await storeFiles(context, pipeline, files, options);
     const manifest = toManifest(context, source, files, result, pipeline.shippedBytes);
     await publish(context, manifest, options);
     return manifest;
@@ -93,20 +97,39 @@ function startPipeline(
   }
 }
 
-function toJobs(files: readonly FileEntry[], manifests: readonly Manifest[]): FileJob[] {
-  return files.map((entry) => {
-    const { path, size, source } = entry;
+/** When the engine gives up, the stream breaks as well: its reason says more than ours, even if it comes a little later. */
+async function explained(read: Promise<number>, complete: Promise<unknown>): Promise<void> {
+  try {
+    await read;
+  } catch (error) {
+    if (isStoreError(error, 'CONTEXT')) await Promise.race([complete, pause(REASON_MS)]);
+    throw error;
+  }
+}
+
+async function storeFiles(
+  { run, key, manifests }: WriterContext,
+  pipeline: WritePipeline,
+  files: readonly FileEntry[],
+  options: OperationOptions,
+): Promise<WriteResult> {
+  const previous = manifests[0];
+  const stored = new Map(previous?.files.map((file) => [`${file.entry.role}/${file.entry.path}`, file]));
+  const carried: StoredFile[] = [];
+  const jobs = files.map((entry): FileJob => {
+    const { path, size, source, role } = entry;
     if (entry.kind !== 'file') return { path, size: 0 };
     if (source !== undefined) return { path, size, source };
-    const previous = manifests[0];
-    const same = previous?.files.find(
-      ({ entry: old }) => old.path === path && old.role === entry.role && old.kind === 'file',
-    );
-    if (previous === undefined || same === undefined || same.entry.size !== size) {
+    const same = stored.get(`${role}/${path}`);
+    if (same?.entry.kind !== 'file' || same.entry.size !== size) {
       throw badFile(path, 'it has no source and is not part of the previous checkpoint');
     }
-    return { path, size, carried: { recipe: same.recipe, rows: previous.rows, packs: previous.packs } };
+    carried.push(same);
+    return { path, size, carried: same.recipe };
   });
+  if (previous === undefined) return await pipeline.finish(jobs, undefined);
+  const revived = await reviveUnits(run, key, previous, sparsePacks(previous), carried, options);
+  return await pipeline.finish(jobs, { rows: previous.rows, packs: previous.packs, revived });
 }
 
 function toManifest(
@@ -139,12 +162,10 @@ async function publish({ run, key }: WriterContext, manifest: Manifest, { signal
   const encoded = encodeManifest(manifest);
   const place = { purpose: 'manifest', jobId: run.jobId, epoch, sequence, name } as const;
   const object = key === undefined ? encoded : sealObject(key, place, encoded);
-  await retry(() => run.put(name, object, { signal }), { ...RETRIES, signal });
+  await retryUpload(() => run.put(name, object, { signal }), signal);
   if (key === undefined) return;
   // From here on the checkpoint exists: a head that cannot be renewed now is renewed with the next one, and an older head is no error.
-  await retry(() => writeHead(run, key, { epoch, sequence }, { signal }), { ...RETRIES, signal }).catch(
-    () => undefined,
-  );
+  await retryUpload(() => writeHead(run, key, { epoch, sequence }, { signal }), signal).catch(() => undefined);
 }
 
 function nameOf({
@@ -160,10 +181,11 @@ function nameOf({
  * removed by the next retain or claim.
  */
 async function discard({ run, sequence }: WriterContext, pipeline: WritePipeline): Promise<void> {
+  const options = { signal: AbortSignal.timeout(DISCARD_MS) };
+  const kinds = ['checkpoint', 'finished'] as const;
   try {
-    for (const kind of ['checkpoint', 'finished'] as const)
-      await run.remove(manifestName(kind, sequence, run.epoch).name);
-    for (const { name } of pipeline.shipped) await run.remove(name);
+    for (const kind of kinds) await run.remove(manifestName(kind, sequence, run.epoch).name, options);
+    for (const { name } of pipeline.shipped) await run.remove(name, options);
   } catch {
     // The error that led here is the one to report.
   }

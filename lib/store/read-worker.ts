@@ -1,14 +1,11 @@
 /** Worker thread of a read: fetched pack ranges in, verified bytes out. Nothing leaves it before its hash has been checked. */
-import { createHash } from 'node:crypto';
 import { parentPort, workerData } from 'node:worker_threads';
-import { openUnit, packKey, TAG_BYTES } from './cipher.ts';
-import { decompress } from './codec.ts';
 import { FetchedRanges } from './fetch-plan.ts';
 import type { FromReadWorker, ReadInit, ToReadWorker } from './read-protocol.ts';
 import { readRecipe, type Step } from './recipe.ts';
 import { openSink, type Sink } from './sinks.ts';
-import { corrupt, unauthentic } from './store-error.ts';
-import { hashAt, ROW_BYTES, unitAt } from './unit-table.ts';
+import { UnitOpener } from './unit-opener.ts';
+import { ROW_BYTES, unitAt } from './unit-table.ts';
 import { toPlainError } from './write-protocol.ts';
 
 /** Written at once; small enough to keep the reader of the pipe busy while the next part is verified. */
@@ -16,7 +13,7 @@ const FLUSH_BYTES = 2 * 1024 * 1024;
 
 class Reading {
   readonly #init: ReadInit;
-  readonly #keys = new Map<number, Uint8Array>();
+  readonly #opener: UnitOpener;
   #sink: Sink | undefined;
   #steps: Iterator<Step, void, undefined> | undefined;
   #next: Step | undefined;
@@ -24,6 +21,7 @@ class Reading {
 
   constructor(init: ReadInit) {
     this.#init = init;
+    this.#opener = new UnitOpener(init);
   }
 
   async handle(message: ToReadWorker): Promise<void> {
@@ -78,37 +76,9 @@ class Reading {
     return content.length;
   }
 
-  /** Content of a unit, after every check. */
   #open(row: number, fetched: FetchedRanges): Uint8Array {
-    const { rows, packs, directory, key } = this.#init;
-    const unit = unitAt(rows, row);
-    const path = `${directory}${packs[unit.pack]?.name ?? ''}`;
-    const stored = fetched.find(unit.pack, unit.offset, unit.stored);
-    const opened = key === undefined ? stored : this.#unseal(key, unit.pack, stored, unit.offset, path);
-    let content: Uint8Array;
-    try {
-      content = decompress(unit.codec, opened, unit.raw);
-    } catch (cause) {
-      throw corrupt(path, `the unit at ${unit.offset} cannot be decompressed`, cause);
-    }
-    if (Buffer.compare(createHash('sha256').update(content).digest(), hashAt(rows, row)) !== 0) {
-      throw corrupt(path, `the hash of the unit at ${unit.offset} does not match`);
-    }
-    return content;
-  }
-
-  #unseal(key: Uint8Array, pack: number, stored: Uint8Array, offset: number, path: string): Uint8Array {
-    let unitKey = this.#keys.get(pack);
-    if (unitKey === undefined) {
-      unitKey = packKey(key, this.#init.jobId, this.#init.packs[pack]?.name ?? '');
-      this.#keys.set(pack, unitKey);
-    }
-    if (stored.length < TAG_BYTES) throw unauthentic(path, `the unit at ${offset} is too short to be sealed`);
-    try {
-      return openUnit(unitKey, stored, offset);
-    } catch (cause) {
-      throw unauthentic(path, `the unit at ${offset} was not sealed with this job's key for this place`, cause);
-    }
+    const { pack, offset, stored } = unitAt(this.#init.rows, row);
+    return this.#opener.open(row, fetched.find(pack, offset, stored));
   }
 }
 

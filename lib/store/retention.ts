@@ -13,10 +13,15 @@ const MIN_ALIVE = 0.5;
  */
 export function knownUnits(manifests: readonly Manifest[]): KnownUnits[] {
   const checkpoints = manifests.filter(({ finished }) => finished === undefined);
-  return checkpoints.slice(0, KNOWN_MANIFESTS).map(({ rows, packs }) => {
-    const live = liveBytes(rows, packs);
-    return { rows, packs, isSparse: packs.map(({ size }, index) => (live[index] ?? 0) < size * MIN_ALIVE) };
+  return checkpoints.slice(0, KNOWN_MANIFESTS).map((manifest) => {
+    return { rows: manifest.rows, packs: manifest.packs, isSparse: sparsePacks(manifest) };
   });
+}
+
+/** By pack index: less than half of it is alive in this checkpoint. */
+export function sparsePacks({ rows, packs }: Manifest): boolean[] {
+  const live = liveBytes(rows, packs);
+  return packs.map(({ size }, index) => (live[index] ?? 0) < size * MIN_ALIVE);
 }
 
 /** The newest `keep` checkpoints, and a finished record that is newer than all of them. */

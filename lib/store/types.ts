@@ -1,4 +1,5 @@
 /** What a store holds and what the job layer asks of it. Two drivers implement the storage; everything above them is shared. */
+import type { StoreError } from '../errors.ts';
 
 /** Raised by every operation of an incarnation that a newer one has replaced: code `ERR_STORE_FENCED`. */
 export interface StoreOptions {
@@ -120,6 +121,8 @@ export interface StoredCheckpoint {
 export interface Claim extends AsyncDisposable {
   readonly jobId: string;
   readonly epoch: number;
+  /** Checkpoints that were found unreadable or incomplete at the claim, newest first: one error each, naming the object. For a warning. */
+  readonly damaged: readonly StoreError[];
   /** Newest first; only complete ones. */
   checkpoints(options?: OperationOptions): Promise<readonly CheckpointSummary[]>;
   open(sequence: number, options?: OperationOptions): Promise<StoredCheckpoint>;

@@ -2,22 +2,20 @@
 import { closeSync, fstatSync } from 'node:fs';
 import type { Worker } from 'node:worker_threads';
 import { createDeferred, type Deferred } from '../util/deferred.ts';
-import { retry } from '../util/retry.ts';
 import { startWorker } from '../util/worker-url.ts';
 import type { PackRef } from './manifest.ts';
 import { badContext, failed } from './store-error.ts';
+import { retryUpload } from './upload-retry.ts';
 import type {
   ContextInput,
   FileJob,
   FromWriteWorker,
+  PreviousUnits,
   ToWriteWorker,
   WriteInit,
   WriteResult,
 } from './write-protocol.ts';
 import { fromPlainError } from './write-protocol.ts';
-
-/** Tries of one pack: together with the pauses about 20 s, then the whole checkpoint fails and is tried again by its owner. */
-const RETRIES = { attempts: 7, baseMs: 250, maxMs: 8000 };
 
 export interface PipelineOptions {
   readonly init: Omit<WriteInit, 'input'>;
@@ -76,8 +74,8 @@ export class WritePipeline {
   }
 
   /** Stores the files and waits until every pack has arrived. */
-  async finish(files: readonly FileJob[]): Promise<WriteResult> {
-    this.#send({ type: 'files', files });
+  async finish(files: readonly FileJob[], previous: PreviousUnits | undefined): Promise<WriteResult> {
+    this.#send({ type: 'files', files, previous });
     const result = await this.#result.promise;
     while (this.#shipments.size > 0) await Promise.all(this.#shipments);
     this.#signal.throwIfAborted();
@@ -122,22 +120,19 @@ export class WritePipeline {
   }
 
   async #upload(name: string, data: Uint8Array): Promise<void> {
-    await retry(
-      async () => {
-        let sent = 0;
-        try {
-          await this.#options.put(name, data, this.#signal, (count) => {
-            sent += count;
-            this.#shippedBytes += count;
-            this.#options.onProgress?.(this.#bytes, this.#shippedBytes);
-          });
-        } catch (error) {
-          this.#shippedBytes -= sent;
-          throw error;
-        }
-      },
-      { ...RETRIES, signal: this.#signal },
-    );
+    await retryUpload(async () => {
+      let sent = 0;
+      try {
+        await this.#options.put(name, data, this.#signal, (count) => {
+          sent += count;
+          this.#shippedBytes += count;
+          this.#options.onProgress?.(this.#bytes, this.#shippedBytes);
+        });
+      } catch (error) {
+        this.#shippedBytes -= sent;
+        throw error;
+      }
+    }, this.#signal);
   }
 
   #send(message: ToWriteWorker, transfer: ArrayBuffer[] = []): void {

@@ -38,13 +38,21 @@ export interface FileJob {
   readonly path: string;
   readonly size: number;
   readonly source?: string;
-  /** Instead of a source: the content in an earlier checkpoint. */
-  readonly carried?: { readonly recipe: Uint8Array; readonly rows: Uint8Array; readonly packs: readonly PackRef[] };
+  /** Instead of a source: the recipe in the previous checkpoint. */
+  readonly carried?: Uint8Array;
+}
+
+/** Units that carried files refer to. */
+export interface PreviousUnits {
+  readonly rows: Uint8Array;
+  readonly packs: readonly PackRef[];
+  /** By row: content to be stored again instead of being referred to. */
+  readonly revived: ReadonlyMap<number, Uint8Array>;
 }
 
 export type ToWriteWorker =
   | { readonly type: 'buffer'; readonly buffer: ArrayBuffer }
-  | { readonly type: 'files'; readonly files: readonly FileJob[] };
+  | { readonly type: 'files'; readonly files: readonly FileJob[]; readonly previous: PreviousUnits | undefined };
 
 export interface WriteResult {
   readonly rows: Uint8Array<ArrayBuffer>;

@@ -8,7 +8,14 @@ import { badContext, badFile } from './store-error.ts';
 import { StreamInput } from './stream-input.ts';
 import { UnitStore } from './unit-store.ts';
 import { ROW_BYTES } from './unit-table.ts';
-import type { ContextInput, FileJob, FromWriteWorker, ToWriteWorker, WriteInit } from './write-protocol.ts';
+import type {
+  ContextInput,
+  FileJob,
+  FromWriteWorker,
+  PreviousUnits,
+  ToWriteWorker,
+  WriteInit,
+} from './write-protocol.ts';
 import { toPlainError } from './write-protocol.ts';
 
 const READ_BYTES = 1024 * 1024;
@@ -39,11 +46,11 @@ class WriteJob {
     this.#input?.resume();
   }
 
-  async storeFiles(files: readonly FileJob[]): Promise<void> {
+  async storeFiles(files: readonly FileJob[], previous: PreviousUnits | undefined): Promise<void> {
     // Packs of files are kept apart from memory: both age at their own pace.
     this.#units.flush();
     const recipes: Uint8Array[] = [];
-    for (const file of files) recipes.push(await this.#storeFile(file));
+    for (const file of files) recipes.push(await this.#storeFile(file, previous));
     this.#units.flush();
     const result = {
       rows: this.#units.rows,
@@ -100,20 +107,26 @@ class WriteJob {
     }
   }
 
-  async #storeFile({ path, size, source, carried }: FileJob): Promise<Uint8Array> {
+  async #storeFile(file: FileJob, previous: PreviousUnits | undefined): Promise<Uint8Array> {
+    const { path, size, source, carried } = file;
     const recipe = new RecipeWriter();
-    if (carried !== undefined) {
-      for (const step of readRecipe(carried.recipe, carried.rows.length / ROW_BYTES)) {
-        if (step.kind === 'inline') recipe.inline(step.bytes);
-        else if (step.kind === 'zeros') recipe.zeros(step.length);
-        else recipe.unit(this.#units.carry(carried.rows, step.row, carried.packs));
-      }
-    } else if (source !== undefined) {
-      await this.#readFile(path, source, size, recipe);
-    }
+    if (carried !== undefined && previous !== undefined) await this.#carryFile(carried, previous, recipe);
+    else if (source !== undefined) await this.#readFile(path, source, size, recipe);
     this.#fileBytes += size;
     this.#report();
     return recipe.finish();
+  }
+
+  async #carryFile(carried: Uint8Array, { rows, packs, revived }: PreviousUnits, recipe: RecipeWriter): Promise<void> {
+    for (const step of readRecipe(carried, rows.length / ROW_BYTES)) {
+      if (step.kind === 'inline') recipe.inline(step.bytes);
+      else if (step.kind === 'zeros') recipe.zeros(step.length);
+      else {
+        const content = revived.get(step.row);
+        if (content !== undefined) await this.#units.waitFor(content.length);
+        recipe.unit(content === undefined ? this.#units.carry(rows, step.row, packs) : this.#units.take(content));
+      }
+    }
   }
 
   async #readFile(path: string, source: string, size: number, recipe: RecipeWriter): Promise<void> {
@@ -176,5 +189,5 @@ function fail(error: unknown): void {
 const job = new WriteJob(workerData as WriteInit);
 parentPort?.on('message', (message: ToWriteWorker) => {
   if (message.type === 'buffer') job.giveBuffer(message.buffer);
-  else job.storeFiles(message.files).catch(fail);
+  else job.storeFiles(message.files, message.previous).catch(fail);
 });
