@@ -62,7 +62,7 @@ export class ChirpClient extends ChirpOperations implements AsyncDisposable {
     return this.#link.identity;
   }
 
-  /** Ends the connection after the outstanding requests and refuses new ones (`ERR_CHIRP_CLOSED`). Idempotent, never throws. */
+  /** Ends the connection after the outstanding operations and refuses new ones (`ERR_CHIRP_CLOSED`). Idempotent, never throws. */
   close(): Promise<void> {
     return this.#link.close();
   }
@@ -81,7 +81,7 @@ export class ChirpClient extends ChirpOperations implements AsyncDisposable {
    * @param mode Permission bits of new directories, default 0o755.
    */
   async mkdirp(path: ChirpPath, mode: number = 0o755, options?: RequestOptions): Promise<void> {
-    return makeDirectories(this, path, mode, options);
+    return this.#link.compound(() => makeDirectories(this, path, mode, options));
   }
 
   /**
@@ -101,7 +101,9 @@ export class ChirpClient extends ChirpOperations implements AsyncDisposable {
    * @throws {UsageError} ERR_CHIRP_SOURCE_LENGTH when the source holds more or less than `size` bytes, ERR_CHIRP_SIZE_UNKNOWN for a stream without `size`.
    */
   putFile(path: ChirpPath, source: PutSource, options: PutOptions = {}): Promise<number> {
-    return put({ link: this.#link, operations: this, rules: this.rules }, path, source, options);
+    return this.#link.compound(() =>
+      put({ link: this.#link, operations: this, rules: this.rules }, path, source, options),
+    );
   }
 
   /** Downloads a whole file into memory. ERR_CHIRP_TOO_LARGE above `maxBytes` (default 1 GiB). Retried after lost connections. */

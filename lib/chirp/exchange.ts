@@ -153,7 +153,7 @@ export class Exchange<T> {
     return 'blocked';
   }
 
-  #upload(step: Step & { kind: 'upload' }, wire: Wire): Progress {
+  #upload(step: Step & { kind: 'upload' }, wire: Wire): Progress | undefined {
     this.#waiting = true;
     const onEnd = (error: unknown): void => {
       if (error !== undefined) {
@@ -168,7 +168,8 @@ export class Exchange<T> {
     };
     this.#sender = wire.upload(step.source, step.length, step.onSent, onEnd);
     this.#sender.start();
-    return 'blocked';
+    // An empty body has ended already.
+    return this.#waiting ? 'blocked' : undefined;
   }
 
   #guard(wire: Wire, then: () => void): void {

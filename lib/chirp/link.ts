@@ -20,6 +20,7 @@ export class Link {
   #connecting: Promise<Connection> | undefined;
   #identity: ChirpIdentity | undefined;
   #closing = false;
+  readonly #compounds: Set<Promise<unknown>> = new Set<Promise<unknown>>();
   readonly #ended = new AbortController();
 
   constructor(options: ChirpClientOptions) {
@@ -64,11 +65,24 @@ export class Link {
     }
   }
 
-  /** Lets the outstanding requests end. */
+  /** Runs an operation of several requests, which closing lets come to its end. */
+  async compound<T>(operation: () => Promise<T>): Promise<T> {
+    if (this.#closing) throw this.#closedError();
+    const running = operation();
+    this.#compounds.add(running);
+    try {
+      return await running;
+    } finally {
+      this.#compounds.delete(running);
+    }
+  }
+
+  /** Lets the outstanding operations end. */
   async close(): Promise<void> {
     if (this.#closing) return this.#connection?.closed;
     this.#closing = true;
     await this.#connecting?.catch(() => undefined);
+    await Promise.allSettled(this.#compounds);
     const connection = this.#connection;
     await connection?.idle();
     this.destroy();
@@ -77,6 +91,7 @@ export class Link {
 
   destroy(): void {
     this.#closing = true;
+    this.#compounds.clear();
     this.#ended.abort(this.#closedError());
     this.#connection?.destroy(this.#closedError());
   }
@@ -91,7 +106,7 @@ export class Link {
 
   /** The living connection. Waiting for one under construction can be aborted without harm to others who wait. */
   async #ready(signal: AbortSignal | undefined): Promise<Connection> {
-    if (this.#closing) throw this.#closedError();
+    if (this.#closing && this.#compounds.size === 0) throw this.#closedError();
     if (this.#connection?.isUsable === true) return this.#connection;
     this.#connecting ??= this.#open().finally(() => {
       this.#connecting = undefined;
