@@ -31,6 +31,10 @@ export async function begin(session: Session): Promise<Beginning> {
   markStarted(scratch.root, options.id);
   if (claim === undefined) return await startFresh(session);
   session.events.emit('connected', { store: connection.url, epoch: claim.epoch });
+  for (const error of claim.damaged) {
+    const { code, message } = error;
+    session.events.emit('warning', { code, message, consequence: 'this checkpoint is left out', error });
+  }
   return await storeError(() => beginWith(session, claim));
 }
 

@@ -51,7 +51,7 @@ export async function openSession(
   const { clock, random } = foundations;
   const executable = await resolveExecutable(options.command, options.cwd, options.env);
   const engine = openEngine(foundations.engine);
-  const events = new JobEvents(options.id, clock.wallTime);
+  const events = new JobEvents(options.id, () => clock.wallTime());
   if (onEvent !== undefined) events.onAny(onEvent);
   const stdio = new JobStdio(options.stdio);
   try {

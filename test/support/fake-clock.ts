@@ -38,7 +38,15 @@ export class FakeClock implements Clock {
   }
 }
 
-/** Lets everything that can go on without time passing do so, file operations of a few steps included. */
+const FILE_OPERATION = /FSReq|CloseReq/i;
+
+/** Turns of the event loop without a file operation under way after which nothing is expected to move by itself. */
+const QUIET_TURNS = 12;
+
+/** Lets everything that can go on without time passing do so, file operations included. */
 export async function settled(): Promise<void> {
-  for (let turn = 0; turn < 40; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+  for (let quiet = 0; quiet < QUIET_TURNS; quiet += 1) {
+    await new Promise((resolve) => setImmediate(resolve));
+    if (process.getActiveResourcesInfo().some((name) => FILE_OPERATION.test(name))) quiet = 0;
+  }
 }
