@@ -146,6 +146,7 @@ struct OpenFile {
   uint32_t blob = kNone;
   int32_t inherited = -1;  // 0, 1, 2
   uint64_t counter = 0;    // eventfd count
+  bool semaphore = false;  // eventfd: EFD_SEMAPHORE
   uint64_t sigmask = 0;    // signalfd
   int32_t clock = 0;       // timerfd: clockid, settime flags, value and interval as found
   uint32_t timerFlags = 0;
@@ -159,8 +160,9 @@ struct OpenFile {
 
 struct Pipe {
   uint32_t capacity = 0;
-  std::string content;   // in order
-  bool packets = false;  // O_DIRECT
+  std::string content;                  // in order
+  bool packets = false;                 // O_DIRECT
+  std::vector<uint32_t> packetLengths;  // packets: how `content` is divided
 };
 
 /** A connected AF_UNIX pair with both ends in the job. queue[i] holds what end i has yet to read. */

@@ -101,12 +101,12 @@ void visit(A& a, S& s, const EpollEntry*) {
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const OpenFile*) {
-  a(s.kind, s.flags, s.offset, s.path, s.size, s.mode, s.object, s.blob, s.inherited, s.counter, s.sigmask, s.clock, s.timerFlags,
-    s.valueNs, s.intervalNs, s.expirations, s.end, s.epoll, s.ownerPid, s.ownerSignal, s.ownerType, s.locks);
+  a(s.kind, s.flags, s.offset, s.path, s.size, s.mode, s.object, s.blob, s.inherited, s.counter, s.semaphore, s.sigmask, s.clock,
+    s.timerFlags, s.valueNs, s.intervalNs, s.expirations, s.end, s.epoll, s.ownerPid, s.ownerSignal, s.ownerType, s.locks);
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const Pipe*) {
-  a(s.capacity, s.content, s.packets);
+  a(s.capacity, s.content, s.packets, s.packetLengths);
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const SocketPair*) {

@@ -1,0 +1,127 @@
+#include "restore/commit.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <set>
+
+#include "base/clock.h"
+#include "restore/objects.h"
+
+namespace blcr {
+namespace {
+
+using image::FileKind;
+using image::OpenFile;
+
+bool isWritable(const OpenFile& file) { return (file.flags & O_ACCMODE) != O_RDONLY && (file.flags & O_PATH) == 0; }
+
+std::string sizes(uint64_t recorded, off_t now) {
+  return std::to_string(now) + " bytes now, " + std::to_string(recorded) + " at the checkpoint";
+}
+
+Status checkFile(const Job& job, const OpenFile& file, int fd) {
+  struct stat now{};
+  if (::fstat(fd, &now) != 0) return systemError(file.path);
+  if (!S_ISREG(now.st_mode)) return Error{ESTALE, file.path + ": no regular file any more"};
+  if (uint64_t(now.st_size) == file.size || job.request.files == FilePolicy::kKeep) return {};
+  if (job.request.files == FilePolicy::kRefuse) return Error{ESTALE, file.path + ": " + sizes(file.size, now.st_size)};
+  // Appended to: can be undone. Shorter: what the job believes to be there is lost.
+  if (uint64_t(now.st_size) < file.size) return Error{ESTALE, file.path + ": cannot be rolled back, " + sizes(file.size, now.st_size)};
+  return {};
+}
+
+Status rollBack(Job& job, const OpenFile& file, int fd) {
+  struct stat now{};
+  if (job.request.files != FilePolicy::kRollback || !isWritable(file)) return {};
+  if (::fstat(fd, &now) != 0) return systemError(file.path);
+  if (uint64_t(now.st_size) <= file.size) return {};
+  if (::ftruncate(fd, off_t(file.size)) != 0) return systemError("rolling back " + file.path);
+  job.log.line(file.path + ": rolled back, " + sizes(file.size, now.st_size));
+  return {};
+}
+
+/** A standard stream that was, and again is, a regular file goes on where the checkpoint was; any other is the launcher's own. */
+Status positionStream(Job& job, const OpenFile& file, int fd) {
+  const int status = ::fcntl(fd, F_GETFL);
+  const int wanted = (status & ~O_NONBLOCK) | (file.flags & O_NONBLOCK);
+  if (status >= 0 && wanted != status && ::fcntl(fd, F_SETFL, wanted) != 0) return systemError("flags of a standard stream");
+  struct stat now{};
+  if (::fstat(fd, &now) != 0) return systemError("a standard stream");
+  if (!S_ISREG(now.st_mode) || !S_ISREG(file.mode)) return {};
+  const bool writable = (status & O_ACCMODE) != O_RDONLY;
+  if (uint64_t(now.st_size) < file.size && writable) {
+    // A fresh file, not the old one: what follows is simply put after what is there.
+    if (::lseek(fd, 0, SEEK_END) < 0) return systemError("position in a standard stream");
+    return {};
+  }
+  if (writable && job.request.files == FilePolicy::kRefuse && uint64_t(now.st_size) != file.size)
+    return Error{ESTALE, "standard stream " + std::to_string(file.inherited) + ": " + sizes(file.size, now.st_size)};
+  if (writable && job.request.files == FilePolicy::kRollback && ::ftruncate(fd, off_t(file.size)) != 0)
+    return systemError("rolling back a standard stream");
+  if (::lseek(fd, off_t(file.offset), SEEK_SET) < 0) return systemError("position in a standard stream");
+  return {};
+}
+
+Status fillFifos(const Job& job, const Sources& sources) {
+  size_t holder = 0;
+  std::set<uint32_t> filled;
+  for (const OpenFile& file : job.image.files) {
+    if (file.kind != FileKind::kFifo) continue;
+    const int fd = sources.fifoHolders[holder++];
+    const image::Pipe& pipe = job.image.pipes[file.object];
+    if (!filled.insert(file.object).second || pipe.content.empty()) continue;
+    if (pipe.capacity != 0) ::fcntl(fd, F_SETPIPE_SZ, int(pipe.capacity));
+    if (!fillPipe(fd, pipe)) return Error{ENOBUFS, file.path + ": its content does not fit"};
+  }
+  return {};
+}
+
+Status sealSegments(const Job& job, const Sources& sources) {
+  for (size_t index = 0; index < job.image.shared.size(); ++index) {
+    const uint32_t seals = job.image.shared[index].seals;
+    if (seals != 0 && ::fcntl(sources.segments[index], F_ADD_SEALS, seals) != 0)
+      return systemError("seals of memory " + job.image.shared[index].name);
+  }
+  return {};
+}
+
+Status setOwner(const Job& job, const OpenFile& file, int fd) {
+  if (file.ownerPid == 0 && file.ownerSignal == 0) return {};
+  const f_owner_ex owner{static_cast<__pid_type>(file.ownerType), job.numbers(file.ownerPid)};
+  if (file.ownerPid != 0 && ::fcntl(fd, F_SETOWN_EX, &owner) != 0 && errno != ESRCH) return systemError("owner of " + file.path);
+  if (file.ownerSignal != 0 && ::fcntl(fd, F_SETSIG, file.ownerSignal) != 0) return systemError("signal of " + file.path);
+  return {};
+}
+
+}  // namespace
+
+Status checkFiles(const Job& job, const Sources& sources) {
+  for (size_t index = 0; index < job.image.files.size(); ++index)
+    if (job.image.files[index].kind == FileKind::kRegular) BLCR_TRY(checkFile(job, job.image.files[index], sources.files[index]));
+  return {};
+}
+
+Status commitFiles(Job& job, const Sources& sources) {
+  for (size_t index = 0; index < job.image.files.size(); ++index) {
+    const OpenFile& file = job.image.files[index];
+    const int fd = sources.files[index];
+    if (fd < 0) continue;
+    if (file.kind == FileKind::kRegular) BLCR_TRY(rollBack(job, file, fd));
+    if (file.kind == FileKind::kInherited) BLCR_TRY(positionStream(job, file, fd));
+    BLCR_TRY(setOwner(job, file, fd));
+  }
+  BLCR_TRY(fillFifos(job, sources));
+  return sealSegments(job, sources);
+}
+
+Status startTimerFds(const Job& job, const Sources& sources) {
+  const int64_t elapsed = nowNs(CLOCK_REALTIME) - job.image.host.realtimeNs;
+  for (size_t index = 0; index < job.image.files.size(); ++index)
+    if (job.image.files[index].kind == FileKind::kTimerFd) BLCR_TRY(armTimerFd(sources.files[index], job.image.files[index], elapsed));
+  return {};
+}
+
+}  // namespace blcr

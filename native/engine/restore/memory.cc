@@ -1,0 +1,218 @@
+#include "restore/memory.h"
+
+#include <linux/prctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "arch/x86_64/vdso.h"
+#include "base/io.h"
+#include "image/identity.h"
+
+namespace blcr {
+namespace {
+
+using image::Area;
+using image::AreaKind;
+
+constexpr uint64_t kUserEnd = 0x7ffffffff000;    // TASK_SIZE with four-level page tables; nothing is ever put above unasked
+constexpr uint64_t kLowest = 0x10000;            // vm.mmap_min_addr at its usual value
+constexpr uint64_t kDistance = 4 * 1024 * 1024;  // from any area: clear of stack guard gaps (1 MiB) and of merging
+constexpr const char* kAreaNames[] = {"", "", "", "[vdso]", "[vvar]", "[vvar_vclock]"};
+
+std::string hexAddress(uint64_t address) {
+  char text[32];
+  std::snprintf(text, sizeof text, "0x%llx", static_cast<unsigned long long>(address));
+  return text;
+}
+
+Status moveArea(Stub& stub, const char* name, uint64_t from, uint64_t to, uint64_t size) {
+  auto moved = stub.call(std::string("moving ") + name, SYS_mremap, {from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, to});
+  if (moved.ok()) return {};
+  Error error = moved.error();
+  if (error.code == EPERM) error.detail += " (this kernel seals its own mappings)";
+  return error;
+}
+
+/** Parks the kernel's areas, removes everything else, moves them to where the job had them. */
+Status clearAndMoveKernelAreas(Stub& stub, const image::Process& process, const KernelAreas& areas) {
+  struct Move {
+    AreaKind kind;
+    const Mapping* own;
+    uint64_t parked;
+  };
+  std::vector<Move> moves;
+  uint64_t parked = stub.scratch().parking();
+  for (const AreaKind kind : {AreaKind::kVvar, AreaKind::kVvarVclock, AreaKind::kVdso}) {
+    const Mapping* own = areas.find(kind);
+    if (own == nullptr) continue;
+    const uint64_t size = own->end - own->start;
+    BLCR_TRY(moveArea(stub, kAreaNames[size_t(kind)], own->start, parked, size));
+    if (kind == AreaKind::kVdso) stub.moveInstruction(parked + areas.syscallOffset);
+    moves.push_back({kind, own, parked});
+    parked += size;
+  }
+  const ScratchPage scratch = stub.scratch();
+  for (const auto& [from, to] : {std::pair{uint64_t(0), scratch.address}, std::pair{parked, kUserEnd}}) {
+    auto done = stub.call("munmap", SYS_munmap, {from, to - from});
+    if (!done.ok()) return done.error();
+  }
+  for (const Move& move : moves) {
+    const uint64_t size = move.own->end - move.own->start;
+    const auto wanted =
+        std::find_if(process.memory.areas.begin(), process.memory.areas.end(), [&](const Area& a) { return a.kind == move.kind; });
+    if (wanted == process.memory.areas.end()) continue;  // the job had removed it; what is parked goes with the scratch page
+    BLCR_TRY(moveArea(stub, kAreaNames[size_t(move.kind)], move.parked, wanted->start, size));
+    if (move.kind == AreaKind::kVdso) stub.moveInstruction(wanted->start + areas.syscallOffset);
+  }
+  return {};
+}
+
+uint64_t mapFlags(const Area& area) {
+  uint64_t flags = MAP_FIXED | (area.shared ? MAP_SHARED : MAP_PRIVATE);
+  if (area.kind == AreaKind::kAnonymous) flags |= MAP_ANONYMOUS;
+  if ((area.flags & image::kGrowsDown) != 0) flags |= MAP_GROWSDOWN;
+  if ((area.flags & image::kNoReserve) != 0) flags |= MAP_NORESERVE;
+  return flags;
+}
+
+Status adviseArea(Stub& stub, const Area& area) {
+  constexpr struct {
+    uint32_t flag;
+    int advice;
+  } kAdvice[] = {{image::kHugePage, MADV_HUGEPAGE},     {image::kNoHugePage, MADV_NOHUGEPAGE}, {image::kDontFork, MADV_DONTFORK},
+                 {image::kWipeOnFork, MADV_WIPEONFORK}, {image::kDontDump, MADV_DONTDUMP},     {image::kMergeable, MADV_MERGEABLE}};
+  for (const auto& [flag, advice] : kAdvice) {
+    if ((area.flags & flag) == 0) continue;
+    auto done = stub.attempt(SYS_madvise, {area.start, area.end - area.start, uint64_t(advice)});
+    if (!done.ok()) return done.error();
+    // A kernel without huge pages or page merging: advice is advice. The two fork flags change what a program sees.
+    if (done.value() < 0 && (flag == image::kDontFork || flag == image::kWipeOnFork))
+      return Error{int(-done.value()), "madvise of the area at " + hexAddress(area.start)};
+  }
+  return {};
+}
+
+Status mapArea(const Job& job, Stub& stub, const Area& area, const Sources& sources) {
+  std::string what = "mapping " + hexAddress(area.start);
+  int fd = -1;
+  if (area.kind == AreaKind::kFile) {
+    fd = area.shared && area.maybeWritable ? sources.mappedWritable[area.file] : sources.mapped[area.file];
+    what += " of " + job.image.mapped[area.file].path;
+  } else if (area.kind == AreaKind::kShared) {
+    fd = sources.segments[area.file];
+  }
+  const uint64_t size = area.end - area.start;
+  auto done = stub.call(what, SYS_mmap, {area.start, size, area.protection, mapFlags(area), uint64_t(int64_t(fd)), area.offset});
+  if (!done.ok()) return done.error();
+  return adviseArea(stub, area);
+}
+
+bool isKernelArea(const Area& area) { return area.kind >= AreaKind::kVdso; }
+
+/** Code, data, brk, stack, arguments and environment as the kernel knows them, the auxiliary vector and /proc/PID/exe. */
+Status describeMemory(const Job& job, Building& building, const Sources& sources) {
+  const image::AddressSpace& memory = building.process->memory;
+  Stub& stub = building.leader();
+  prctl_mm_map map{};
+  map.start_code = memory.startCode;
+  map.end_code = memory.endCode;
+  map.start_data = memory.startData;
+  map.end_data = memory.endData;
+  map.start_brk = memory.startBrk;
+  map.brk = memory.brk;
+  map.start_stack = memory.startStack;
+  map.arg_start = memory.argStart;
+  map.arg_end = memory.argEnd;
+  map.env_start = memory.envStart;
+  map.env_end = memory.envEnd;
+  map.exe_fd = memory.exe == image::kNone ? ~0u : uint32_t(sources.mapped[memory.exe]);
+  const auto auxv = stub.put(std::as_bytes(std::span(memory.auxv.data(), memory.auxv.size())));
+  if (!auxv.ok()) return auxv.error();
+  map.auxv = reinterpret_cast<__u64*>(auxv.value());
+  map.auxv_size = uint32_t(memory.auxv.size());
+  const auto at = stub.putObject(map);
+  if (!at.ok()) return at.error();
+  const std::string path = memory.exe == image::kNone ? "none" : job.image.mapped[memory.exe].path;
+  auto done = stub.call("describing its memory, executable " + path, SYS_prctl, {PR_SET_MM, PR_SET_MM_MAP, at.value(), sizeof map});
+  if (!done.ok()) return done.error();
+  return {};
+}
+
+}  // namespace
+
+const Mapping* KernelAreas::find(AreaKind kind) const {
+  const Mapping& area = kind == AreaKind::kVdso ? vdso : kind == AreaKind::kVvar ? vvar : vvarVclock;
+  return area.end == 0 ? nullptr : &area;
+}
+
+Result<KernelAreas> kernelAreas() {
+  const auto text = readFile("/proc/self/maps");  // "self" also in a /proc that belongs to another pid namespace
+  if (!text.ok()) return text.error();
+  auto maps = parseMaps(text.value());
+  if (!maps) return maps.error();
+  KernelAreas areas;
+  for (const Mapping& mapping : *maps) {
+    if (mapping.path == "[vdso]") areas.vdso = mapping;
+    if (mapping.path == "[vvar]") areas.vvar = mapping;
+    if (mapping.path == "[vvar_vclock]") areas.vvarVclock = mapping;
+  }
+  areas.coordinator = *std::move(maps);
+  if (areas.vdso.end == 0) return Error{ENOTSUP, "this kernel gives its processes no vdso"};
+  const std::span image(reinterpret_cast<const std::byte*>(areas.vdso.start), areas.vdso.end - areas.vdso.start);
+  const auto offset = findSyscall(image);
+  if (!offset.ok()) return offset.error();
+  areas.syscallOffset = offset.value();
+  areas.hash = image::sha256(image);
+  return areas;
+}
+
+Result<ScratchPage> chooseScratch(const image::Image& image, const KernelAreas& areas) {
+  std::vector<std::pair<uint64_t, uint64_t>> used;
+  for (const Mapping& mapping : areas.coordinator) used.emplace_back(mapping.start, mapping.end);
+  for (const image::Process& process : image.processes) {
+    for (const Area& area : process.memory.areas) used.emplace_back(area.start, area.end);
+    used.emplace_back(process.memory.startBrk, process.memory.brk);
+  }
+  std::sort(used.begin(), used.end());
+  uint64_t at = kLowest + kDistance;
+  for (const auto& [start, end] : used) {
+    if (start > at && start - at >= ScratchPage::kSize + kDistance) break;
+    at = std::max(at, (end + kPageBytes - 1) / kPageBytes * kPageBytes + kDistance);
+  }
+  if (at + ScratchPage::kSize > kUserEnd) return Error{ENOMEM, "no address is free in all processes"};
+  return ScratchPage{at};
+}
+
+Status buildMemory(Job& job, Building& building, const KernelAreas& areas, const Sources& sources) {
+  Stub& stub = building.leader();
+  Status done = clearAndMoveKernelAreas(stub, *building.process, areas);
+  for (const Area& area : building.process->memory.areas)
+    if (done.ok() && !isKernelArea(area)) done = mapArea(job, stub, area, sources);
+  if (done.ok()) done = describeMemory(job, building, sources);
+  if (!done.ok()) return inProcess(*building.process, done.error());
+  return {};
+}
+
+Status sealMemory(Job& job, Building& building) {
+  Stub& stub = building.leader();
+  for (const Area& area : building.process->memory.areas) {
+    if ((area.flags & (image::kLocked | image::kLockOnFault)) == 0 || isKernelArea(area)) continue;
+    const uint64_t how = (area.flags & image::kLockOnFault) != 0 ? MLOCK_ONFAULT : 0;
+    const auto done = stub.attempt(SYS_mlock2, {area.start, area.end - area.start, how});
+    if (!done.ok()) return done.error();
+    // Locked memory is a wish about speed and secrecy; a lower limit on this node must not cost the job its life.
+    if (done.value() < 0) {
+      job.log.line("process " + std::to_string(building.process->pid) + ": memory at " + hexAddress(area.start) +
+                   " is no longer locked (RLIMIT_MEMLOCK)");
+      break;
+    }
+  }
+  auto done = stub.call("munmap", SYS_munmap, {stub.scratch().address, ScratchPage::kSize});
+  if (!done.ok()) return done.error();
+  return {};
+}
+
+}  // namespace blcr

@@ -1,0 +1,167 @@
+#include "restore/mounts.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "base/unique_fd.h"
+
+namespace blcr {
+namespace {
+
+std::string ownPath(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
+
+Status bind(const std::string& from, const std::string& over) {
+  if (::mount(from.c_str(), over.c_str(), nullptr, MS_BIND | MS_REC, nullptr) != 0)
+    return systemError("bind mount of " + from + " over " + over);
+  return {};
+}
+
+bool exists(const std::string& path) {
+  struct stat info{};
+  return ::lstat(path.c_str(), &info) == 0;
+}
+
+std::string parentOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == 0 || slash == std::string::npos ? "/" : path.substr(0, slash);
+}
+
+Status makeDirectory(const std::string& path) {
+  if (::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST) return systemError("mount point " + path);
+  return {};
+}
+
+/** Every missing component of `path`. */
+Status makeDirectories(const std::string& path) {
+  for (size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1))
+    if (!exists(path.substr(0, slash))) BLCR_TRY(makeDirectory(path.substr(0, slash)));
+  return makeDirectory(path);
+}
+
+/** Lets `name` of the covered directory appear again under `target`. */
+Status bindBack(int directory, const std::string& name, const std::string& target) {
+  struct stat info{};
+  if (::fstatat(directory, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return {};  // removed meanwhile
+  const std::string original = ownPath(directory) + "/" + name;
+  if (S_ISLNK(info.st_mode)) {
+    const auto link = readLink(original);
+    if (!link.ok()) return link.error();
+    if (::symlink(link.value().c_str(), target.c_str()) != 0) return systemError(target);
+    return {};
+  }
+  if (S_ISDIR(info.st_mode)) {
+    BLCR_TRY(makeDirectory(target));
+  } else {
+    const UniqueFd file(::open(target.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
+    if (!file) return systemError(target);
+  }
+  return bind(original, target);
+}
+
+Status bindEntriesBack(int directory, const std::string& target) {
+  const UniqueFd listed(::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  DIR* listing = listed ? ::fdopendir(::dup(listed.get())) : nullptr;
+  if (listing == nullptr) return systemError("entries of " + target);
+  Status status;
+  while (const dirent* entry = ::readdir(listing)) {
+    const std::string name = entry->d_name;
+    if (status.ok() && name != "." && name != "..") status = bindBack(directory, name, (target == "/" ? "" : target) + "/" + name);
+  }
+  ::closedir(listing);
+  return status;
+}
+
+Status mountTmpfs(const std::string& path) {
+  if (::mount("tmpfs", path.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755") != 0) return systemError("tmpfs over " + path);
+  return {};
+}
+
+/** A directory that can take new entries stands where `path` was; all that was in it is there again. */
+Status coverDirectory(const std::string& path) {
+  const UniqueFd original(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!original) return systemError(path);
+  BLCR_TRY(mountTmpfs(path));
+  return bindEntriesBack(original.get(), path);
+}
+
+/** The root cannot be covered, only exchanged: the new one is put together below /tmp. */
+Status coverRoot() {
+  const std::string stage = "/tmp";
+  const UniqueFd root(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)), covered(::open(stage.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!root || !covered) return systemError(stage);
+  BLCR_TRY(mountTmpfs(stage));
+  // /tmp itself is taken from before it was covered; a recursive bind of it would repeat the stage without end.
+  const UniqueFd listed(::open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  DIR* listing = listed ? ::fdopendir(::dup(listed.get())) : nullptr;
+  if (listing == nullptr) return systemError("entries of /");
+  Status status;
+  while (const dirent* entry = ::readdir(listing)) {
+    const std::string name = entry->d_name;
+    if (!status.ok() || name == "." || name == "..") continue;
+    if (name != "tmp") {
+      status = bindBack(root.get(), name, stage + "/" + name);
+      continue;
+    }
+    status = makeDirectory(stage + "/tmp");
+    if (status.ok()) status = bind(ownPath(covered.get()), stage + "/tmp");
+  }
+  ::closedir(listing);
+  if (!status.ok()) return status;
+  if (::chdir(stage.c_str()) != 0 || ::syscall(SYS_pivot_root, ".", ".") != 0 || ::umount2(".", MNT_DETACH) != 0 || ::chdir("/") != 0)
+    return systemError("exchanging the root directory");
+  return {};
+}
+
+Status makeMountPoint(const std::string& path, bool directory) {
+  std::string ancestor = parentOf(path);
+  while (!exists(ancestor)) ancestor = parentOf(ancestor);
+  BLCR_TRY(ancestor == "/" ? coverRoot() : coverDirectory(ancestor));
+  if (directory) return makeDirectories(path);
+  BLCR_TRY(makeDirectories(parentOf(path)));
+  const UniqueFd file(::open(path.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
+  if (!file) return systemError("mount point " + path);
+  return {};
+}
+
+Status checkPair(const PathPair& pair) {
+  for (const std::string& path : {pair.from, pair.to})
+    if (!path.starts_with('/') || path == "/" || path.ends_with('/') || path.find("/../") != std::string::npos || path.ends_with("/.."))
+      return Error{EINVAL, "bind " + pair.from + "=" + pair.to + ": absolute paths of files or directories are wanted"};
+  return {};
+}
+
+}  // namespace
+
+Status isolateMounts() {
+  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return systemError("making mounts private");
+  return {};
+}
+
+void mountProc(Log& log) {
+  if (::mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) == 0) return;
+  log.line(systemError("the host's /proc stays, process numbers in it are not the job's own; mounting").detail);
+}
+
+Status bindPaths(const std::vector<PathPair>& pairs) {
+  std::vector<UniqueFd> sources;  // opened before anything is covered
+  for (const PathPair& pair : pairs) {
+    BLCR_TRY(checkPair(pair));
+    sources.emplace_back(::open(pair.to.c_str(), O_PATH | O_CLOEXEC));
+    if (!sources.back()) return systemError("bind source " + pair.to);
+  }
+  for (size_t index = 0; index < pairs.size(); ++index) {
+    const PathPair& pair = pairs[index];
+    struct stat info{};
+    if (::fstat(sources[index].get(), &info) != 0) return systemError(pair.to);
+    if (!exists(pair.from)) BLCR_TRY(makeMountPoint(pair.from, S_ISDIR(info.st_mode)));
+    BLCR_TRY(bind(ownPath(sources[index].get()), pair.from));
+  }
+  return {};
+}
+
+}  // namespace blcr

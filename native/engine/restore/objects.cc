@@ -1,0 +1,124 @@
+#include "restore/objects.h"
+
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <string_view>
+
+namespace blcr {
+namespace {
+
+constexpr int64_t kSecond = 1000000000;
+constexpr unsigned long kSetTicks = _IOW('T', 0, uint64_t);  // TFD_IOC_SET_TICKS, linux/timerfd.h
+
+timespec toTimespec(int64_t nanoseconds) { return {nanoseconds / kSecond, nanoseconds % kSecond}; }
+
+}  // namespace
+
+Result<UniqueFd> makeUnnamedFile(uint64_t size, const std::string& directory) {
+  UniqueFd fd(::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  if (!fd) fd.reset(::memfd_create("unlinked", MFD_CLOEXEC));
+  if (!fd || ::ftruncate(fd.get(), off_t(size)) != 0) return systemError("an unnamed file of " + std::to_string(size) + " bytes");
+  return fd;
+}
+
+Result<UniqueFd> makeSegment(const image::SharedSegment& segment) {
+  UniqueFd fd(::memfd_create(segment.name.empty() ? "shared" : segment.name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!fd || ::ftruncate(fd.get(), off_t(segment.size)) != 0)
+    return systemError("shared memory of " + std::to_string(segment.size) + " bytes");
+  return fd;
+}
+
+bool fillPipe(int fd, const image::Pipe& pipe) {
+  std::string_view rest = pipe.content;
+  for (const uint32_t length : pipe.packetLengths) {  // one write makes one packet
+    if (length > rest.size() || ::write(fd, rest.data(), length) != ssize_t(length)) return false;
+    rest.remove_prefix(length);
+  }
+  return rest.empty() || ::write(fd, rest.data(), rest.size()) == ssize_t(rest.size());
+}
+
+Result<std::array<UniqueFd, 2>> makePipe(const image::Pipe& pipe) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK | (pipe.packets ? O_DIRECT : 0)) != 0) return systemError("making a pipe");
+  std::array<UniqueFd, 2> result{UniqueFd(ends[0]), UniqueFd(ends[1])};
+  if (pipe.capacity != 0) ::fcntl(ends[1], F_SETPIPE_SZ, int(pipe.capacity));  // matters only when the content does not fit
+  if (!fillPipe(ends[1], pipe))
+    return Error{ENOBUFS, "a pipe with " + std::to_string(pipe.content.size()) + " bytes in it (fs.pipe-user-pages-soft)"};
+  return result;
+}
+
+Result<std::array<UniqueFd, 2>> makeSocketPair(const image::SocketPair& pair) {
+  int ends[2];
+  if (::socketpair(AF_UNIX, pair.type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) return systemError("making a socket pair");
+  std::array<UniqueFd, 2> result{UniqueFd(ends[0]), UniqueFd(ends[1])};
+  for (size_t end = 0; end < 2; ++end) {
+    // The kernel doubles what it is given: socket(7).
+    const int send = int(pair.sendBuffer[end] / 2), receive = int(pair.receiveBuffer[end] / 2);
+    if (send > 0) ::setsockopt(ends[end], SOL_SOCKET, SO_SNDBUF, &send, sizeof send);
+    if (receive > 0) ::setsockopt(ends[end], SOL_SOCKET, SO_RCVBUF, &receive, sizeof receive);
+  }
+  for (size_t end = 0; end < 2; ++end)
+    for (const std::string& message : pair.queue[end])
+      if (::send(ends[1 - end], message.data(), message.size(), MSG_NOSIGNAL) != ssize_t(message.size()))
+        return Error{ENOBUFS, "a socket pair with " + std::to_string(message.size()) + " bytes queued"};
+  for (size_t end = 0; end < 2; ++end) {
+    if (pair.shutRead[end]) ::shutdown(ends[end], SHUT_RD);
+    if (pair.shutWrite[end]) ::shutdown(ends[end], SHUT_WR);
+  }
+  return result;
+}
+
+Result<UniqueFd> makeEventFd(const image::OpenFile& file) {
+  UniqueFd fd(::eventfd(0, EFD_CLOEXEC | (file.flags & O_NONBLOCK) | (file.semaphore ? EFD_SEMAPHORE : 0)));
+  if (!fd) return systemError("eventfd");
+  if (file.counter != 0 && ::write(fd.get(), &file.counter, sizeof file.counter) != sizeof file.counter)
+    return systemError("eventfd counter");
+  return fd;
+}
+
+Result<UniqueFd> makeSignalFd(const image::OpenFile& file) {
+  UniqueFd fd(int(::syscall(SYS_signalfd4, -1, &file.sigmask, sizeof file.sigmask, SFD_CLOEXEC | (file.flags & O_NONBLOCK))));
+  if (!fd) return systemError("signalfd");
+  return fd;
+}
+
+Result<UniqueFd> makeEpoll() {
+  UniqueFd fd(::epoll_create1(EPOLL_CLOEXEC));
+  if (!fd) return systemError("epoll");
+  return fd;
+}
+
+Result<UniqueFd> makeTimerFd(const image::OpenFile& file) {
+  UniqueFd fd(::timerfd_create(file.clock, TFD_CLOEXEC | (file.flags & O_NONBLOCK)));
+  if (!fd) return systemError("timerfd of clock " + std::to_string(file.clock));
+  return fd;
+}
+
+Status armTimerFd(int fd, const image::OpenFile& file, int64_t realElapsedNs) {
+  const bool ofDay = file.clock == CLOCK_REALTIME || file.clock == CLOCK_REALTIME_ALARM;
+  int64_t value = file.valueNs;
+  // What is due at a time of day is due then, however long the job was away; all other clocks stood still meanwhile.
+  if (ofDay && value > 0 && (file.timerFlags & TFD_TIMER_ABSTIME) != 0) value = std::max<int64_t>(1, value - realElapsedNs);
+  if (value <= 0 && file.intervalNs > 0) value = file.expirations != 0 ? file.intervalNs : 1;
+  if (value > 0) {
+    const itimerspec spec{toTimespec(file.intervalNs), toTimespec(value)};
+    if (::timerfd_settime(fd, 0, &spec, nullptr) != 0) return systemError("arming a timerfd");
+  }
+  if (file.expirations != 0 && ::ioctl(fd, kSetTicks, &file.expirations) != 0) {
+    const itimerspec now{toTimespec(file.intervalNs), toTimespec(1)};  // a kernel without CHECKPOINT_RESTORE: at least one expiry
+    if (::timerfd_settime(fd, 0, &now, nullptr) != 0) return systemError("arming a timerfd");
+  }
+  return {};
+}
+
+}  // namespace blcr

@@ -1,0 +1,36 @@
+// Kernel objects that have no name to be opened by: made anew with the recorded state.
+#pragma once
+
+#include <array>
+#include <string>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "image/model.h"
+
+namespace blcr {
+
+/** A file of `size` bytes without a name: in `directory` when its file system can (O_TMPFILE), else in memory. */
+[[nodiscard]] Result<UniqueFd> makeUnnamedFile(uint64_t size, const std::string& directory);
+
+/** A memfd; content arrives with the stream, seals are put on afterwards. */
+[[nodiscard]] Result<UniqueFd> makeSegment(const image::SharedSegment& segment);
+
+/** Read and write end of a pipe that holds the recorded content. ENOBUFS when this user may not have a pipe of that size. */
+[[nodiscard]] Result<std::array<UniqueFd, 2>> makePipe(const image::Pipe& pipe);
+
+/** Writes the recorded content; false when it does not fit. `fd` must not block. */
+[[nodiscard]] bool fillPipe(int fd, const image::Pipe& pipe);
+
+/** Both ends of a connected pair with what each has yet to read. */
+[[nodiscard]] Result<std::array<UniqueFd, 2>> makeSocketPair(const image::SocketPair& pair);
+
+[[nodiscard]] Result<UniqueFd> makeEventFd(const image::OpenFile& file);
+[[nodiscard]] Result<UniqueFd> makeSignalFd(const image::OpenFile& file);
+[[nodiscard]] Result<UniqueFd> makeEpoll();
+
+/** Disarmed; armTimerFd starts it, immediately before the job goes on. `realElapsedNs`: CLOCK_REALTIME since the checkpoint. */
+[[nodiscard]] Result<UniqueFd> makeTimerFd(const image::OpenFile& file);
+[[nodiscard]] Status armTimerFd(int fd, const image::OpenFile& file, int64_t realElapsedNs);
+
+}  // namespace blcr

@@ -1,0 +1,126 @@
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "arch/x86_64/cpu.h"
+#include "base/codes.h"
+#include "base/unique_fd.h"
+#include "image/identity.h"
+#include "image/serialise.h"
+#include "restore/memory.h"
+#include "restore/relocate.h"
+#include "restore/restore.h"
+
+namespace blcr {
+namespace {
+
+using image::Image;
+
+Status checkProcessor(const image::Host& host) {
+  const auto missing = missingFeatures(host.cpuid, cpuFeatures());
+  if (missing.empty()) return {};
+  std::string names;
+  for (const std::string& name : missing) names += " " + name;
+  return Error{kErrorBadArchitecture, "this processor lacks features that the job may be using:" + names};
+}
+
+Status checkKernel(const image::Host& host) {
+  auto areas = kernelAreas();
+  if (!areas) return areas.error();
+  const uint64_t size = areas->vdso.end - areas->vdso.start;
+  if (size == host.vdsoSize && areas->hash == host.vdsoHash) return {};
+  utsname here{};
+  ::uname(&here);
+  return Error{kErrorBadArchitecture, "the job was checkpointed on kernel " + host.kernel + ", whose vdso differs from that of kernel " +
+                                          std::string(here.release) + " here: restart it on a node with the same kernel"};
+}
+
+/** The kernel's areas can be moved, not resized. */
+Status checkKernelAreas(const Image& image, const KernelAreas& areas) {
+  for (const image::Process& process : image.processes) {
+    for (const image::Area& area : process.memory.areas) {
+      if (area.kind < image::AreaKind::kVdso) continue;
+      const Mapping* own = areas.find(area.kind);
+      if (own == nullptr || own->end - own->start != area.end - area.start)
+        return Error{kErrorBadArchitecture, "process " + std::to_string(process.pid) + ": this kernel lays out its vdso data differently"};
+    }
+  }
+  return {};
+}
+
+/** An ordinary user can be nobody else; a privileged one must not become root on the word of a file that somebody else could write. */
+Status checkOwner(const Image& image, int fd) {
+  struct stat info{};
+  const bool isFile = ::fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
+  const uid_t self = ::geteuid();
+  for (const image::Process& process : image.processes) {
+    if (process.state != image::ProcessState::kAlive) continue;
+    for (const uint32_t uid : process.credentials.uid) {
+      if (self != 0 && uid != self)
+        return Error{EPERM, "process " + std::to_string(process.pid) + " belongs to user " + std::to_string(uid)};
+      if (self == 0 && isFile && info.st_uid != 0 && uid != info.st_uid)
+        return Error{
+            EPERM, "the context is a file of user " + std::to_string(info.st_uid) + " but holds a process of user " + std::to_string(uid)};
+    }
+  }
+  return {};
+}
+
+/** Where a path of the job's is found from here: binds are made only later, in the job's own namespace. */
+std::string present(const RestoreRequest& request, const std::string& path) {
+  return relocated(request.binds, relocated(request.relocate, path));
+}
+
+Status checkMappedFile(const image::MappedFile& file, const std::string& path) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+  if (!fd) return systemError("mapped file " + path);
+  struct stat info{};
+  if (::fstat(fd.get(), &info) != 0) return systemError("mapped file " + path);
+  if (!S_ISREG(info.st_mode)) return Error{ESTALE, "mapped file " + path + " is no regular file here"};
+  if (uint64_t(info.st_size) != file.size)
+    return Error{ESTALE, "mapped file " + path + " has " + std::to_string(info.st_size) + " bytes here, " + std::to_string(file.size) +
+                             " where the job was checkpointed"};
+  if (file.identity == "size") return {};
+  const auto identity = image::contentIdentity(fd.get());
+  if (!identity.ok()) return identity.error();
+  if (identity.value() != file.identity)
+    return Error{ESTALE, "mapped file " + path + " has other content here (" + identity.value() +
+                             ") than where the job was checkpointed (" + file.identity + ")"};
+  return {};
+}
+
+Status checkMappedFiles(const Image& image, const RestoreRequest& request) {
+  for (const image::MappedFile& file : image.mapped)
+    if (file.blob == image::kNone) BLCR_TRY(checkMappedFile(file, present(request, file.path)));
+  return {};
+}
+
+}  // namespace
+
+Result<RestorePlan> readPlan(const RestoreRequest& request, Log& log) {
+  RestorePlan plan{{}, image::Reader(request.inputFd)};
+  constexpr int kPipeSize = 1 << 20;  // fewer, larger reads; refused for files and beyond a user's share, which is no harm
+  ::fcntl(request.inputFd, F_SETPIPE_SZ, kPipeSize);
+  const auto check = [&]() -> Status {
+    if (const auto head = plan.reader.head(); !head.ok()) return head.error();
+    const auto meta = plan.reader.meta();
+    if (!meta.ok()) return meta.error();
+    auto image = image::deserialise(meta.value());
+    if (!image) return image.error();
+    plan.image = *std::move(image);
+    BLCR_TRY(checkProcessor(plan.image.host));
+    BLCR_TRY(checkKernel(plan.image.host));
+    auto areas = kernelAreas();
+    if (!areas) return areas.error();
+    BLCR_TRY(checkKernelAreas(plan.image, *areas));
+    BLCR_TRY(checkOwner(plan.image, request.inputFd));
+    return checkMappedFiles(plan.image, request);
+  };
+  const Status checked = check();
+  if (checked.ok()) return plan;
+  log.line(checked.error().detail);
+  return checked.error();
+}
+
+}  // namespace blcr

@@ -1,0 +1,178 @@
+#include "restore/restore.h"
+
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "restore/commit.h"
+#include "restore/credentials.h"
+#include "restore/descriptors.h"
+#include "restore/loader.h"
+#include "restore/locks.h"
+#include "restore/memory.h"
+#include "restore/process.h"
+#include "restore/tasks.h"
+#include "restore/timers.h"
+#include "restore/tree.h"
+
+namespace blcr {
+namespace {
+
+/** The scratch page is mapped here first, so that every stub is born with it. */
+class ScratchMapping {
+ public:
+  explicit ScratchMapping(ScratchPage scratch) : scratch_(scratch) {}
+  [[nodiscard]] Status map() const {
+    constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+    void* at = ::mmap(reinterpret_cast<void*>(scratch_.address), ScratchPage::kDataSize, PROT_READ | PROT_WRITE, kFlags, -1, 0);
+    if (at == reinterpret_cast<void*>(scratch_.address)) return {};
+    if (at != MAP_FAILED) errno = EEXIST;
+    return systemError("the scratch page");
+  }
+  ~ScratchMapping() { ::munmap(reinterpret_cast<void*>(scratch_.address), ScratchPage::kDataSize); }
+  ScratchMapping(const ScratchMapping&) = delete;
+  ScratchMapping& operator=(const ScratchMapping&) = delete;
+
+ private:
+  ScratchPage scratch_;
+};
+
+/** Everything that was built dies: nothing of it ever ran. */
+void killAll(const Job& job) {
+  for (const pid_t pid : job.spawned) ::kill(pid, SIGKILL);
+  for (const Building& building : job.processes)
+    for (size_t index = building.tasks.size(); index-- > 0;) {
+      int status = 0;
+      const pid_t tid = building.tasks[index].tid();
+      while (::waitpid(tid, &status, __WALL) == tid && WIFSTOPPED(status)) {
+      }
+    }
+  for (const pid_t pid : job.spawned) ::waitpid(pid, nullptr, __WALL);
+}
+
+Status build(Job& job, const KernelAreas& areas, const Sources& sources) {
+  BLCR_TRY(growTree(job));
+  BLCR_TRY(buryZombies(job));
+  BLCR_TRY(fillEpolls(job, sources));
+  for (Building& building : job.processes) {
+    if (!building.isAlive()) continue;
+    BLCR_TRY(buildMemory(job, building, areas, sources));
+    BLCR_TRY(dressProcess(job, building, sources));
+    BLCR_TRY(placeDescriptors(job, building, sources));
+    BLCR_TRY(growThreads(job, building));
+  }
+  return {};
+}
+
+/** What must wait for the pages. */
+Status dress(Job& job) {
+  for (Building& building : job.processes) {
+    if (!building.isAlive()) continue;
+    applyLimits(job, building);
+    BLCR_TRY(applyCredentials(job, building));
+    BLCR_TRY(dressTasks(job, building));
+    BLCR_TRY(queueSignals(job, building));
+  }
+  return {};
+}
+
+/** What must come last. No instruction of the job has run when it returns. */
+Status arm(Job& job) {
+  for (Building& building : job.processes) {
+    if (!building.isAlive()) continue;
+    BLCR_TRY(startTimers(job, building));
+    BLCR_TRY(sealMemory(job, building));
+    BLCR_TRY(loadRegisters(building));
+  }
+  return {};
+}
+
+/** The kernel restarts interrupted system calls on the way out of these stops. A stopped job (^Z) stops again at once. */
+void letGo(Job& job) {
+  for (Building& building : job.processes) {
+    if (!building.isAlive()) continue;
+    const bool stopped = building.process->tasks.front().stopSignal != 0;
+    if (stopped) ::kill(building.leader().tid(), SIGSTOP);
+    for (Stub& stub : building.tasks)
+      static_cast<void>(stub.tracee().detach());  // one that was killed meanwhile is no concern of the others
+    if (job.request.signal != 0) ::kill(building.leader().tid(), job.request.signal);
+  }
+}
+
+RestoreResult describe(const Job& job, const RestorePlan& plan, int64_t start) {
+  RestoreResult result;
+  result.root = job.numbers(job.image.root);
+  for (const Building& building : job.processes) {
+    if (!building.isAlive()) continue;
+    ++result.processes;
+    result.threads += uint32_t(building.tasks.size());
+  }
+  result.bytes = plan.reader.bytes();
+  result.totalUs = microsecondsSince(start);
+  return result;
+}
+
+Status run(Job& job, RestorePlan& plan, const KernelAreas& areas) {
+  {
+    auto sources = openSources(job.image, job.request);
+    if (!sources) return sources.error();
+    BLCR_TRY(checkFiles(job, *sources));
+    BLCR_TRY(build(job, areas, *sources));
+    BLCR_TRY(loadContent(job, plan.reader, *sources));
+    BLCR_TRY(dress(job));
+    BLCR_TRY(takeLocks(job, *sources));
+    BLCR_TRY(commitFiles(job, *sources));
+    BLCR_TRY(arm(job));
+    BLCR_TRY(startTimerFds(job, *sources));
+  }  // our copies of the descriptors go before the job runs: pipes must be able to end
+  letGo(job);
+  return {};
+}
+
+/** Sources need more descriptors, and building needs more memory, than a batch system may have granted as soft limits. */
+class RaisedLimits {
+ public:
+  RaisedLimits() {
+    for (size_t index = 0; index < kCount; ++index) {
+      const auto resource = static_cast<__rlimit_resource>(kResources[index]);
+      if (::getrlimit(resource, &before_[index]) != 0) continue;
+      const rlimit raised{before_[index].rlim_max, before_[index].rlim_max};
+      ::setrlimit(resource, &raised);
+    }
+  }
+  ~RaisedLimits() {
+    for (size_t index = 0; index < kCount; ++index) ::setrlimit(static_cast<__rlimit_resource>(kResources[index]), &before_[index]);
+  }
+  RaisedLimits(const RaisedLimits&) = delete;
+  RaisedLimits& operator=(const RaisedLimits&) = delete;
+
+ private:
+  static constexpr size_t kCount = 5;
+  static constexpr int kResources[kCount] = {RLIMIT_NOFILE, RLIMIT_STACK, RLIMIT_DATA, RLIMIT_AS, RLIMIT_MEMLOCK};
+  rlimit before_[kCount]{};
+};
+
+}  // namespace
+
+Result<RestoreResult> restore(RestorePlan& plan, const RestoreRequest& request, Log& log) {
+  const int64_t start = nowNs();
+  const RaisedLimits limits;
+  auto areas = kernelAreas();
+  if (!areas) return areas.error();
+  const auto scratch = chooseScratch(plan.image, *areas);
+  if (!scratch.ok()) return scratch.error();
+  const ScratchMapping mapping(scratch.value());
+  BLCR_TRY(mapping.map());
+  Job job{plan.image, request, log, scratch.value(), areas->vdso.start + areas->syscallOffset, {}, {}, {}};
+  const Status status = run(job, plan, *areas);
+  if (!status.ok()) {
+    killAll(job);
+    log.line(status.error().detail);
+    return status.error();
+  }
+  return describe(job, plan, start);
+}
+
+}  // namespace blcr

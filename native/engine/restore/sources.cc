@@ -1,0 +1,215 @@
+#include "restore/sources.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <set>
+
+#include "restore/objects.h"
+#include "restore/relocate.h"
+
+namespace blcr {
+namespace {
+
+using image::FileKind;
+using image::OpenFile;
+
+constexpr int kOpenTimeFlags = O_CREAT | O_EXCL | O_TRUNC;  // acted once, when the job opened the file
+
+std::string ownPath(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
+
+class Opener {
+ public:
+  Opener(const image::Image& image, const RestoreRequest& request) : image_(image), request_(request) {
+    for (const image::Process& process : image.processes)
+      for (const image::Descriptor& descriptor : process.descriptors) reserved_.insert(descriptor.fd);
+    for (const OpenFile& file : image.files)
+      for (const image::EpollEntry& entry : file.epoll) reserved_.insert(entry.fd);
+  }
+
+  Result<Sources> all() {
+    for (size_t index = 0; index < image_.blobs.size(); ++index)
+      BLCR_TRY(add(sources_.blobs, makeUnnamedFile(image_.blobs[index].size, directoryOf(uint32_t(index)))));
+    for (const image::SharedSegment& segment : image_.shared) BLCR_TRY(add(sources_.segments, makeSegment(segment)));
+    BLCR_TRY(mappedFiles());
+    for (const image::Pipe& pipe : image_.pipes) BLCR_TRY(openPipe(pipe));
+    for (const image::SocketPair& pair : image_.socketPairs) BLCR_TRY(openPair(pair));
+    for (const OpenFile& file : image_.files) BLCR_TRY(openFile(file));
+    for (const image::Process& process : image_.processes) BLCR_TRY(openDirectory(process));
+    return std::move(sources_);
+  }
+
+ private:
+  /** Moves a descriptor to a number that no process of the job uses. */
+  Result<int> place(UniqueFd fd) {
+    while (reserved_.contains(next_) || ::fcntl(next_, F_GETFD) >= 0) ++next_;
+    const int at = ::dup3(fd.get(), next_, O_CLOEXEC);
+    if (at < 0) return systemError("descriptor " + std::to_string(next_));
+    sources_.owned.emplace_back(at);
+    return at;
+  }
+
+  Status add(std::vector<int>& list, Result<UniqueFd> fd) {
+    if (!fd) return fd.error();
+    const auto at = place(*std::move(fd));
+    if (!at.ok()) return at.error();
+    list.push_back(at.value());
+    return {};
+  }
+
+  /** Where the unlinked file with this content used to be: the same file system has room and the same properties. */
+  std::string directoryOf(uint32_t blob) const {
+    for (const OpenFile& file : image_.files)
+      if (file.blob == blob && file.path.starts_with('/')) return pathOf(file.path.substr(0, file.path.rfind('/') + 1));
+    return "/tmp";
+  }
+
+  [[nodiscard]] std::string pathOf(const std::string& path) const { return relocated(request_.relocate, path); }
+
+  static Result<UniqueFd> openPath(const std::string& path, int flags) {
+    UniqueFd fd(::open(path.c_str(), flags | O_CLOEXEC | O_NOCTTY));
+    if (!fd) return systemError(path);
+    return fd;
+  }
+
+  Status mappedFiles() {
+    std::set<uint32_t> writable;
+    for (const image::Process& process : image_.processes)
+      for (const image::Area& area : process.memory.areas)
+        if (area.kind == image::AreaKind::kFile && area.shared && area.maybeWritable) writable.insert(area.file);
+    for (uint32_t index = 0; index < image_.mapped.size(); ++index) {
+      const image::MappedFile& file = image_.mapped[index];
+      const std::string path = file.blob != image::kNone ? ownPath(sources_.blobs[file.blob]) : pathOf(file.path);
+      BLCR_TRY(add(sources_.mapped, openPath(path, O_RDONLY)));
+      if (!writable.contains(index)) {
+        sources_.mappedWritable.push_back(-1);
+        continue;
+      }
+      BLCR_TRY(add(sources_.mappedWritable, openPath(path, O_RDWR)));
+    }
+    return {};
+  }
+
+  Status openPipe(const image::Pipe& pipe) {
+    auto ends = makePipe(pipe);
+    if (!ends) return ends.error();
+    for (UniqueFd& end : *ends) {
+      const auto at = place(std::move(end));
+      if (!at.ok()) return at.error();
+      pipeEnds_.push_back(at.value());
+    }
+    return {};
+  }
+
+  Status openPair(const image::SocketPair& pair) {
+    auto ends = makeSocketPair(pair);
+    if (!ends) return ends.error();
+    for (UniqueFd& end : *ends) {
+      const auto at = place(std::move(end));
+      if (!at.ok()) return at.error();
+      socketEnds_.push_back(at.value());
+    }
+    return {};
+  }
+
+  Status openFile(const OpenFile& file) {
+    if (file.kind == FileKind::kProc) {
+      sources_.files.push_back(-1);
+      return {};
+    }
+    if (file.kind == FileKind::kSocketPair) {
+      const int end = socketEnds_[file.object * 2 + size_t(file.end)];
+      sources_.files.push_back(end);
+      return setStatus(end, file);
+    }
+    auto fd = make(file);
+    if (!fd) return fd.error();
+    BLCR_TRY(position(fd->get(), file));
+    return add(sources_.files, std::move(fd));
+  }
+
+  Result<UniqueFd> make(const OpenFile& file) {
+    const int flags = file.flags & ~kOpenTimeFlags;
+    switch (file.kind) {
+      case FileKind::kRegular:
+      case FileKind::kDirectory:
+      case FileKind::kDevice:
+        return openPath(pathOf(file.path), flags);
+      case FileKind::kUnlinked:
+        return openPath(ownPath(sources_.blobs[file.blob]), flags);
+      case FileKind::kMemFd:
+        return openPath(ownPath(sources_.segments[file.object]), flags);
+      case FileKind::kPipe:
+        return openPath(ownPath(pipeEnds_[file.object * 2 + size_t(file.end)]), flags);
+      case FileKind::kFifo:
+        return openFifo(file, flags);
+      case FileKind::kInherited:
+        return duplicate(request_.stdioFds[file.inherited]);
+      case FileKind::kEventFd:
+        return makeEventFd(file);
+      case FileKind::kTimerFd:
+        return makeTimerFd(file);
+      case FileKind::kSignalFd:
+        return makeSignalFd(file);
+      case FileKind::kEpoll:
+        return makeEpoll();
+      default:
+        return Error{ENOTSUP, "an open file of kind " + std::to_string(int(file.kind)) + " (" + file.path + ") cannot be rebuilt"};
+    }
+  }
+
+  static Result<UniqueFd> duplicate(int fd) {
+    UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
+    if (!copy) return systemError("standard stream " + std::to_string(fd));
+    return copy;
+  }
+
+  /** With one end held open already, opening the other does not wait; the job's ends get their own flags afterwards. */
+  Result<UniqueFd> openFifo(const OpenFile& file, int flags) {
+    auto holder = openPath(pathOf(file.path), O_RDWR | O_NONBLOCK);
+    if (!holder) return holder.error();
+    BLCR_TRY(add(sources_.fifoHolders, std::move(holder)));
+    auto fd = openPath(pathOf(file.path), flags | O_NONBLOCK);
+    if (fd) BLCR_TRY(setStatus(fd->get(), file));
+    return fd;
+  }
+
+  static Status setStatus(int fd, const OpenFile& file) {
+    constexpr int kSettable = O_APPEND | O_NONBLOCK | O_ASYNC | O_DIRECT | O_NOATIME;
+    if (::fcntl(fd, F_SETFL, file.flags & kSettable) != 0) return systemError("flags of " + file.path);
+    return {};
+  }
+
+  static Status position(int fd, const OpenFile& file) {
+    const bool seekable = file.kind == FileKind::kRegular || file.kind == FileKind::kUnlinked || file.kind == FileKind::kDirectory ||
+                          file.kind == FileKind::kMemFd || file.kind == FileKind::kDevice;
+    if (!seekable || file.offset == 0 || (file.flags & O_PATH) != 0) return {};
+    // Devices without a position (a terminal) give ESPIPE; a directory of another file system may know no such position.
+    if (::lseek(fd, off_t(file.offset), SEEK_SET) < 0 && file.kind != FileKind::kDevice) return systemError("position in " + file.path);
+    return {};
+  }
+
+  Status openDirectory(const image::Process& process) {
+    if (process.state != image::ProcessState::kAlive) {
+      sources_.directories.push_back(-1);
+      return {};
+    }
+    auto fd = openPath(pathOf(process.cwd), O_PATH | O_DIRECTORY);
+    if (!fd) return Error{fd.error().code, "working directory of process " + std::to_string(process.pid) + ": " + fd.error().detail};
+    return add(sources_.directories, std::move(fd));
+  }
+
+  const image::Image& image_;
+  const RestoreRequest& request_;
+  Sources sources_;
+  std::set<int> reserved_;
+  std::vector<int> pipeEnds_, socketEnds_;  // two each
+  int next_ = 3;
+};
+
+}  // namespace
+
+Result<Sources> openSources(const image::Image& image, const RestoreRequest& request) { return Opener(image, request).all(); }
+
+}  // namespace blcr

@@ -1,0 +1,112 @@
+#include "restore/tasks.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "restore/spawn.h"
+#include "restore/xstate.h"
+
+namespace blcr {
+namespace {
+
+using image::Task;
+
+constexpr uint64_t kThreadFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
+
+Status done(const Result<uint64_t>& result) {
+  if (!result.ok()) return result.error();
+  return {};
+}
+
+Status dressMemory(Stub& stub, const Task& task) {
+  BLCR_TRY(done(stub.call("set_tid_address", SYS_set_tid_address, {task.clearChildTid})));
+  if (task.robustList != 0) BLCR_TRY(done(stub.call("robust list", SYS_set_robust_list, {task.robustList, task.robustLength})));
+  if (task.rseqAddress != 0) BLCR_TRY(done(stub.call("rseq", SYS_rseq, {task.rseqAddress, task.rseqSize, 0, task.rseqSignature})));
+  stack_t stack{};
+  stack.ss_sp = reinterpret_cast<void*>(task.altstackSp);
+  stack.ss_size = task.altstackSize;
+  stack.ss_flags = int(task.altstackFlags) & ~SS_ONSTACK;  // told by the stack pointer, not by a flag
+  if (task.altstackSize == 0) return {};
+  const auto at = stub.putObject(stack);
+  if (!at.ok()) return at.error();
+  return done(stub.call("alternate stack", SYS_sigaltstack, {at.value(), 0}));
+}
+
+/** What another node may not have: the wish is logged when it cannot be fulfilled. */
+void schedule(Job& job, pid_t tid, const Task& task) {
+  const std::string who = "thread " + std::to_string(task.tid) + ": ";
+  if (task.policy != SCHED_OTHER) {
+    sched_param parameter{};
+    parameter.sched_priority = task.priority;
+    if (::sched_setscheduler(tid, task.policy, &parameter) != 0) job.log.line(systemError(who + "scheduling policy").detail);
+  }
+  errno = 0;
+  if (task.nice != ::getpriority(PRIO_PROCESS, id_t(tid)) && ::setpriority(PRIO_PROCESS, id_t(tid), task.nice) != 0)
+    job.log.line(systemError(who + "nice value").detail);
+  if (task.affinity.empty()) return;
+  if (::syscall(SYS_sched_setaffinity, tid, task.affinity.size(), task.affinity.data()) != 0)
+    job.log.line(systemError(who + "affinity").detail);
+}
+
+Status dressTask(Job& job, Stub& stub, const Task& task) {
+  BLCR_TRY(dressMemory(stub, task));
+  const auto name = stub.put(task.comm);
+  if (!name.ok()) return name.error();
+  BLCR_TRY(done(stub.call("name", SYS_prctl, {PR_SET_NAME, name.value()})));
+  if (task.pdeathsig != 0) BLCR_TRY(done(stub.call("death signal", SYS_prctl, {PR_SET_PDEATHSIG, uint64_t(task.pdeathsig)})));
+  if (task.timerSlackNs != 0) BLCR_TRY(done(stub.call("timer slack", SYS_prctl, {PR_SET_TIMERSLACK, task.timerSlackNs})));
+  schedule(job, stub.tid(), task);
+  return {};
+}
+
+Status loadTask(Stub& stub, const Task& task) {
+  Tracee& tracee = stub.tracee();
+  BLCR_TRY(tracee.settle());
+  if (!task.xstate.empty()) {
+    auto state = fittingXstate(tracee, task.xstate);
+    if (!state) return state.error();
+    BLCR_TRY(tracee.setXstate(*state));
+  }
+  user_regs_struct regs{};
+  std::memcpy(&regs, task.regs.data(), sizeof regs);
+  BLCR_TRY(tracee.setRegisters(regs));
+  return tracee.setSignalMask(task.sigmask);
+}
+
+}  // namespace
+
+Status growThreads(Job& job, Building& building) {
+  const auto& tasks = building.process->tasks;
+  building.tasks.reserve(tasks.size());
+  for (size_t index = 1; index < tasks.size(); ++index) {
+    auto stub = spawnFrom(job, building.leader(), {tasks[index].tid, 0, kThreadFlags});
+    if (!stub) return inProcess(*building.process, stub.error());
+    building.tasks.push_back(*std::move(stub));
+  }
+  return {};
+}
+
+Status dressTasks(Job& job, Building& building) {
+  for (size_t index = 0; index < building.tasks.size(); ++index) {
+    const Status dressed = dressTask(job, building.tasks[index], building.process->tasks[index]);
+    if (!dressed.ok()) return inProcess(*building.process, dressed.error());
+  }
+  return {};
+}
+
+Status loadRegisters(Building& building) {
+  for (size_t index = 0; index < building.tasks.size(); ++index) {
+    const Status loaded = loadTask(building.tasks[index], building.process->tasks[index]);
+    if (!loaded.ok()) return inProcess(*building.process, loaded.error());
+  }
+  return {};
+}
+
+}  // namespace blcr

@@ -1,0 +1,17 @@
+// Threads and what belongs to each of them.
+#pragma once
+
+#include "restore/job.h"
+
+namespace blcr {
+
+/** Makes the other threads of a process, with their numbers; after buildMemory. */
+[[nodiscard]] Status growThreads(Job& job, Building& building);
+
+/** Per thread: name, rseq, robust list, alternate stack, scheduling, death signal; after the pages are loaded and credentials applied. */
+[[nodiscard]] Status dressTasks(Job& job, Building& building);
+
+/** Registers, extended registers, signal mask; the task is then in a stop from which it can be let go. */
+[[nodiscard]] Status loadRegisters(Building& building);
+
+}  // namespace blcr
