@@ -101,11 +101,12 @@ export class ChirpFile implements AsyncDisposable {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    if (!this.#connection.isUsable) return;
+    // The server closes everything of a connection that ends; a file that could not be opened again is not open.
+    const fd = await this.#fd.catch(() => undefined);
+    if (fd === undefined || !this.#connection.isUsable) return;
     try {
-      await this.#connection.request(close(await this.#fd, this.path));
+      await this.#connection.request(close(fd, this.path));
     } catch (error) {
-      // The server closes everything of a connection that ends.
       if (this.#connection.isUsable) throw error;
     }
   }

@@ -96,12 +96,7 @@ test('a server cannot make us create files elsewhere or over links', { timeout: 
   const target = join(scratch, 'target');
   const link = join(scratch, 'challenge.7.7');
   symlinkSync(target, link);
-  for (const asked of [
-    join(scratch, 'authorized_keys'),
-    link,
-    '/etc/challenge.1.1',
-    `${scratch}/x/../challenge.1.1`,
-  ]) {
+  for (const asked of [join(scratch, 'authorized_keys'), link, '/etc/challenge.1.1', `${scratch}/x/../challenge.1.1`]) {
     await using evil = await ScriptedChirp.start(
       (line, socket) => socket.end(line === 'no' ? '' : 'yes\n'),
       `yes\n${asked}\n`,
