@@ -6,5 +6,21 @@ export { openProvider } from './checkpoint/provider.ts';
 export { requestCheckpoint, startCheckpoint } from './checkpoint/request.ts';
 export { requestRestart, startRestart } from './checkpoint/restart.ts';
 export type * from './checkpoint/types.ts';
+export { ChirpClient } from './chirp/client.ts';
 export * from './errors.ts';
+export type {
+  CheckpointEvent,
+  JobEvent,
+  JobEventMap,
+  JobEventName,
+  JobListener,
+  StartedEvent,
+  WarningEvent,
+} from './job/events.ts';
+export type { JobEnd } from './job/exit-status.ts';
+export { EXIT_CODES } from './job/exit-status.ts';
+export { Job } from './job/job.ts';
+export type { JobOptions, StdioEntry } from './job/options.ts';
 export type { LibraryInfo } from './native/binding.ts';
+export { openStore } from './store/index.ts';
+export type * from './store/types.ts';
