@@ -109,8 +109,18 @@ export async function actOne(stage: Stage): Promise<boolean> {
     rows.push(...checkpointRows(`${number}`, node));
     say(`node ${number}: the job ended with ${typeof status === 'number' ? `exit status ${status}` : status}`);
     table(CHECKPOINT_COLUMNS, rows);
-    return verdict(status, join(node.scratch, 'input.tar.xz'), output) && isGood;
+    const isSame = verdict(status, join(node.scratch, 'input.tar.xz'), output);
+    return isStoreClean(stage, marker) && isSame && isGood;
   }
+}
+
+/** The job is over: nothing of it may be left on the server. */
+function isStoreClean(stage: Stage, id: string): boolean {
+  const { chirpHost, chirpPort } = stage;
+  const list = [commandOf(stage, 'blcr'), 'ls', '--store', `chirp://${chirpHost}:${chirpPort}/`];
+  const left = execFileSync(process.execPath, list, { encoding: 'utf8' }).includes(id);
+  say(left ? 'act one: FAILED: the store still holds the job' : 'blcr ls: the store holds nothing of the job any more');
+  return !left;
 }
 
 function verdict(status: number | string, made: string, expected: string): boolean {
