@@ -15,7 +15,7 @@ const FETCHES = 4;
 
 export interface ReadPipelineOptions {
   readonly init: ReadInit;
-  readonly get: (pack: string, offset: number, length: number, signal: AbortSignal | undefined) => Promise<Uint8Array>;
+  readonly get: (pack: string, offset: number, length: number, signal: AbortSignal) => Promise<Uint8Array>;
   readonly signal: AbortSignal | undefined;
   readonly onProgress: ((bytes: number, fetched: number) => void) | undefined;
 }
@@ -26,12 +26,17 @@ export class ReadPipeline implements AsyncDisposable {
   readonly #options: ReadPipelineOptions;
   readonly #worker: Worker;
   readonly #answers: Deferred<Answer>[] = [];
+  readonly #stop = new AbortController();
+  readonly #signal: AbortSignal;
+  readonly #fetches = new Set<Promise<unknown>>();
   #failure: unknown;
   #copied = 0;
   #fetched = 0;
 
   constructor(options: ReadPipelineOptions) {
     this.#options = options;
+    const { signal } = options;
+    this.#signal = signal === undefined ? this.#stop.signal : AbortSignal.any([signal, this.#stop.signal]);
     this.#worker = startWorker('store-read', import.meta.url, './read-worker', { workerData: options.init });
     this.#worker.on('message', (message: FromReadWorker) => this.#receive(message));
     this.#worker.once('error', (cause) => this.#fail(failed('the reading thread failed', { cause })));
@@ -43,7 +48,7 @@ export class ReadPipeline implements AsyncDisposable {
    * @returns Bytes written; false in `isComplete` when the reader of the pipe went away.
    */
   async copy(recipe: Uint8Array, sink: SinkSpec): Promise<{ readonly bytes: number; readonly isComplete: boolean }> {
-    const { signal } = this.#options;
+    const signal = this.#signal;
     const pending = [this.#ask({ type: 'open', sink, recipe: new Uint8Array(recipe) })];
     const plan = planWindows(recipe, this.#options.init.rows);
     const ahead: Promise<ToReadWorker>[] = [];
@@ -51,7 +56,8 @@ export class ReadPipeline implements AsyncDisposable {
       const { value: window } = plan.next();
       if (window === undefined) return;
       const fetch = this.#fetch(window);
-      fetch.catch(() => undefined);
+      this.#fetches.add(fetch);
+      fetch.catch(() => undefined).finally(() => this.#fetches.delete(fetch));
       ahead.push(fetch);
     };
     fetchNext();
@@ -67,14 +73,16 @@ export class ReadPipeline implements AsyncDisposable {
     return { bytes: last.bytes, isComplete: !isBroken && !last.isBroken };
   }
 
-  /** Ends the thread, which closes a pipe it writes to. */
+  /** Ends the thread, which closes a pipe it writes to, and what is being fetched. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort(failed('the read has ended'));
     await this.#worker.terminate();
+    await Promise.allSettled(this.#fetches);
   }
 
   async #settle(answer: Promise<Answer> | undefined): Promise<boolean> {
     if (answer === undefined) return false;
-    const { bytes, isBroken } = await abortable(answer, this.#options.signal);
+    const { bytes, isBroken } = await abortable(answer, this.#signal);
     this.#options.onProgress?.(this.#copied + bytes, this.#fetched);
     return isBroken;
   }
@@ -85,7 +93,7 @@ export class ReadPipeline implements AsyncDisposable {
     const work = async (): Promise<void> => {
       for (const range of queue) {
         const name = this.#options.init.packs[range.pack]?.name ?? '';
-        const data = await this.#options.get(name, range.offset, range.length, this.#options.signal);
+        const data = await this.#options.get(name, range.offset, range.length, this.#signal);
         this.#fetched += data.length;
         fetched.push({ ...range, data });
       }

@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, readdirSync, utimesSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { BACKENDS, KEY, objects, open, pipeFrom, RECORD, readBack, skipReason, write } from './backends.ts';
+import { contextStream, randomMemory } from './streams.ts';
+
+const FENCED = { code: 'ERR_STORE_FENCED' };
+
+for (const backend of BACKENDS) {
+  const limits = { timeout: 60_000, skip: skipReason(backend.name) };
+  const stream = Buffer.concat([...contextStream(randomMemory(2_000_000))]);
+
+  test(`${backend.name}: every method of the older incarnation is fenced`, limits, async (context) => {
+    const { url } = await backend.start(context);
+    const old = await (await open(context, url)).claim('job');
+    await write(context, old, stream);
+    const stored = await old.open(1);
+    const newer = await (await open(context, url)).claim('job');
+    await assert.rejects(old.check(), FENCED);
+    await assert.rejects(old.checkpoints(), FENCED);
+    await assert.rejects(old.open(1), FENCED);
+    await assert.rejects(write(context, old, Buffer.concat([...contextStream(randomMemory(100_000))])), FENCED);
+    await assert.rejects(write(context, old, stream), FENCED);
+    await assert.rejects(old.retain(1), FENCED);
+    await assert.rejects(old.finished(), FENCED);
+    await assert.rejects(old.finish({ exitCode: 0, signal: undefined, finished: 1, scratch: '/' }, []), FENCED);
+    await assert.rejects(old.remove(), FENCED);
+    await assert.rejects(stored.verify(), FENCED);
+    assert.deepEqual(
+      (await newer.checkpoints()).map(({ sequence }) => sequence),
+      [1],
+    );
+    assert.ok((await readBack(context, await newer.open(1))).equals(stream));
+  });
+
+  test(`${backend.name}: a claim in the middle of a write leaves nothing of it`, limits, async (context) => {
+    const { url, root } = await backend.start(context);
+    const old = await (await open(context, url)).claim('job');
+    await write(context, old, stream);
+    let engineReady: () => void = () => undefined;
+    const complete = new Promise<void>((resolve) => {
+      engineReady = resolve;
+    });
+    const writing = write(context, old, Buffer.concat([...contextStream(randomMemory(40_000_000))]), { complete });
+    writing.catch(() => undefined);
+    // The first pack of the new checkpoint has arrived.
+    while (objects(root, 'pack-').length < 2) await new Promise((resolve) => setTimeout(resolve, 20));
+    const newer = await (await open(context, url)).claim('job');
+    engineReady();
+    await assert.rejects(writing, FENCED);
+    assert.deepEqual(
+      (await newer.checkpoints()).map(({ sequence }) => sequence),
+      [1],
+    );
+    await (await newer.open(1)).verify();
+    assert.equal(objects(root, 'pack-').length, 1);
+    assert.deepEqual(objects(root, 'tmp-'), []);
+  });
+
+  test(
+    `${backend.name}: of many claimers at once exactly one gets each number, and one survives`,
+    limits,
+    async (context) => {
+      const { url } = await backend.start(context);
+      const stores = await Promise.all(Array.from({ length: 4 }, () => open(context, url)));
+      const claims = await Promise.all([...stores, ...stores].map((store) => store.claim('job')));
+      const epochs = claims.map(({ epoch }) => epoch).sort((a, b) => a - b);
+      assert.deepEqual(epochs, [1, 2, 3, 4, 5, 6, 7, 8]);
+      const alive = [];
+      for (const claim of claims) {
+        const isAlive = await claim.check().then(
+          () => true,
+          (error: { code: string }) => assert.equal(error.code, FENCED.code),
+        );
+        if (isAlive) alive.push(claim.epoch);
+      }
+      assert.deepEqual(alive, [8]);
+    },
+  );
+
+  test(
+    `${backend.name}: an incarnation of a job that was removed and begun again is fenced`,
+    limits,
+    async (context) => {
+      const { url } = await backend.start(context);
+      const store = await open(context, url);
+      const old = await store.claim('job');
+      assert.equal(await store.remove('job'), true);
+      const fresh = await store.claim('job');
+      assert.deepEqual([old.epoch, fresh.epoch], [1, 1]);
+      await assert.rejects(write(context, old, stream), FENCED);
+      await fresh.check();
+      assert.deepEqual(await fresh.checkpoints(), []);
+    },
+  );
+
+  test(`${backend.name}: a closed claim and a closed store refuse to work`, limits, async (context) => {
+    const { url } = await backend.start(context);
+    const store = await open(context, url);
+    const claim = await store.claim('job');
+    await claim[Symbol.asyncDispose]();
+    await assert.rejects(claim.check(), { code: 'ERR_STORE_CLOSED' });
+    await store.close();
+    await assert.rejects(store.claim('job'), { code: 'ERR_STORE_CLOSED' });
+  });
+
+  test(`${backend.name}: a claim clears away what interrupted ones left, and nothing else`, limits, async (context) => {
+    const { url, root } = await backend.start(context);
+    const store = await open(context, url, { key: KEY });
+    await write(context, await store.claim('job'), stream);
+    const uid = process.getuid?.() ?? 0;
+    if (backend.name === 'directory') {
+      for (const name of [`new-${'a'.repeat(24)}`, `trash-${'b'.repeat(24)}`, 'mine']) mkdirSync(join(root, name));
+      utimesSync(join(root, `new-${'a'.repeat(24)}`), 1, 1);
+      assert.ok(uid >= 0);
+    }
+    const next = await store.claim('job');
+    await (await next.open(1)).verify();
+    const names = readdirSync(root).filter((name) => !name.startsWith('.'));
+    assert.deepEqual(names.sort(), backend.name === 'directory' ? ['job-job', 'mine'] : ['job-job']);
+  });
+
+  test(`${backend.name}: a finished record is found until the job goes on`, limits, async (context) => {
+    const { url } = await backend.start(context);
+    const store = await open(context, url);
+    const claim = await store.claim('job');
+    await write(context, claim, stream);
+    assert.equal(await claim.finished(), undefined);
+    const record = { exitCode: undefined, signal: 'SIGSEGV', finished: 1234, scratch: '/scratch' };
+    await claim.finish(record, []);
+    const next = await store.claim('job');
+    const found = await next.finished();
+    assert.deepEqual({ ...found, stored: undefined }, { ...record, stored: undefined });
+    assert.equal((await store.list())[0]?.finished, true);
+    assert.deepEqual(
+      (await next.checkpoints()).map(({ sequence }) => sequence),
+      [1],
+    );
+    const { fd } = pipeFrom(context, stream);
+    const later = await next.write({
+      contextFd: fd,
+      complete: Promise.resolve(),
+      files: async () => [],
+      record: () => RECORD,
+    });
+    assert.equal(later.sequence, 3);
+    assert.equal(await next.finished(), undefined);
+  });
+}
