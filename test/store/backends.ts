@@ -135,15 +135,14 @@ export function objects(root: string, prefix: string): string[] {
     .map((path) => join(root, path));
 }
 
-export function openDescriptors(): number {
-  return readdirSync('/proc/self/fd').length;
-}
-
-export function isOpen(fd: number): boolean {
-  try {
-    closeSync(fd);
-    return true;
-  } catch {
-    return false;
-  }
+/** Descriptors of this process that lead to pipes, FIFOs or into this directory: what the store opens, and not what the test runner loads. */
+export function openDescriptors(directory: string): string[] {
+  return readdirSync('/proc/self/fd').flatMap((fd) => {
+    try {
+      const target = readlinkSync(`/proc/self/fd/${fd}`);
+      return target.startsWith(directory) || target.startsWith('pipe:') ? [`${fd} ${target}`] : [];
+    } catch {
+      return [];
+    }
+  });
 }

@@ -141,7 +141,7 @@ test('a reader that goes away ends writeContext quietly, and no descriptor is le
   const stored = await claim.open(1);
   const fifo = join(directory, 'fifo');
   execFileSync('mkfifo', [fifo]);
-  const before = openDescriptors();
+  const before = openDescriptors(directory);
   for (let turn = 0; turn < 3; turn++) {
     const reader = openSync(fifo, 'r+');
     const writer = openSync(fifo, 'w');
@@ -149,7 +149,7 @@ test('a reader that goes away ends writeContext quietly, and no descriptor is le
     setTimeout(() => closeSync(reader), 100);
     await done;
   }
-  assert.equal(openDescriptors(), before);
+  assert.deepEqual(openDescriptors(directory), before);
 });
 
 test('an aborted writeContext rejects at once although nobody reads, and closes the pipe', {
@@ -162,10 +162,10 @@ test('an aborted writeContext rejects at once although nobody reads, and closes 
   const fifo = join(directory, 'fifo');
   execFileSync('mkfifo', [fifo]);
   const reader = openSync(fifo, 'r+');
-  const before = openDescriptors();
+  const before = openDescriptors(directory);
   const done = (await claim.open(1)).writeContext(openSync(fifo, 'w'), { signal: AbortSignal.timeout(300) });
   await assert.rejects(done, { name: 'TimeoutError' });
-  assert.equal(openDescriptors(), before);
+  assert.deepEqual(openDescriptors(directory), before);
   closeSync(reader);
 });
 
@@ -178,14 +178,14 @@ test('writes and reads leave no descriptor behind', { timeout: 30_000 }, async (
   writeFileSync(path, stream);
   await write(context, claim, stream);
   await (await claim.open(1)).verify();
-  const before = openDescriptors();
+  const before = openDescriptors(directory);
   for (let turn = 0; turn < 3; turn++) {
     const { fd, writer } = pipeFrom(context, stream);
     const ended = new Promise((resolve) => writer.once('close', resolve));
     await claim.write({ contextFd: fd, complete: ended, files: async () => [], record: () => RECORD });
     await (await claim.open(1)).verify();
   }
-  assert.equal(openDescriptors(), before);
+  assert.deepEqual(openDescriptors(directory), before);
 });
 
 for (const [url, code] of [
