@@ -4,6 +4,7 @@
 
 namespace blcr {
 
+constexpr int kErrorTemporary = 2354;        // try again later
 constexpr int kErrorNoSupport = 2356;        // the target holds something that cannot be checkpointed
 constexpr int kErrorVersion = 2357;          // the context was written by an incompatible version
 constexpr int kErrorBadArchitecture = 2359;  // the context was written on another architecture or CPU

@@ -27,12 +27,12 @@ struct DumpRequest {
   uint64_t memoryBudget = 0;  // bytes, 0 = work it out
   int signal = 0;  // delivered to every dumped process once the context is complete; SIGKILL, SIGTERM, SIGSTOP imply a plain stop
   bool checksum = true;
-  pid_t keeper = 0;                    // parent of orphans: its other children belong to the tree when the root is dumped; 0 = none
-  pid_t jobRoot = 0;                   // the keeper's own direct child, or 0; its parent-death signal is the keeper's doing: recorded as 0
-  std::vector<uint64_t> deadSockets;   // inodes of sockets in the job that lead to the keeper (handles of requesters inside the job): recorded
-                                       // as one end of a SocketPair (SOCK_SEQPACKET) whose other end is closed, queues empty
-  int stdioFds[3] = {0, 1, 2};         // the launcher's stdio: descriptions equal to these (kcmp) are recorded as kInherited
-  std::vector<pid_t> omit;             // never dumped (the keeper itself, requester helpers)
+  pid_t keeper = 0;                   // parent of orphans: its other children belong to the tree when the root is dumped; 0 = none
+  pid_t jobRoot = 0;                  // the keeper's own direct child, or 0; its parent-death signal is the keeper's doing: recorded as 0
+  std::vector<uint64_t> deadSockets;  // inodes of sockets in the job that lead to the keeper (handles of requesters inside the job):
+                                      // recorded as one end of a SocketPair (SOCK_SEQPACKET) whose other end is closed, queues empty
+  int stdioFds[3] = {0, 1, 2};  // the launcher's stdio: descriptions equal to these (kcmp) are recorded as kInherited
+  std::vector<pid_t> omit;      // never dumped (the keeper itself, requester helpers)
   /** Called for each process whose end the dump took with waitpid (any wait, start and finish included): nobody else can reap it any more,
    * and when it is jobRoot its status is the keeper's exit status. */
   std::function<void(pid_t pid, int status)> onExit;

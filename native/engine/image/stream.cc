@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -54,17 +55,35 @@ void waitFor(int fd, short events) {
   poll(&entry, 1, -1);
 }
 
-Status writeAll(int fd, std::span<iovec> parts) {
+/** Until `fd` takes bytes. False when `cancelFd` is readable. */
+bool waitForRoom(int fd, int cancelFd) {
+  pollfd entries[2] = {{fd, POLLOUT, 0}, {cancelFd, POLLIN, 0}};  // poll ignores -1
+  poll(entries, 2, -1);
+  return entries[1].revents == 0;
+}
+
+/** One write that does not block when it could not be cancelled otherwise: RWF_NOWAIT works on pipes whatever the descriptor's own mode. */
+ssize_t writeSome(int fd, std::span<iovec> parts, bool nowait) {
+  if (!nowait) return writev(fd, parts.data(), int(parts.size()));
+  const ssize_t written = pwritev2(fd, parts.data(), int(parts.size()), -1, RWF_NOWAIT);
+  // Kernels (and kinds of files) without it: the write itself may then block.
+  if (written < 0 && (errno == EOPNOTSUPP || errno == EINVAL || errno == ENOSYS)) return writev(fd, parts.data(), int(parts.size()));
+  return written;
+}
+
+Status writeAll(int fd, int cancelFd, std::span<iovec> parts) {
   const PipeSignalGuard guard;
+  struct stat info{};
+  const bool nowait = cancelFd >= 0 && fstat(fd, &info) == 0 && (S_ISFIFO(info.st_mode) || S_ISSOCK(info.st_mode));
   while (!parts.empty()) {
     if (parts.front().iov_len == 0) {
       parts = parts.subspan(1);
       continue;
     }
-    const ssize_t written = writev(fd, parts.data(), int(parts.size()));
+    const ssize_t written = writeSome(fd, parts, nowait);
     if (written < 0) {
       const int code = errno;
-      if (code == EAGAIN) waitFor(fd, POLLOUT);
+      if (code == EAGAIN && !waitForRoom(fd, cancelFd)) return Error{ECANCELED, "writing the context was given up"};
       if (code == EAGAIN || code == EINTR) continue;
       errno = code;
       return systemError("writing the context");
@@ -95,7 +114,7 @@ Status Writer::frame(FrameType type, uint32_t cut, std::span<const std::byte> pr
   std::array<iovec, 3> parts{iovec{&header, sizeof header}, iovec{const_cast<std::byte*>(prefix.data()), prefix.size()},
                              iovec{const_cast<std::byte*>(data.data()), data.size()}};
   chain_ = crc32c(chain_, &header, sizeof header);  // before writeAll, which consumes the vector only
-  BLCR_TRY(writeAll(fd_, parts));
+  BLCR_TRY(writeAll(fd_, cancelFd_, parts));
   ++frames_;
   bytes_ += sizeof header + header.length;
   return {};

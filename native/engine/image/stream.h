@@ -17,6 +17,8 @@ namespace blcr::image {
 class Writer {
  public:
   Writer(int fd, bool pagesUnchecked) : fd_(fd), pagesUnchecked_(pagesUnchecked) {}
+  /** Writing ends with ECANCELED when `fd` becomes readable, also while a pipe without reader blocks it. -1 = never (default). */
+  void cancelOn(int fd) { cancelFd_ = fd; }
   [[nodiscard]] Status head(uint64_t metaLength);
   [[nodiscard]] Status meta(std::string_view serialised);  // slices it
   /** `data` is whole pages of one space from `address`, inside one window. */
@@ -31,6 +33,7 @@ class Writer {
                              bool checked);
   int fd_;
   bool pagesUnchecked_;
+  int cancelFd_ = -1;
   uint64_t frames_ = 0, bytes_ = 0, pageCount_ = 0;
   uint32_t chain_ = 0;
 };

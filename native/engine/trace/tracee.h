@@ -114,6 +114,10 @@ class InjectionScope {
 
   /** System call in the tracee. An error result becomes an Error with that errno, naming `what`. */
   [[nodiscard]] Result<uint64_t> call(const char* what, long number, std::array<uint64_t, 6> arguments = {});
+  /** System call in the tracee with its raw result (-4095..-1 = -errno). */
+  [[nodiscard]] Result<long> raw(long number, std::array<uint64_t, 6> arguments = {}) {
+    return tracee_->inject(instruction_, number, arguments);
+  }
   [[nodiscard]] const user_regs_struct& saved() const { return saved_; }
   [[nodiscard]] uint64_t savedMask() const { return mask_; }
   [[nodiscard]] Tracee& tracee() { return *tracee_; }

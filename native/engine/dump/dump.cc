@@ -1,0 +1,305 @@
+#include "dump/dump.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <optional>
+#include <set>
+#include <thread>
+
+#include "arch/x86_64/vdso.h"
+#include "base/clock.h"
+#include "base/codes.h"
+#include "base/features.h"
+#include "base/unique_fd.h"
+#include "dump/budget.h"
+#include "dump/frozen.h"
+#include "dump/host.h"
+#include "dump/record_files.h"
+#include "dump/record_memory.h"
+#include "dump/record_process.h"
+#include "dump/recording.h"
+#include "dump/shared_pages.h"
+#include "dump/snapshot.h"
+#include "dump/streamer.h"
+
+namespace blcr {
+namespace {
+
+bool endsOrStops(int signal) { return signal == SIGKILL || signal == SIGTERM || signal == SIGSTOP; }
+
+bool isReadable(int fd) {
+  pollfd entry{fd, POLLIN, 0};
+  return ::poll(&entry, 1, 0) == 1;
+}
+
+class Checkpoint final : public Dump {
+ public:
+  Checkpoint(DumpRequest request, Log& log)
+      : request_(std::move(request)), log_(log), frozen_(request_), done_(::eventfd(0, EFD_CLOEXEC)), cancel_(::eventfd(0, EFD_CLOEXEC)) {}
+
+  ~Checkpoint() override {
+    if (thread_.joinable()) {
+      cancel();
+      thread_.join();
+    }
+    frozen_.release();
+    removeSnapshots(snapshots_);
+  }
+
+  Status start() override {
+    startNs_ = nowNs();
+    Status status = prepare();
+    if (status) status = stopAndRecord();
+    if (!status) {
+      endStop(0);
+      removeSnapshots(snapshots_);
+      log_.line(status.error().detail);
+      return status;
+    }
+    thread_ = std::thread([this] { stream(); });
+    return {};
+  }
+
+  int pollFd() const override { return done_.get(); }
+
+  bool onChild(pid_t tid, int status) override {
+    for (SnapshotProcess& snapshot : snapshots_) {
+      if (snapshot.pid != tid) continue;
+      snapshot.dead = snapshot.dead || !WIFSTOPPED(status);
+      return true;
+    }
+    return frozen_.onChild(tid, status);
+  }
+
+  void cancel() override {
+    const uint64_t one = 1;
+    static_cast<void>(!::write(cancel_.get(), &one, sizeof one));
+  }
+
+  Result<DumpResult> finish() override {
+    if (!thread_.joinable()) return Error{EINVAL, "the checkpoint was not started"};
+    thread_.join();
+    const bool good = outcome_ && outcome_->ok();
+    if (result_.snapshot == Snapshot::kFork) {
+      removeSnapshots(snapshots_);
+      if (good && request_.signal != 0) {
+        for (const image::Process& process : recording_.image.processes) {
+          if (process.state == image::ProcessState::kAlive) ::kill(process.pid, request_.signal);
+        }
+      }
+    } else {
+      endStop(good ? request_.signal : 0);
+    }
+    result_.totalUs = microsecondsSince(startNs_);
+    if (!good) {
+      log_.line(outcome_->error().detail);
+      return outcome_->error();
+    }
+    result_.pages = outcome_->value().pages;
+    result_.bytes = outcome_->value().bytes;
+    return result_;
+  }
+
+ private:
+  /** Everything that need not happen inside the stop. */
+  Status prepare() {
+    if (!done_ || !cancel_) return systemError("eventfd");
+    auto members = scopeMembers(request_);
+    if (!members) return members.error();
+    BLCR_TRY(refuseTracers(*members));
+    for (const pid_t pid : *members) {
+      BLCR_TRY(refuseForeignNamespaces(pid));
+      takeHint(pid, recording_);
+    }
+    const auto own = readStatus(::getpid());
+    if (!own) return own.error();
+    traits_ = {own.value().seccomp, own.value().seccompFilters, request_.jobRoot, request_.keeper};
+    anonymous_ = anonymousMemory(*members);
+    recordHost(recording_.image.host);
+    return {};
+  }
+
+  /** A quarter of the job's memory as head room: the streaming thread watches, and freezes the job when it runs short. */
+  [[nodiscard]] bool snapshotFits() const {
+    if (request_.snapshot == Snapshot::kPlain || endsOrStops(request_.signal) || !featureAllowed("fork")) return false;
+    if (request_.snapshot == Snapshot::kFork) return true;
+    constexpr uint64_t kReserve = 64ull << 20;
+    uint64_t room = availableMemory(request_.target);
+    if (request_.memoryBudget != 0) room = std::min(room, request_.memoryBudget);
+    return room >= anonymous_ + kReserve;
+  }
+
+  Status stopAndRecord() {
+    const bool fork = snapshotFits();
+    stopNs_ = nowNs();
+    BLCR_TRY(frozen_.freeze());
+    recordClocks(request_.target, recording_.image.host);
+    for (FrozenProcess& process : frozen_.processes()) BLCR_TRY(look(process));
+    keepParents();
+    for (FrozenProcess& process : frozen_.processes()) BLCR_TRY(recordOne(process));
+    BLCR_TRY(recordFiles(frozen_.processes(), request_, recording_));
+    finishImage();
+    BLCR_TRY(capture());
+    BLCR_TRY(findSegmentPages(frozen_, recording_, fork));
+    if (fork && takeSnapshots()) {
+      result_.snapshot = Snapshot::kFork;
+      endStop(0);
+    }
+    return {};
+  }
+
+  /** The first look inside the stop: identity, areas, and where a system call can be injected. */
+  Status look(FrozenProcess& process) {
+    auto stat = readStat(process.pid);
+    if (!stat) return stat.error();
+    process.stat = *std::move(stat);
+    if (process.zombie) return {};
+    if (process.stat.state == 'Z' || process.tasks.front().tracee.tid() != process.pid) {
+      return Error{kErrorNoSupport, "process " + std::to_string(process.pid) + ": its main thread has ended, others go on"};
+    }
+    auto maps = readMaps(process.pid);
+    if (!maps) return maps.error();
+    process.maps = *std::move(maps);
+    for (const Mapping& mapping : process.maps) {
+      if (mapping.path != "[vdso]") continue;
+      auto instruction = findSyscall(RemoteMemory(process.pid), mapping.start, mapping.end);
+      if (!instruction) return instruction.error();
+      process.syscallInstruction = *instruction;
+    }
+    if (process.syscallInstruction == 0) return Error{kErrorNoSupport, "process " + std::to_string(process.pid) + " has no vdso"};
+    return {};
+  }
+
+  /** A zombie whose parent is not dumped has nobody left to ask for it. */
+  void keepParents() {
+    std::erase_if(frozen_.processes(),
+                  [this](const FrozenProcess& process) { return process.zombie && frozen_.find(process.stat.ppid) == nullptr; });
+  }
+
+  Status recordOne(FrozenProcess& process) {
+    image::Process& into = recording_.image.processes.emplace_back();
+    ++result_.processes;
+    if (process.zombie) {
+      recordZombie(process, into);
+    } else {
+      BLCR_TRY(recordProcess(process, traits_, into));
+      BLCR_TRY(recordMemory(process, recording_, into));
+      result_.threads += uint32_t(process.tasks.size());
+    }
+    if (frozen_.find(into.ppid) == nullptr) into.ppid = 0;
+    sources_.push_back({process.zombie ? 0 : process.pid});
+    return {};
+  }
+
+  void finishImage() {
+    image::Image& image = recording_.image;
+    image.root = frozen_.find(request_.target) != nullptr ? request_.target : image.processes.front().pid;
+    for (const FrozenProcess& process : frozen_.processes()) {
+      if (process.stat.terminal != 0 && process.stat.foregroundGroup > 0) image.foregroundGroup = process.stat.foregroundGroup;
+    }
+    for (const image::Process& process : image.processes) {
+      if (!process.tasks.empty()) image.host.xstateSize = uint32_t(process.tasks.front().xstate.size());
+    }
+  }
+
+  Status capture() {
+    if (!request_.insideStop) return {};
+    const int64_t start = nowNs();
+    const Status status = request_.insideStop();
+    result_.captureUs = microsecondsSince(start);
+    return status;
+  }
+
+  /** Copies of all living processes; false when memory or a limit forbids one: the stop then lasts until everything is written. */
+  bool takeSnapshots() {
+    std::vector<FrozenProcess>& processes = frozen_.processes();
+    for (size_t index = 0; index < processes.size(); ++index) {
+      if (processes[index].zombie) continue;
+      auto snapshot = takeSnapshot(processes[index], recording_.image.processes[index]);
+      if (snapshot && !copiesEverything(*snapshot, processes[index])) {
+        log_.line("process " + std::to_string(processes[index].pid) + ": its copy lacks memory, copying in the stop instead");
+        snapshots_.push_back(*snapshot);
+      } else if (snapshot) {
+        snapshots_.push_back(*snapshot);
+        sources_[index].pid = snapshot->pid;
+        continue;
+      } else {
+        log_.line("no snapshot, copying in the stop instead: " + snapshot.error().detail);
+      }
+      discardSnapshots();
+      return false;
+    }
+    return true;
+  }
+
+  /** An area marked MADV_DONTFORK after the hint was taken would be missing. */
+  static bool copiesEverything(const SnapshotProcess& snapshot, const FrozenProcess& process) {
+    const auto maps = readMaps(snapshot.pid);
+    if (!maps) return false;
+    std::set<uint64_t> starts;
+    for (const Mapping& mapping : maps.value()) starts.insert(mapping.start);
+    return std::all_of(process.maps.begin(), process.maps.end(), [&](const Mapping& mapping) {
+      return mapping.shared || starts.contains(mapping.start) || mapping.path.starts_with("[v");
+    });
+  }
+
+  /** Inside the stop: the originals are ours already and must not be seized again, so they reap by injection here. */
+  void discardSnapshots() {
+    for (SnapshotProcess& snapshot : snapshots_) {
+      FrozenProcess* process = frozen_.find(snapshot.parent);
+      if (process != nullptr) discardSnapshot(snapshot, process->tasks.front().tracee);
+    }
+    snapshots_.clear();
+    for (size_t index = 0; index < sources_.size(); ++index) {
+      if (sources_[index].pid != 0) sources_[index].pid = recording_.image.processes[index].pid;
+    }
+  }
+
+  void endStop(int signal) {
+    if (frozen_.frozenSince() == 0) return;
+    frozen_.release(signal);
+    if (signal == SIGKILL) frozen_.reapKilled();
+    result_.stopUs = microsecondsSince(stopNs_);
+  }
+
+  /** The thread: writes everything, then makes pollFd readable. */
+  void stream() {
+    sigset_t all;
+    sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, nullptr);
+    StreamPlan plan{recording_, sources_, request_.outputFd, cancel_.get(), request_.checksum, [this] { return watch(); }};
+    outcome_.emplace(streamContext(plan));
+    const uint64_t one = 1;
+    static_cast<void>(!::write(done_.get(), &one, sizeof one));
+  }
+
+  Status watch() {
+    if (isReadable(cancel_.get())) return Error{ECANCELED, "the checkpoint was given up"};
+    return {};
+  }
+
+  DumpRequest request_;
+  Log& log_;
+  KeeperTraits traits_;
+  FrozenSet frozen_;
+  Recording recording_;
+  std::vector<PageSource> sources_;
+  std::vector<SnapshotProcess> snapshots_;
+  UniqueFd done_, cancel_;
+  std::thread thread_;
+  std::optional<Result<StreamOutcome>> outcome_;
+  DumpResult result_;
+  uint64_t anonymous_ = 0;
+  int64_t startNs_ = 0, stopNs_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Dump> Dump::create(DumpRequest request, Log& log) { return std::make_unique<Checkpoint>(std::move(request), log); }
+
+}  // namespace blcr

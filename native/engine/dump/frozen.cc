@@ -1,0 +1,253 @@
+#include "dump/frozen.h"
+
+#include <linux/kcmp.h>
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "arch/x86_64/vdso.h"
+#include "base/clock.h"
+#include "base/codes.h"
+
+namespace blcr {
+namespace {
+
+constexpr unsigned long kAutoAttach = PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK;
+constexpr int kPatienceMs = 10;                         // a task that runs stops within microseconds
+constexpr int64_t kLimitNs = 5ll * 1000 * 1000 * 1000;  // for all tasks together
+constexpr int kMaxRounds = 1000;                        // of "something new appeared" before the job is called a fork bomb
+
+std::string taskName(pid_t pid, pid_t tid) {
+  return "process " + std::to_string(pid) + (tid == pid ? "" : " thread " + std::to_string(tid));
+}
+
+/** Explains a refused PTRACE_SEIZE; nullopt-like ok() means: already ours, adopt it. */
+Status explainRefusal(pid_t pid, pid_t tid, const Error& error) {
+  if (error.code != EPERM) return error;
+  const auto status = readTaskStatus(pid, tid);
+  if (!status) return Error{ESRCH, taskName(pid, tid) + " is gone"};
+  const pid_t tracer = status.value().tracer;
+  if (tracer == ::getpid()) return {};
+  if (tracer != 0) return Error{kErrorTraced, taskName(pid, tid) + " is traced by process " + std::to_string(tracer)};
+  const auto stat = readTaskStat(pid, tid);
+  if (!stat || stat.value().state == 'Z' || stat.value().state == 'X') return Error{ESRCH, taskName(pid, tid) + " has ended"};
+  return Error{EPERM, taskName(pid, tid) + " may not be traced (another user's, not dumpable, or forbidden by policy)"};
+}
+
+}  // namespace
+
+FrozenProcess* FrozenSet::find(pid_t pid) {
+  for (FrozenProcess& process : processes_) {
+    if (process.pid == pid) return &process;
+  }
+  return nullptr;
+}
+
+Status FrozenSet::attachTask(FrozenProcess& process, pid_t tid) {
+  auto tracee = Tracee::seize(tid, kAutoAttach);
+  if (tracee) {
+    process.tasks.emplace_back(*std::move(tracee));
+    return {};
+  }
+  BLCR_TRY(explainRefusal(process.pid, tid, tracee.error()));
+  process.tasks.emplace_back(Tracee::adopt(tid, kAutoAttach));
+  return {};
+}
+
+/** Attaches what is not attached yet of one process. A process or task that is gone is no error. */
+Status FrozenSet::attachProcess(pid_t pid, bool& changed) {
+  FrozenProcess* process = find(pid);
+  if (process != nullptr && process->zombie) return {};
+  if (process == nullptr) {
+    const auto stat = readStat(pid);
+    if (!stat || stat.value().state == 'X') return {};
+    changed = true;
+    processes_.emplace_back();
+    process = &processes_.back();
+    process->pid = pid;
+    process->zombie = stat.value().state == 'Z' && stat.value().threads <= 1;
+    if (process->zombie) return {};
+  }
+  auto tids = listTasks(pid);
+  if (!tids) return {};
+  for (const pid_t tid : *tids) {
+    const auto known = [tid](const FrozenTask& task) { return task.tracee.tid() == tid; };
+    if (std::any_of(process->tasks.begin(), process->tasks.end(), known)) continue;
+    const Status attached = attachTask(*process, tid);
+    if (!attached && attached.error().code == ESRCH) continue;
+    if (!attached) return attached;
+    changed = true;
+  }
+  return {};
+}
+
+void FrozenSet::noteDeath(FrozenProcess& process, FrozenTask& task) {
+  task.dead = true;
+  const int status = task.tracee.exitStatus();
+  // Only the wait for the leader of our own child takes the process away; others stay zombies for their real parent.
+  const bool taken = task.tracee.tid() == process.pid && (WIFEXITED(status) || WIFSIGNALED(status));
+  if (taken && request_.onExit && ::kill(process.pid, 0) != 0 && errno == ESRCH) request_.onExit(process.pid, status);
+}
+
+void FrozenSet::dropDead() {
+  for (FrozenProcess& process : processes_) std::erase_if(process.tasks, [](const FrozenTask& task) { return task.dead; });
+  std::erase_if(processes_, [](const FrozenProcess& process) { return !process.zombie && process.tasks.empty(); });
+}
+
+/** A vfork parent cannot stop before its child has let the memory go: the child must run until then. */
+void FrozenSet::letVforkChildrenRun(pid_t parent) {
+  const auto stat = readTaskStat(parent, parent);
+  for (FrozenProcess& process : processes_) {
+    if (process.pid == parent || process.zombie) continue;
+    if (::syscall(SYS_kcmp, parent, process.pid, KCMP_VM, 0, 0) != 0) continue;
+    for (FrozenTask& task : process.tasks) {
+      if (!task.stopped || !task.tracee.resume()) continue;
+      // Stops again at once when it is let go; given a moment, it reaches its execve or exit.
+      task.stopped = false;
+      sleepUs(500);
+      static_cast<void>(task.tracee.interrupt());
+    }
+  }
+}
+
+Status FrozenSet::awaitTask(FrozenProcess& process, size_t index) {
+  FrozenTask& task = process.tasks[index];
+  while (!task.stopped && !task.dead) {
+    const Status status = task.tracee.waitStop(kPatienceMs);
+    if (status) {
+      task.stopped = true;
+    } else if (status.error().code != ETIMEDOUT) {
+      noteDeath(process, task);
+    } else {
+      if (nowNs() > deadline_) {
+        return Error{kErrorTemporary, taskName(process.pid, task.tracee.tid()) + " does not stop (uninterruptible system call)"};
+      }
+      const auto stat = readTaskStat(process.pid, task.tracee.tid());
+      if (stat && stat.value().state == 'D') letVforkChildrenRun(process.pid);
+    }
+  }
+  return {};
+}
+
+/** Waits for every task. Indices, not iterators: nothing is added meanwhile, but a vfork child may become unstopped again. */
+Status FrozenSet::settleAll() {
+  for (bool again = true; again;) {
+    again = false;
+    for (FrozenProcess& process : processes_) {
+      for (size_t index = 0; index < process.tasks.size(); ++index) {
+        if (process.tasks[index].stopped || process.tasks[index].dead) continue;
+        again = true;
+        BLCR_TRY(awaitTask(process, index));
+      }
+    }
+  }
+  return {};
+}
+
+/** Children and threads that the kernel attached by itself. */
+Status FrozenSet::adoptChildren(bool& changed) {
+  std::vector<pid_t> fresh;
+  for (FrozenProcess& process : processes_) {
+    for (FrozenTask& task : process.tasks) {
+      for (const pid_t child : task.tracee.takeChildren()) fresh.push_back(child);
+    }
+  }
+  for (const pid_t tid : fresh) {
+    const auto status = readStatus(tid);
+    if (!status) continue;
+    const pid_t pid = status.value().tgid;
+    FrozenProcess* process = find(pid);
+    if (process == nullptr) {
+      processes_.emplace_back();
+      process = &processes_.back();
+      process->pid = pid;
+    }
+    const auto known = [tid](const FrozenTask& task) { return task.tracee.tid() == tid; };
+    if (std::any_of(process->tasks.begin(), process->tasks.end(), known)) continue;
+    process->tasks.emplace_back(Tracee::adopt(tid, kAutoAttach));
+    changed = true;
+  }
+  return {};
+}
+
+Status FrozenSet::freeze() {
+  since_ = nowNs();
+  deadline_ = since_ + kLimitNs;
+  bool changed = true;
+  for (int round = 0; changed; ++round) {
+    if (round == kMaxRounds) return Error{kErrorTemporary, "the job makes processes faster than they can be stopped"};
+    changed = false;
+    auto members = scopeMembers(request_);
+    if (!members) return members.error();
+    for (const pid_t pid : *members) BLCR_TRY(attachProcess(pid, changed));
+    BLCR_TRY(settleAll());
+    BLCR_TRY(adoptChildren(changed));
+    BLCR_TRY(settleAll());
+    dropDead();
+    if (request_.scope == Scope::kProcess) break;  // a child attached by the way is let go below
+  }
+  auto members = scopeMembers(request_);
+  if (!members) return members.error();
+  std::vector<FrozenProcess> ordered;
+  for (const pid_t pid : *members) {
+    FrozenProcess* process = find(pid);
+    if (process != nullptr) ordered.push_back(std::move(*process));
+  }
+  for (FrozenProcess& process : processes_) {
+    for (FrozenTask& task : process.tasks) {
+      if (std::find(members->begin(), members->end(), process.pid) == members->end()) static_cast<void>(task.tracee.detach());
+    }
+  }
+  processes_ = std::move(ordered);
+  if (processes_.empty() || (find(request_.target) == nullptr && request_.scope <= Scope::kProcess)) {
+    return Error{ESRCH, "process " + std::to_string(request_.target) + " is gone"};
+  }
+  return {};
+}
+
+void FrozenSet::release(int signal) {
+  for (FrozenProcess& process : processes_) {
+    if (signal != 0 && !process.zombie) ::kill(process.pid, signal);
+    // ESRCH: killed while it was frozen. Its end belongs to its parent.
+    for (FrozenTask& task : process.tasks) {
+      if (task.stopped) static_cast<void>(task.tracee.detach());
+    }
+  }
+  // What a failed freeze left running: its stop is still to come (a vfork parent stops now that its child runs), and ends at once.
+  for (FrozenProcess& process : processes_) {
+    for (FrozenTask& task : process.tasks) {
+      if (!task.stopped && !task.dead && task.tracee.waitStop(1000)) static_cast<void>(task.tracee.detach());
+    }
+  }
+  if (signal != SIGKILL) processes_.clear();
+  since_ = 0;
+}
+
+void FrozenSet::reapKilled() {
+  for (FrozenProcess& process : processes_) {
+    for (size_t index = process.tasks.size(); index-- > 0;) {
+      int status = 0;
+      const pid_t tid = process.tasks[index].tracee.tid();
+      const pid_t got = ::waitpid(tid, &status, __WALL);
+      if (got == tid && tid == process.pid && request_.onExit && ::kill(tid, 0) != 0) request_.onExit(tid, status);
+    }
+  }
+  processes_.clear();
+}
+
+bool FrozenSet::onChild(pid_t tid, int status) {
+  for (FrozenProcess& process : processes_) {
+    for (FrozenTask& task : process.tasks) {
+      if (task.tracee.tid() != tid) continue;
+      if (WIFSTOPPED(status)) return true;
+      task.dead = true;
+    }
+  }
+  return false;
+}
+
+}  // namespace blcr

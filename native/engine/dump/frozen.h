@@ -1,0 +1,87 @@
+// Processes that are stopped for a checkpoint.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "dump/dump.h"
+#include "proc/maps.h"
+#include "proc/status.h"
+#include "trace/tracee.h"
+
+namespace blcr {
+
+struct FrozenTask {
+  explicit FrozenTask(Tracee task) : tracee(std::move(task)) {}
+  Tracee tracee;
+  bool stopped = false;
+  bool dead = false;
+};
+
+/** A process all of whose tasks are ptrace-stopped, or a zombie (no tasks). */
+struct FrozenProcess {
+  pid_t pid = 0;
+  ProcStat stat;  // as read inside the stop
+  bool zombie = false;
+  std::vector<FrozenTask> tasks;  // leader first
+  std::vector<Mapping> maps;
+  uint64_t syscallInstruction = 0;
+};
+
+/**
+ * Stops every process of a scope and keeps it so. One thread (the tracer) uses it from beginning to end. Destruction lets everything go on;
+ * tasks that were stopped by job control stay stopped.
+ */
+class FrozenSet {
+ public:
+  explicit FrozenSet(const DumpRequest& request) : request_(request) {}
+  FrozenSet(const FrozenSet&) = delete;
+  FrozenSet& operator=(const FrozenSet&) = delete;
+  ~FrozenSet() { release(); }
+
+  /**
+   * Seizes and interrupts until nothing new appears. ESRCH when the target is gone, kErrorTraced / kErrorTracer naming the pid, EPERM,
+   * kErrorTemporary when a task does not stop within 5 s. On failure everything is let go.
+   */
+  [[nodiscard]] Status freeze();
+
+  /** Detaches all tasks. `signal` is sent to every process before it runs again (0 = none). */
+  void release(int signal = 0);
+  /** After SIGKILL was sent: takes the ends of all tasks, threads before leaders (a leader's end comes last), so that nothing hangs. */
+  void reapKilled();
+
+  [[nodiscard]] std::vector<FrozenProcess>& processes() { return processes_; }
+  [[nodiscard]] FrozenProcess* find(pid_t pid);
+  /** Monotonic time at which the first task was interrupted, ns; 0 when nothing is frozen. */
+  [[nodiscard]] int64_t frozenSince() const { return since_; }
+
+  /** A wait status seen elsewhere; true when it was a stop of one of these tasks. The end of one is noted and left to the caller. */
+  bool onChild(pid_t tid, int status);
+
+ private:
+  [[nodiscard]] Status attachProcess(pid_t pid, bool& changed);
+  [[nodiscard]] Status attachTask(FrozenProcess& process, pid_t tid);
+  [[nodiscard]] Status adoptChildren(bool& changed);
+  [[nodiscard]] Status settleAll();
+  [[nodiscard]] Status awaitTask(FrozenProcess& process, size_t index);
+  void letVforkChildrenRun(pid_t parent);
+  void noteDeath(FrozenProcess& process, FrozenTask& task);
+  void dropDead();
+  const DumpRequest& request_;
+  std::vector<FrozenProcess> processes_;
+  int64_t since_ = 0, deadline_ = 0;
+};
+
+/** Numbers of the processes in the scope of a request as they are now, parents before children. ESRCH when there is none. */
+[[nodiscard]] Result<std::vector<pid_t>> scopeMembers(const DumpRequest& request);
+
+/** kErrorTracer when a member traces a process (also one outside); costs one look at every process of the machine. */
+[[nodiscard]] Status refuseTracers(const std::vector<pid_t>& members);
+
+}  // namespace blcr

@@ -1,0 +1,81 @@
+#include "dump/host.h"
+
+#include <sys/auxv.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <cstring>
+
+#include "arch/x86_64/cpu.h"
+#include "base/clock.h"
+#include "base/codes.h"
+#include "base/io.h"
+#include "image/identity.h"
+#include "proc/maps.h"
+
+namespace blcr {
+namespace {
+
+struct Offsets {
+  int64_t monotonic = 0, boottime = 0;
+};
+
+/** "monotonic   -12   345" lines. Source: time_namespaces(7). */
+Offsets timeOffsets(const std::string& pid) {
+  Offsets offsets;
+  const auto text = readFile("/proc/" + pid + "/timens_offsets");
+  if (!text) return offsets;
+  const auto read = [&](const char* key) -> int64_t {
+    const char* at = std::strstr(text.value().c_str(), key);
+    if (at == nullptr) return 0;
+    char* end = nullptr;
+    const int64_t seconds = std::strtoll(at + std::strlen(key), &end, 10);
+    return seconds * 1000000000 + std::strtoll(end, nullptr, 10);
+  };
+  offsets.monotonic = read("monotonic");
+  offsets.boottime = read("boottime");
+  return offsets;
+}
+
+}  // namespace
+
+void recordHost(image::Host& into) {
+  utsname name{};
+  ::uname(&name);
+  into.kernel = name.release;
+  into.machine = name.machine;
+  into.cpuid = cpuFeatures();
+  into.xcr0 = cpuXcr0();
+  const auto maps = readMaps(::getpid());
+  const uint64_t vdso = ::getauxval(AT_SYSINFO_EHDR);
+  if (!maps) return;
+  for (const Mapping& mapping : maps.value()) {
+    if (mapping.start != vdso) continue;
+    into.vdsoSize = mapping.end - mapping.start;
+    into.vdsoHash = image::sha256(std::span(reinterpret_cast<const std::byte*>(vdso), into.vdsoSize));
+  }
+}
+
+void recordClocks(pid_t pid, image::Host& into) {
+  into.monotonicNs = nowNs(CLOCK_MONOTONIC);
+  into.boottimeNs = nowNs(CLOCK_BOOTTIME);
+  into.realtimeNs = nowNs(CLOCK_REALTIME);
+  const auto mine = readLink("/proc/self/ns/time"), theirs = readLink("/proc/" + std::to_string(pid) + "/ns/time");
+  if (!mine || !theirs || mine.value() == theirs.value()) return;
+  const Offsets own = timeOffsets("self"), other = timeOffsets(std::to_string(pid));
+  into.monotonicNs += other.monotonic - own.monotonic;
+  into.boottimeNs += other.boottime - own.boottime;
+}
+
+Status refuseForeignNamespaces(pid_t pid) {
+  for (const char* kind : {"pid", "mnt", "user", "net"}) {
+    const auto mine = readLink(std::string("/proc/self/ns/") + kind);
+    const auto theirs = readLink("/proc/" + std::to_string(pid) + "/ns/" + kind);
+    if (!mine || !theirs || mine.value() == theirs.value()) continue;
+    return Error{kErrorNoSupport, "process " + std::to_string(pid) + " lives in another " + kind + " namespace"};
+  }
+  return {};
+}
+
+}  // namespace blcr

@@ -1,0 +1,23 @@
+// The machine and the moment, as the job sees them.
+#pragma once
+
+#include <sys/types.h>
+
+#include "base/result.h"
+#include "image/model.h"
+
+namespace blcr {
+
+/** Kernel, processor and vdso of this machine. Costs about 50 us after the first call; not for the stop. */
+void recordHost(image::Host& into);
+
+/** The clocks of `pid`: another time namespace than ours shifts them. */
+void recordClocks(pid_t pid, image::Host& into);
+
+/**
+ * kErrorNoSupport when `pid` lives in other pid, mount, user or network namespaces than this process: its numbers, paths and sockets would
+ * mean something else.
+ */
+[[nodiscard]] Status refuseForeignNamespaces(pid_t pid);
+
+}  // namespace blcr

@@ -1,0 +1,19 @@
+// POSIX timers (timer_create) of a frozen process.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "arch/x86_64/batch.h"
+#include "base/result.h"
+#include "image/model.h"
+
+namespace blcr {
+
+/** /proc/PID/timers without values. EINVAL when malformed. Source: proc(5). */
+[[nodiscard]] Result<std::vector<image::PosixTimer>> parseTimers(std::string_view text);
+
+/** All timers with their remaining times. A kernel without /proc/PID/timers (no CONFIG_CHECKPOINT_RESTORE) is taken to have none. */
+[[nodiscard]] Status recordPosixTimers(pid_t pid, Scratch& scratch, InjectionScope& scope, std::vector<image::PosixTimer>& into);
+
+}  // namespace blcr

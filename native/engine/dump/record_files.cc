@@ -1,0 +1,182 @@
+#include "dump/record_files.h"
+
+#include <fcntl.h>
+#include <linux/kcmp.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/codes.h"
+#include "base/io.h"
+
+namespace blcr {
+namespace {
+
+/** The launcher's own stdin, stdout, stderr as this process holds them. */
+struct Stdio {
+  int fd = -1;
+  struct stat info{};
+  bool terminal = false;
+};
+
+std::array<Stdio, 3> lookAtStdio(const DumpRequest& request) {
+  std::array<Stdio, 3> stdio;
+  for (size_t i = 0; i < 3; ++i) {
+    if (request.stdioFds[i] < 0 || ::fstat(request.stdioFds[i], &stdio[i].info) != 0) continue;
+    stdio[i].fd = request.stdioFds[i];
+    stdio[i].terminal = S_ISCHR(stdio[i].info.st_mode) && ::isatty(stdio[i].fd) != 0;
+  }
+  return stdio;
+}
+
+/** True for the null device and its like, which every machine has: recorded by path even when the launcher's stdio is the same. */
+bool isPortableDevice(const struct stat& info) {
+  if (!S_ISCHR(info.st_mode)) return false;
+  const unsigned major = major(info.st_rdev), minor = minor(info.st_rdev);
+  return (major == 1 && (minor == 3 || minor == 5 || minor == 7 || minor == 8 || minor == 9)) || (major == 5 && minor == 0);
+}
+
+/**
+ * Which stream of the launcher a description is, -1 = none. A pipe, FIFO, socket or terminal opened a second time (/dev/stdout) leads to
+ * the same place; a file does not, its offset is its own.
+ */
+int inheritedStream(const std::array<Stdio, 3>& stdio, const FoundDescriptor& found) {
+  int reopened = -1;
+  for (int i = 0; i < 3; ++i) {
+    const Stdio& stream = stdio[size_t(i)];
+    const bool sameObject = stream.fd >= 0 && stream.info.st_ino == found.info.st_ino && stream.info.st_dev == found.info.st_dev;
+    if (!sameObject) continue;
+    if (isSameDescription(found.pid, found.fd, ::getpid(), stream.fd)) {
+      // 1 and 2 are often one description: the number that the program itself uses is the better answer.
+      if (found.fd == i || found.fd > 2) return i;
+      reopened = i;
+      continue;
+    }
+    const int mode = ::fcntl(stream.fd, F_GETFL) & O_ACCMODE;
+    const bool direction = mode == O_RDWR || mode == (found.details.flags & O_ACCMODE);
+    if ((S_ISFIFO(found.info.st_mode) && direction) || stream.terminal) reopened = i;
+  }
+  return reopened;
+}
+
+Status recordDescription(FileContext& context, const std::array<Stdio, 3>& stdio, const FoundDescriptor& found, image::OpenFile& file) {
+  file.flags = found.details.flags & ~O_CLOEXEC;
+  file.offset = found.details.position;
+  file.mode = found.info.st_mode;
+  file.path = found.link;
+  file.locks = found.details.locks;
+  if (!isPortableDevice(found.info)) {
+    file.inherited = inheritedStream(stdio, found);
+    if (file.inherited >= 0) {
+      file.kind = image::FileKind::kInherited;
+      file.size = S_ISREG(found.info.st_mode) ? uint64_t(found.info.st_size) : 0;
+      return {};
+    }
+  }
+  if (found.link.starts_with("anon_inode:")) return recordAnonymousInode(context, found, file);
+  switch (found.info.st_mode & S_IFMT) {
+    case S_IFREG:
+      return recordRegular(context, found, file);
+    case S_IFDIR:
+      file.kind = image::FileKind::kDirectory;
+      return found.link.ends_with(" (deleted)") ? refuseFile(found, "a directory that was removed") : Status();
+    case S_IFIFO:
+      return recordPipe(context, found, file);
+    case S_IFSOCK:
+      return recordSocket(context, found, file);
+    case S_IFCHR:
+      file.kind = image::FileKind::kDevice;
+      if (isPortableDevice(found.info)) return {};
+      return refuseFile(found, ::major(found.info.st_rdev) == 136 ? "a terminal other than the launcher's" : "a device");
+    default:
+      return refuseFile(found, "this kind of file is not supported");
+  }
+}
+
+/** Owner of SIGIO, when the description asks for signals. */
+void recordOwner(const FoundDescriptor& found, image::OpenFile& file) {
+  if ((found.details.flags & O_ASYNC) == 0) return;
+  const auto own = borrowDescriptor(found.pid, found.fd);
+  f_owner_ex owner{};
+  if (!own || ::fcntl(own.value().get(), F_GETOWN_EX, &owner) != 0) return;
+  file.ownerPid = owner.pid;
+  file.ownerType = int32_t(owner.type);
+  file.ownerSignal = ::fcntl(own.value().get(), F_GETSIG);
+}
+
+/** Processes that share a table (clone without fork's copying) cannot be rebuilt one by one. */
+Status refuseSharedTables(const std::vector<FrozenProcess>& processes) {
+  struct Kind {
+    kcmp_type type;
+    const char* name;
+  };
+  for (const Kind kind : {Kind{KCMP_FILES, "descriptor table"}, Kind{KCMP_FS, "working directory"}, Kind{KCMP_VM, "memory"}}) {
+    std::vector<pid_t> pids;
+    for (const FrozenProcess& process : processes) {
+      if (!process.zombie) pids.push_back(process.pid);
+    }
+    std::sort(pids.begin(), pids.end(), [&](pid_t a, pid_t b) { return a != b && ::syscall(SYS_kcmp, a, b, kind.type, 0, 0) == 1; });
+    for (size_t i = 1; i < pids.size(); ++i) {
+      if (::syscall(SYS_kcmp, pids[i - 1], pids[i], kind.type, 0, 0) != 0) continue;
+      return Error{kErrorNoSupport,
+                   "processes " + std::to_string(pids[i - 1]) + " and " + std::to_string(pids[i]) + " share one " + kind.name};
+    }
+  }
+  return {};
+}
+
+Status recordWorkingDirectory(pid_t pid, image::Process& into) {
+  auto cwd = readLink("/proc/" + std::to_string(pid) + "/cwd");
+  if (!cwd) return cwd.error();
+  struct stat info{};
+  if (cwd->ends_with(" (deleted)") && ::stat(cwd->c_str(), &info) != 0) {
+    return Error{kErrorNoSupport, "process " + std::to_string(pid) + ": its working directory was removed: " + *cwd};
+  }
+  into.cwd = *std::move(cwd);
+  return {};
+}
+
+}  // namespace
+
+Error refuseFile(const FoundDescriptor& found, const std::string& why) { return Error{kErrorNoSupport, found.name() + ": " + why}; }
+
+Status recordFiles(std::vector<FrozenProcess>& processes, const DumpRequest& request, Recording& recording) {
+  BLCR_TRY(refuseSharedTables(processes));
+  std::vector<FoundDescriptor> found;
+  for (const FrozenProcess& process : processes) {
+    if (!process.zombie) BLCR_TRY(findDescriptors(process.pid, found));
+  }
+  auto count = groupDescriptions(found);
+  if (!count) return count.error();
+  FileContext context{request, recording, found, {}, {}};
+  const std::array<Stdio, 3> stdio = lookAtStdio(request);
+  for (size_t i = 0; i < 3; ++i) {
+    const auto path = readLink("/proc/self/fd/" + std::to_string(stdio[i].fd));
+    if (path && stdio[i].fd >= 0 && S_ISREG(stdio[i].info.st_mode)) recording.image.inheritedPath[i] = path.value();
+  }
+  std::vector<image::OpenFile>& files = recording.image.files;
+  files.resize(*count);
+  std::vector<bool> done(*count);
+  for (const FoundDescriptor& entry : found) {
+    if (done[entry.description]) continue;
+    done[entry.description] = true;
+    BLCR_TRY(recordDescription(context, stdio, entry, files[entry.description]));
+    recordOwner(entry, files[entry.description]);
+  }
+  for (const FoundDescriptor& entry : found) {
+    image::OpenFile& file = files[entry.description];
+    if (file.kind == image::FileKind::kEpoll && file.epoll.empty()) BLCR_TRY(recordEpollTargets(context, entry, file));
+  }
+  for (image::Process& process : recording.image.processes) {
+    if (process.state == image::ProcessState::kZombie) continue;
+    BLCR_TRY(recordWorkingDirectory(process.pid, process));
+    for (const FoundDescriptor& entry : found) {
+      if (entry.pid == process.pid) process.descriptors.push_back({entry.fd, entry.description, (entry.details.flags & O_CLOEXEC) != 0});
+    }
+  }
+  return {};
+}
+
+}  // namespace blcr

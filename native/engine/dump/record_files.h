@@ -1,0 +1,38 @@
+// Open files of the whole job.
+#pragma once
+
+#include "base/log.h"
+#include "base/result.h"
+#include "dump/descriptions.h"
+#include "dump/frozen.h"
+#include "dump/recording.h"
+
+namespace blcr {
+
+/**
+ * Records every descriptor of the frozen processes into image.files and its companions, and the processes' descriptors and cwd. Content of
+ * pipes, socket queues and unlinked files is copied here, inside the stop. kErrorNoSupport (naming process, descriptor and path) for what
+ * cannot be rebuilt.
+ */
+[[nodiscard]] Status recordFiles(std::vector<FrozenProcess>& processes, const DumpRequest& request, Recording& recording);
+
+/** What the recorders of single kinds of files work with. */
+struct FileContext {
+  const DumpRequest& request;
+  Recording& recording;
+  std::vector<FoundDescriptor>& found;
+  std::map<ObjectKey, uint32_t> pipeOf;    // pipe inode: Image::pipes
+  std::map<ObjectKey, uint32_t> socketOf;  // socket inode: Image::socketPairs * 2 + end
+};
+
+[[nodiscard]] Error refuseFile(const FoundDescriptor& found, const std::string& why);
+
+/** One description each; `found` is one of its descriptors. */
+[[nodiscard]] Status recordRegular(FileContext& context, const FoundDescriptor& found, image::OpenFile& file);
+[[nodiscard]] Status recordPipe(FileContext& context, const FoundDescriptor& found, image::OpenFile& file);
+[[nodiscard]] Status recordSocket(FileContext& context, const FoundDescriptor& found, image::OpenFile& file);
+[[nodiscard]] Status recordAnonymousInode(FileContext& context, const FoundDescriptor& found, image::OpenFile& file);
+/** After all descriptions are known. */
+[[nodiscard]] Status recordEpollTargets(FileContext& context, const FoundDescriptor& found, image::OpenFile& file);
+
+}  // namespace blcr

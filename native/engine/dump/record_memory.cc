@@ -1,0 +1,192 @@
+#include "dump/record_memory.h"
+
+#include <sys/mman.h>
+#include <sys/sysmacros.h>
+
+#include <algorithm>
+
+#include "base/codes.h"
+#include "base/io.h"
+
+namespace blcr {
+namespace {
+
+constexpr std::string_view kDeleted = " (deleted)";
+
+struct FlagName {
+  const char* code;
+  image::AreaFlag flag;
+};
+constexpr FlagName kFlagNames[] = {
+    {"gd", image::kGrowsDown},  {"nr", image::kNoReserve}, {"hg", image::kHugePage}, {"nh", image::kNoHugePage},  {"dc", image::kDontFork},
+    {"wf", image::kWipeOnFork}, {"dd", image::kDontDump},  {"lo", image::kLocked},   {"lf", image::kLockOnFault}, {"mg", image::kMergeable},
+};
+
+Error refuse(pid_t pid, const Mapping& mapping, const std::string& why) {
+  return Error{kErrorNoSupport,
+               "process " + std::to_string(pid) + ": " + (mapping.path.empty() ? "anonymous memory" : mapping.path) + ": " + why};
+}
+
+ObjectKey keyOf(const Mapping& mapping) { return {makedev(mapping.major, mapping.minor), mapping.inode}; }
+
+/** The part of the hint that an area of the stop continues: same backing, overlapping (it may have grown, shrunk or been split). */
+const std::string* inheritedFlags(const MemoryHint& hint, const Mapping& mapping) {
+  auto next = std::upper_bound(hint.maps.begin(), hint.maps.end(), mapping.start,
+                               [](uint64_t address, const Mapping& other) { return address < other.end; });
+  for (; next != hint.maps.end() && next->start < mapping.end; ++next) {
+    if (next->inode != mapping.inode || next->shared != mapping.shared || next->protection != mapping.protection) continue;
+    const auto flags = hint.flags.find(next->start);
+    if (flags != hint.flags.end()) return &flags->second;
+  }
+  return nullptr;
+}
+
+/**
+ * VmFlags of every area. smaps walks all page tables (33 ms per 2 GiB measured), so it is read inside the stop only when an area is there
+ * that the hint does not know.
+ */
+Result<std::map<uint64_t, std::string>> currentFlags(const FrozenProcess& process, const Recording& recording) {
+  const auto hint = recording.hints.find(process.pid);
+  std::map<uint64_t, std::string> flags;
+  for (const Mapping& mapping : process.maps) {
+    const std::string* known = hint == recording.hints.end() ? nullptr : inheritedFlags(hint->second, mapping);
+    if (known == nullptr) return readVmFlags(process.pid);
+    flags[mapping.start] = *known;
+  }
+  return flags;
+}
+
+uint32_t areaFlags(std::string_view vmFlags) {
+  uint32_t flags = 0;
+  for (const FlagName& entry : kFlagNames) {
+    if (hasVmFlag(vmFlags, entry.code)) flags |= entry.flag;
+  }
+  return flags;
+}
+
+/** True when the name of a file mapping still leads to the mapped file. */
+bool nameIsGood(const Mapping& mapping, struct stat& info) {
+  // Only the inode is compared: overlay and btrfs show another device in maps than in stat.
+  return ::stat(mapping.path.c_str(), &info) == 0 && info.st_ino == mapping.inode && S_ISREG(info.st_mode);
+}
+
+void addView(Recording& recording, uint32_t segment, pid_t pid, const Mapping& mapping) {
+  SegmentSource& source = recording.segments[segment];
+  const uint64_t length = mapping.end - mapping.start;
+  source.views.push_back({pid, mapping.start, length, mapping.offset});
+  source.size = std::max(source.size, mapping.offset + length);
+}
+
+Status recordBacked(pid_t pid, const Mapping& mapping, std::string_view vmFlags, Recording& recording, image::Area& area) {
+  area.offset = mapping.offset;
+  struct stat info{};
+  if (nameIsGood(mapping, info)) {
+    area.kind = image::AreaKind::kFile;
+    area.maybeWritable = mapping.shared && hasVmFlag(vmFlags, "mw");
+    area.file = mappedIndex(recording, mapping.path, info, mapping.shared);
+    return {};
+  }
+  if (isSharedMemoryLink(mapping.path) || mapping.shared) {
+    area.kind = image::AreaKind::kShared;
+    area.file = segmentIndex(recording, keyOf(mapping), mapping.path);
+    if (mapping.shared) addView(recording, area.file, pid, mapping);
+    return {};
+  }
+  // A private mapping of a file that has no name any more (a library that was upgraded): its pages are carried as memory.
+  area.kind = image::AreaKind::kAnonymous;
+  recording.carried[pid].push_back(mapping.start);
+  area.offset = 0;
+  return {};
+}
+
+Status recordArea(pid_t pid, const Mapping& mapping, std::string_view vmFlags, Recording& recording, image::AddressSpace& into) {
+  image::Area area;
+  area.start = mapping.start;
+  area.end = mapping.end;
+  area.protection = uint8_t(mapping.protection);
+  area.shared = mapping.shared;
+  if (mapping.path == "[vdso]") {
+    area.kind = image::AreaKind::kVdso;
+  } else if (mapping.path == "[vvar]") {
+    area.kind = image::AreaKind::kVvar;
+  } else if (mapping.path == "[vvar_vclock]") {
+    area.kind = image::AreaKind::kVvarVclock;
+  } else {
+    if (hasVmFlag(vmFlags, "ht")) return refuse(pid, mapping, "memory of huge-page files is not supported");
+    if (hasVmFlag(vmFlags, "pf") || hasVmFlag(vmFlags, "io")) return refuse(pid, mapping, "device memory is not supported");
+    if (mapping.path.starts_with("/SYSV")) return refuse(pid, mapping, "System V shared memory is not supported");
+    if (mapping.path.starts_with("/[aio]")) return refuse(pid, mapping, "asynchronous I/O contexts are not supported");
+    if (mapping.path.starts_with("anon_inode:")) return refuse(pid, mapping, "this kind of mapping is not supported");
+    if (mapping.path == "[uprobes]") return refuse(pid, mapping, "probes are active in it");
+    if (hasVmFlag(vmFlags, "um") || hasVmFlag(vmFlags, "uw")) return refuse(pid, mapping, "userfaultfd is not supported");
+    area.flags = areaFlags(vmFlags);
+    if (mapping.inode != 0) BLCR_TRY(recordBacked(pid, mapping, vmFlags, recording, area));
+  }
+  into.areas.push_back(area);
+  return {};
+}
+
+/** The executable, when its name still leads to it; a deleted one is restored without the link. */
+void recordExecutable(pid_t pid, Recording& recording, image::AddressSpace& into) {
+  const std::string link = "/proc/" + std::to_string(pid) + "/exe";
+  const auto path = readLink(link);
+  struct stat mine{}, named{};
+  if (!path || ::stat(link.c_str(), &mine) != 0 || ::stat(path.value().c_str(), &named) != 0) return;
+  if (mine.st_ino != named.st_ino || mine.st_dev != named.st_dev) return;
+  into.exe = mappedIndex(recording, path.value(), named, false);
+}
+
+}  // namespace
+
+void takeHint(pid_t pid, Recording& recording) {
+  auto maps = readMaps(pid);
+  auto flags = readVmFlags(pid);
+  if (maps && flags) recording.hints[pid] = {*std::move(maps), *std::move(flags)};
+}
+
+bool isSharedMemoryLink(const std::string& link) {
+  return link.ends_with(kDeleted) && (link.starts_with("/memfd:") || link == "/dev/zero (deleted)");
+}
+
+uint32_t segmentIndex(Recording& recording, ObjectKey key, const std::string& link) {
+  const auto known = recording.segmentOf.find(key);
+  if (known != recording.segmentOf.end()) return known->second;
+  const auto index = uint32_t(recording.image.shared.size());
+  image::SharedSegment segment;
+  static constexpr std::string_view kMemfd = "/memfd:";
+  segment.memfd = link.starts_with(kMemfd);
+  if (segment.memfd) segment.name = link.substr(kMemfd.size(), link.size() - kMemfd.size() - kDeleted.size());
+  recording.image.shared.push_back(std::move(segment));
+  recording.segments.emplace_back();
+  recording.segmentOf[key] = index;
+  return index;
+}
+
+uint32_t mappedIndex(Recording& recording, const std::string& path, const struct stat& info, bool writable) {
+  const auto [entry, fresh] = recording.mappedOf.try_emplace({path, info.st_ino}, uint32_t(recording.image.mapped.size()));
+  if (fresh) {
+    image::MappedFile file;
+    file.path = path;
+    file.size = uint64_t(info.st_size);
+    file.mtimeNs = int64_t(info.st_mtim.tv_sec) * 1000000000 + info.st_mtim.tv_nsec;
+    recording.image.mapped.push_back(std::move(file));
+    recording.identities.push_back({entry->second, info});
+  }
+  // A file that the job writes through memory changes all the time.
+  if (writable) recording.image.mapped[entry->second].identity = "size";
+  return entry->second;
+}
+
+Status recordMemory(const FrozenProcess& process, Recording& recording, image::Process& into) {
+  auto flags = currentFlags(process, recording);
+  if (!flags) return flags.error();
+  for (const Mapping& mapping : process.maps) {
+    const auto found = flags->find(mapping.start);
+    const std::string_view vmFlags = found == flags->end() ? std::string_view() : std::string_view(found->second);
+    BLCR_TRY(recordArea(process.pid, mapping, vmFlags, recording, into.memory));
+  }
+  recordExecutable(process.pid, recording, into.memory);
+  return {};
+}
+
+}  // namespace blcr

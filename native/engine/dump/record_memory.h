@@ -1,0 +1,29 @@
+// The address space of a frozen process: areas and what they map. Pages are the business of pages.h.
+#pragma once
+
+#include "base/result.h"
+#include "dump/frozen.h"
+#include "dump/recording.h"
+#include "image/model.h"
+
+namespace blcr {
+
+/** Reads maps and VmFlags of a process that is still running; failure costs only time inside the stop. */
+void takeHint(pid_t pid, Recording& recording);
+
+/**
+ * Fills into.memory from process.maps (read inside the stop); shared segments and mapped files are entered in `recording`. Refuses
+ * (kErrorNoSupport, naming process and area) huge-page files, device memory, System V shared memory, AIO rings and uprobes.
+ */
+[[nodiscard]] Status recordMemory(const FrozenProcess& process, Recording& recording, image::Process& into);
+
+/** Index of the shared segment of an object, made when it is new. `name` is the memfd's, without prefix. */
+[[nodiscard]] uint32_t segmentIndex(Recording& recording, ObjectKey key, const std::string& link);
+
+/** True for links like "/memfd:x (deleted)", "/dev/zero (deleted)" (shared anonymous memory) and other deleted shared memory files. */
+[[nodiscard]] bool isSharedMemoryLink(const std::string& link);
+
+/** A mapped or executed file: index in Image::mapped. `writable`: only its size identifies it. */
+[[nodiscard]] uint32_t mappedIndex(Recording& recording, const std::string& path, const struct stat& info, bool writable);
+
+}  // namespace blcr

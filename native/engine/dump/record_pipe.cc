@@ -1,0 +1,94 @@
+// Pipes and FIFOs.
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/io.h"
+#include "dump/record_files.h"
+
+namespace blcr {
+namespace {
+
+constexpr int kRead = 0, kWrite = 1;
+
+int endOf(const FoundDescriptor& found) { return (found.details.flags & O_ACCMODE) == O_WRONLY ? kWrite : kRead; }
+
+/** Copies what a pipe holds without taking it out: tee into a pipe of the same size. */
+Status peekContent(const FoundDescriptor& found, int fd, image::Pipe& pipe) {
+  int waiting = 0;
+  if (::ioctl(fd, FIONREAD, &waiting) != 0) return systemError(found.name());
+  if (waiting == 0 && !pipe.packets) return {};
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK | (pipe.packets ? O_DIRECT : 0)) != 0) return systemError("pipe");
+  const UniqueFd output(ends[0]), input(ends[1]);
+  if (::fcntl(input.get(), F_SETPIPE_SZ, int(pipe.capacity)) < 0) return systemError(found.name() + ": copy of the pipe");
+  const ssize_t copied = ::tee(fd, input.get(), size_t(pipe.capacity), SPLICE_F_NONBLOCK);
+  if (copied < 0 && errno != EAGAIN) return systemError(found.name() + ": tee");
+  std::vector<char> buffer(std::max<size_t>(pipe.capacity, 4096));
+  while (true) {
+    const ssize_t count = ::read(output.get(), buffer.data(), buffer.size());
+    if (count <= 0) break;
+    pipe.content.append(buffer.data(), size_t(count));
+    if (pipe.packets) pipe.packetLengths.push_back(uint32_t(count));
+  }
+  if (pipe.content.size() != size_t(waiting)) return Error{EIO, found.name() + ": its content could not be copied whole"};
+  return {};
+}
+
+/** True when nobody holds the other end (poll tells without disturbing). */
+bool otherEndIsClosed(int fd, int end) {
+  pollfd entry{fd, short(end == kRead ? POLLIN : POLLOUT), 0};
+  return ::poll(&entry, 1, 0) >= 0 && (entry.revents & (end == kRead ? POLLHUP : POLLERR)) != 0;
+}
+
+/** Looks at all descriptors of one pipe: which ends the job holds. */
+struct Ends {
+  const FoundDescriptor* reader = nullptr;
+  const FoundDescriptor* writer = nullptr;
+};
+
+Ends endsOf(const FileContext& context, const FoundDescriptor& one) {
+  Ends ends;
+  for (const FoundDescriptor& found : context.found) {
+    if (found.info.st_ino != one.info.st_ino || found.info.st_dev != one.info.st_dev) continue;
+    const int mode = found.details.flags & O_ACCMODE;
+    if (mode != O_WRONLY && ends.reader == nullptr) ends.reader = &found;
+    if (mode != O_RDONLY && ends.writer == nullptr) ends.writer = &found;
+  }
+  return ends;
+}
+
+Status makePipe(FileContext& context, const FoundDescriptor& found, image::Pipe& pipe) {
+  const Ends ends = endsOf(context, found);
+  const FoundDescriptor& handle = ends.reader != nullptr ? *ends.reader : found;
+  auto fd = reachDescriptor(handle.pid, handle.fd, endOf(handle) == kRead ? O_RDONLY : O_WRONLY);
+  if (!fd) return fd.error();
+  const int capacity = ::fcntl(fd->get(), F_GETPIPE_SZ);
+  if (capacity < 0) return systemError(found.name());
+  pipe.capacity = uint32_t(capacity);
+  const bool half = ends.reader == nullptr || ends.writer == nullptr;
+  if (half && !otherEndIsClosed(fd->get(), endOf(handle))) return refuseFile(found, "its other end is held outside the job");
+  pipe.packets = S_ISFIFO(found.info.st_mode) && ends.writer != nullptr && (ends.writer->details.flags & O_DIRECT) != 0;
+  if (ends.reader == nullptr) return {};  // nobody can read what is in it
+  return peekContent(*ends.reader, fd->get(), pipe);
+}
+
+}  // namespace
+
+Status recordPipe(FileContext& context, const FoundDescriptor& found, image::OpenFile& file) {
+  const bool named = !found.link.starts_with("pipe:");
+  file.kind = named ? image::FileKind::kFifo : image::FileKind::kPipe;
+  if (named && found.link.ends_with(" (deleted)")) return refuseFile(found, "a FIFO without a name");
+  file.end = endOf(found);
+  const auto [entry, fresh] =
+      context.pipeOf.try_emplace({found.info.st_dev, found.info.st_ino}, uint32_t(context.recording.image.pipes.size()));
+  file.object = entry->second;
+  if (!fresh) return {};
+  context.recording.image.pipes.emplace_back();
+  return makePipe(context, found, context.recording.image.pipes.back());
+}
+
+}  // namespace blcr

@@ -1,0 +1,34 @@
+// What a process and its tasks are, apart from memory and descriptors.
+#pragma once
+
+#include "base/result.h"
+#include "dump/frozen.h"
+#include "image/model.h"
+
+namespace blcr {
+
+/** Numbers of the tracer that a recorded value is compared with. */
+struct KeeperTraits {
+  int32_t seccomp = 0;
+  int32_t seccompFilters = 0;
+  pid_t jobRoot = 0;
+  pid_t keeper = 0;
+};
+
+/**
+ * Records a frozen process: identity, registers, signals, timers, limits, credentials. Injects one batch of system calls per task; every
+ * task is as before afterwards. Needs process.maps. Errors name the process.
+ */
+[[nodiscard]] Status recordProcess(FrozenProcess& process, const KeeperTraits& keeper, image::Process& into);
+
+/** Numbers, name and exit status of a zombie. */
+void recordZombie(const FrozenProcess& process, image::Process& into);
+
+/** Registers and signals of one task, from outside; done before anything is injected. The live registers are changed where the program
+ * could otherwise notice the stop. */
+[[nodiscard]] Status recordTask(FrozenTask& task, pid_t pid, const RemoteMemory& memory, image::Task& into);
+
+/** Signals queued for a task (shared = for its process). Nothing is removed. */
+[[nodiscard]] Result<std::vector<image::PendingSignal>> peekSignals(pid_t tid, bool shared);
+
+}  // namespace blcr

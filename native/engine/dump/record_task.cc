@@ -1,0 +1,83 @@
+#include <linux/kcmp.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+
+#include "base/codes.h"
+#include "dump/record_process.h"
+#include "dump/registers.h"
+
+namespace blcr {
+namespace {
+
+void recordScheduling(pid_t tid, image::Task& into) {
+  sched_param parameter{};
+  into.policy = ::sched_getscheduler(tid);
+  if (::sched_getparam(tid, &parameter) == 0) into.priority = parameter.sched_priority;
+  errno = 0;
+  const int nice = ::getpriority(PRIO_PROCESS, id_t(tid));
+  if (errno == 0) into.nice = nice;
+  std::array<char, 1024> mask{};  // 8192 processors, the kernel's largest build
+  const long length = ::syscall(SYS_sched_getaffinity, tid, mask.size(), mask.data());
+  if (length > 0) into.affinity.assign(mask.data(), size_t(length));
+}
+
+}  // namespace
+
+Result<std::vector<image::PendingSignal>> peekSignals(pid_t tid, bool shared) {
+  std::vector<image::PendingSignal> found;
+  std::array<siginfo_t, 16> buffer;
+  while (true) {
+    __ptrace_peeksiginfo_args arguments{found.size(), shared ? unsigned(PTRACE_PEEKSIGINFO_SHARED) : 0u, int(buffer.size())};
+    const long count = ::ptrace(PTRACE_PEEKSIGINFO, tid, &arguments, buffer.data());
+    if (count < 0) return systemError("task " + std::to_string(tid) + ": pending signals");
+    for (long i = 0; i < count; ++i) {
+      found.push_back({std::string(reinterpret_cast<const char*>(&buffer[size_t(i)]), sizeof(siginfo_t))});
+    }
+    if (size_t(count) < buffer.size()) return found;
+  }
+}
+
+Status recordTask(FrozenTask& task, pid_t pid, const RemoteMemory& memory, image::Task& into) {
+  const pid_t tid = task.tracee.tid();
+  into.tid = tid;
+  auto regs = task.tracee.registers();
+  if (!regs) return regs.error();
+  bool changed = undoSpuriousInterrupt(*regs);
+  auto moved = recordRseq(tid, memory, *regs, into);
+  if (!moved) return moved.error();
+  changed = changed || *moved;
+  if (changed) BLCR_TRY(task.tracee.setRegisters(*regs));
+  if (long(regs->rax) == -516) replaceRestartBlock(*regs, interruptedCall(*regs, memory));
+  into.regs.assign(reinterpret_cast<const char*>(&*regs), sizeof *regs);
+  auto xstate = task.tracee.xstate();
+  if (!xstate) return xstate.error();
+  into.xstate = *std::move(xstate);
+  auto mask = task.tracee.signalMask();
+  if (!mask) return mask.error();
+  into.sigmask = *mask;
+  into.stopSignal = task.tracee.groupStopSignal();
+  auto pending = peekSignals(tid, false);
+  if (!pending) return pending.error();
+  into.pending = *std::move(pending);
+  uint64_t head = 0, length = 0;
+  if (::syscall(SYS_get_robust_list, tid, &head, &length) == 0) {
+    into.robustList = head;
+    into.robustLength = length;
+  }
+  recordScheduling(tid, into);
+  // A thread with tables of its own cannot be rebuilt.
+  const auto shares = [pid, tid](kcmp_type type) { return tid == pid || ::syscall(SYS_kcmp, pid, tid, type, 0, 0) <= 0; };
+  if (!shares(KCMP_FILES) || !shares(KCMP_FS)) {
+    return Error{kErrorNoSupport, "process " + std::to_string(pid) + " thread " + std::to_string(tid) + " has its own " +
+                                      (shares(KCMP_FILES) ? "working directory" : "descriptor table")};
+  }
+  return {};
+}
+
+}  // namespace blcr

@@ -1,0 +1,75 @@
+// The image being made, with what is needed beside it until the stream is written.
+#pragma once
+
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/log.h"
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "dump/dump.h"
+#include "image/model.h"
+#include "proc/maps.h"
+
+namespace blcr {
+
+/** Device and inode as /proc/PID/maps or stat tells them; names an object shared by several processes. */
+using ObjectKey = std::pair<uint64_t, uint64_t>;
+
+/** A part of a shared segment as mapped by one process. */
+struct SegmentView {
+  pid_t pid = 0;
+  uint64_t address = 0, length = 0, offset = 0;
+};
+
+/** Where a SharedSegment's content comes from. */
+struct SegmentSource {
+  std::vector<SegmentView> views;
+  UniqueFd fd;  // a descriptor of the object, when a process has one open
+  uint64_t size = 0;
+};
+
+/** Pages of a segment; `data` is their copy, or empty when they are read later, inside the stop that lasts. */
+struct SegmentPages {
+  uint32_t segment = 0;
+  uint64_t offset = 0, length = 0;
+  std::vector<std::byte> data;
+};
+
+/** Content of a Blob, copied inside the stop. */
+struct BlobSource {
+  uint32_t blob = 0;
+  std::vector<std::byte> data;
+};
+
+/** What is known of a process's memory before it is stopped. */
+struct MemoryHint {
+  std::vector<Mapping> maps;
+  std::map<uint64_t, std::string> flags;  // VmFlags by start address
+};
+
+/** A mapped file whose identity is worked out after the stop. */
+struct PendingIdentity {
+  uint32_t mapped = 0;
+  struct stat info{};
+};
+
+struct Recording {
+  image::Image image;
+  std::map<ObjectKey, uint32_t> segmentOf;
+  std::vector<SegmentSource> segments;  // parallel to image.shared
+  std::vector<SegmentPages> segmentPages;
+  std::vector<BlobSource> blobs;
+  std::map<std::pair<std::string, uint64_t>, uint32_t> mappedOf;  // path, inode
+  std::vector<PendingIdentity> identities;
+  std::map<pid_t, MemoryHint> hints;
+  std::map<pid_t, std::vector<uint64_t>> carried;  // areas whose file pages travel too, because the file has no name any more
+};
+
+}  // namespace blcr

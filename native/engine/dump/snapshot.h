@@ -1,0 +1,36 @@
+// A forked copy of a frozen process, which never runs and is read while the original goes on.
+#pragma once
+
+#include <sys/types.h>
+
+#include "base/result.h"
+#include "dump/frozen.h"
+#include "image/model.h"
+
+namespace blcr {
+
+/** A stopped copy; its creator traces it. */
+struct SnapshotProcess {
+  pid_t pid = 0;     // of the copy
+  pid_t parent = 0;  // the copied process, which must reap it
+  uint64_t syscallInstruction = 0;
+  bool dead = false;
+};
+
+/**
+ * Makes a copy of `process` (clone without exit signal, injected), closes its descriptors, and leaves it stopped with PTRACE_O_EXITKILL.
+ * Areas that forbid being copied (MADV_DONTFORK, MADV_WIPEONFORK) are let through for the moment. EAGAIN, ENOMEM: the caller falls back to
+ * copying in the stop. The original is as before, in any case.
+ */
+[[nodiscard]] Result<SnapshotProcess> takeSnapshot(FrozenProcess& process, const image::Process& recorded);
+
+/** Removes a copy while its original is still frozen and traced by `original`. */
+void discardSnapshot(const SnapshotProcess& snapshot, Tracee& original);
+
+/**
+ * Kills copies and makes their originals reap them: each original is stopped for about 0.1 ms. A copy whose original is gone is reaped
+ * here, as the keeper is its parent then. Nothing else of the original changes. Errors are not possible: what is gone needs no removal.
+ */
+void removeSnapshots(std::vector<SnapshotProcess>& snapshots);
+
+}  // namespace blcr

@@ -1,0 +1,157 @@
+#include "dump/streamer.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "dump/identity.h"
+#include "dump/shared_pages.h"
+#include "image/serialise.h"
+#include "image/validate.h"
+#include "proc/pagemap.h"
+#include "trace/tracee.h"
+
+namespace blcr {
+namespace {
+
+constexpr uint64_t kPage = 4096;
+
+/** Page-aligned memory for one window. */
+class WindowBuffer {
+ public:
+  WindowBuffer()
+      : data_(static_cast<std::byte*>(
+            ::mmap(nullptr, image::kWindow, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0))) {}
+  ~WindowBuffer() {
+    if (valid()) ::munmap(data_, image::kWindow);
+  }
+  WindowBuffer(const WindowBuffer&) = delete;
+  WindowBuffer& operator=(const WindowBuffer&) = delete;
+  [[nodiscard]] bool valid() const { return data_ != MAP_FAILED; }
+  [[nodiscard]] std::span<std::byte> first(size_t size) { return {data_, size}; }
+
+ private:
+  std::byte* data_;
+};
+
+/** Most pages differ from zero in their first words, so this costs next to nothing for them. */
+bool isZeroPage(const std::byte* page) {
+  static const std::byte kZero[kPage] = {};
+  return std::memcmp(page, kZero, 64) == 0 && std::memcmp(page, kZero, kPage) == 0;
+}
+
+class Streamer {
+ public:
+  explicit Streamer(StreamPlan& plan) : plan_(plan), writer_(plan.outputFd, !plan.checksum) { writer_.cancelOn(plan.cancelFd); }
+
+  Status run() {
+    if (!window_.valid()) return systemError("stream buffer");
+    BLCR_TRY(identify());
+    image::Image& image = plan_.recording.image;
+    BLCR_TRY(image::validate(image));
+    const std::string meta = image::serialise(image);
+    BLCR_TRY(writer_.head(meta.size()));
+    BLCR_TRY(writer_.meta(meta));
+    for (const BlobSource& blob : plan_.recording.blobs) BLCR_TRY(writer_.file(blob.blob, 0, blob.data));
+    for (uint32_t index = 0; index < image.processes.size(); ++index) {
+      if (plan_.sources[index].pid != 0) BLCR_TRY(process(index));
+    }
+    for (const SegmentPages& pages : plan_.recording.segmentPages) BLCR_TRY(segment(pages));
+    return writer_.trailer();
+  }
+
+  [[nodiscard]] StreamOutcome outcome() const { return {writer_.pageCount(), writer_.bytes()}; }
+
+ private:
+  Status identify() {
+    for (const PendingIdentity& pending : plan_.recording.identities) {
+      image::MappedFile& file = plan_.recording.image.mapped[pending.mapped];
+      if (!file.identity.empty()) continue;
+      auto identity = fileIdentity(file.path, pending.info);
+      if (!identity) return identity.error();
+      file.identity = *std::move(identity);
+    }
+    return {};
+  }
+
+  Status process(uint32_t index) {
+    const image::Process& process = plan_.recording.image.processes[index];
+    const pid_t source = plan_.sources[index].pid;
+    const RemoteMemory memory(source);
+    auto map = PageMap::open(source);
+    if (!map) return map.error();
+    const auto carried = plan_.recording.carried.find(process.pid);
+    std::vector<PageRange> ranges;
+    for (const image::Area& area : process.memory.areas) {
+      if (area.shared || area.kind >= image::AreaKind::kVdso) continue;
+      const bool all = carried != plan_.recording.carried.end() &&
+                       std::find(carried->second.begin(), carried->second.end(), area.start) != carried->second.end();
+      if (all) {
+        BLCR_TRY(carry(index, memory, area));
+      } else {
+        BLCR_TRY(map->privatePages(area.start, area.end, false, ranges));
+      }
+    }
+    for (const PageRange& range : ranges) {
+      BLCR_TRY(copy(index, range.start, range.end, [&](uint64_t at, std::span<std::byte> into) { return memory.read(at, into); }));
+    }
+    return {};
+  }
+
+  /** An area of a file without a name: everything that can be read, present or not. */
+  Status carry(uint32_t index, const RemoteMemory& memory, const image::Area& area) {
+    return copy(index, area.start, area.end, [&](uint64_t at, std::span<std::byte> into) -> Status {
+      for (size_t done = 0; done < into.size(); done += kPage) {
+        // Pages behind the end of the file cannot be read, and could not be by the program.
+        const auto page = into.subspan(done, kPage);
+        if (!memory.read(at + done, page)) std::fill(page.begin(), page.end(), std::byte{0});
+      }
+      return {};
+    });
+  }
+
+  Status segment(const SegmentPages& pages) {
+    return copy(image::kSharedSpace | pages.segment, pages.offset, pages.offset + pages.length,
+                [&](uint64_t at, std::span<std::byte> into) { return readSegment(plan_.recording, pages, at, into); });
+  }
+
+  /** [start, end) of a space, window by window, without zero pages. */
+  template <typename Read>
+  Status copy(uint32_t space, uint64_t start, uint64_t end, Read read) {
+    while (start < end) {
+      const uint64_t length = std::min(end - start, image::kWindow - start % image::kWindow);
+      const auto data = window_.first(length);
+      BLCR_TRY(read(start, data));
+      BLCR_TRY(emit(space, start, data));
+      if (plan_.onProgress) BLCR_TRY(plan_.onProgress());
+      start += length;
+    }
+    return {};
+  }
+
+  Status emit(uint32_t space, uint64_t address, std::span<const std::byte> data) {
+    size_t from = 0;  // begin of the run of non-zero pages
+    for (size_t at = 0; at < data.size(); at += kPage) {
+      if (!isZeroPage(&data[at])) continue;
+      if (at > from) BLCR_TRY(writer_.pages(space, address + from, data.subspan(from, at - from)));
+      from = at + kPage;
+    }
+    if (data.size() > from) BLCR_TRY(writer_.pages(space, address + from, data.subspan(from)));
+    return {};
+  }
+
+  StreamPlan& plan_;
+  image::Writer writer_;
+  WindowBuffer window_;
+};
+
+}  // namespace
+
+Result<StreamOutcome> streamContext(StreamPlan& plan) {
+  Streamer streamer(plan);
+  BLCR_TRY(streamer.run());
+  return streamer.outcome();
+}
+
+}  // namespace blcr

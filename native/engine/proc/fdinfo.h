@@ -1,0 +1,44 @@
+// /proc/PID/fdinfo: what the kernel tells of an open descriptor.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace blcr {
+
+/** One file watched by an epoll instance. */
+struct EpollWatch {
+  int32_t fd = 0;
+  uint32_t events = 0;
+  uint64_t data = 0;
+};
+
+/** /proc/PID/fdinfo/FD. Members of other kinds of files stay 0. Source: proc(5). */
+struct FdInfo {
+  uint64_t position = 0;
+  int32_t flags = 0;  // open(2) flags, O_CLOEXEC included
+  uint64_t eventCount = 0;
+  bool semaphore = false;
+  uint64_t sigmask = 0;
+  int32_t clock = 0;
+  uint32_t timerFlags = 0;
+  int64_t valueNs = 0, intervalNs = 0;
+  uint64_t ticks = 0;
+  std::vector<EpollWatch> watches;
+  std::vector<std::string> locks;  // "FLOCK WRITE pid start end", as in /proc/locks without number, mode and device
+};
+
+/** EINVAL for malformed text. */
+[[nodiscard]] Result<FdInfo> parseFdInfo(std::string_view text);
+[[nodiscard]] Result<FdInfo> readFdInfo(pid_t pid, int fd);
+
+/** Open descriptors of a process, ascending. */
+[[nodiscard]] Result<std::vector<int>> listDescriptors(pid_t pid);
+
+}  // namespace blcr

@@ -1,0 +1,102 @@
+#include "proc/pagemap.h"
+
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <array>
+#include <string>
+
+#include "base/features.h"
+
+namespace blcr {
+namespace {
+
+constexpr uint64_t kPage = 4096;
+
+// Source: linux/fs.h of Linux 6.7, which Debian 12's headers lack.
+struct ScanRegion {
+  uint64_t start, end, categories;
+};
+struct ScanArguments {
+  uint64_t size, flags, start, end, walkEnd, vector, vectorLength, maxPages;
+  uint64_t categoryInverted, categoryMask, categoryAnyOf, returnMask;
+};
+constexpr unsigned long kScan = _IOWR('f', 16, ScanArguments);
+constexpr uint64_t kFile = 1 << 2, kPresent = 1 << 3, kSwapped = 1 << 4, kZeroPage = 1 << 5;
+
+// Bits of an entry. Source: Documentation/admin-guide/mm/pagemap.rst
+constexpr uint64_t kEntryPresent = 1ull << 63, kEntrySwapped = 1ull << 62, kEntryFile = 1ull << 61;
+
+void append(std::vector<PageRange>& ranges, uint64_t start, uint64_t end) {
+  if (!ranges.empty() && ranges.back().end == start) {
+    ranges.back().end = end;
+  } else {
+    ranges.push_back({start, end});
+  }
+}
+
+}  // namespace
+
+Result<PageMap> PageMap::open(pid_t pid) {
+  const std::string path = "/proc/" + std::to_string(pid) + "/pagemap";
+  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return systemError(path);
+  return PageMap(std::move(fd));
+}
+
+bool PageMap::scan(uint64_t start, uint64_t end, bool filePages, std::vector<PageRange>& into, int& error) const {
+  std::array<ScanRegion, 512> regions;
+  ScanArguments arguments{};
+  arguments.size = sizeof arguments;
+  arguments.start = start;
+  arguments.end = end;
+  arguments.vector = reinterpret_cast<uint64_t>(regions.data());
+  arguments.vectorLength = regions.size();
+  arguments.categoryInverted = kFile | kZeroPage;
+  arguments.categoryMask = filePages ? kZeroPage : kFile | kZeroPage;
+  arguments.categoryAnyOf = kPresent | kSwapped;
+  arguments.returnMask = kPresent;
+  while (arguments.start < end) {
+    const long count = ::ioctl(fd_.get(), kScan, &arguments);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) {
+      error = errno;
+      return false;
+    }
+    for (long i = 0; i < count; ++i) append(into, regions[size_t(i)].start, regions[size_t(i)].end);
+    if (arguments.walkEnd <= arguments.start) break;
+    arguments.start = arguments.walkEnd;
+  }
+  return true;
+}
+
+Status PageMap::readEntries(uint64_t start, uint64_t end, bool filePages, std::vector<PageRange>& into) const {
+  std::array<uint64_t, 4096> entries;
+  while (start < end) {
+    const size_t wanted = std::min<size_t>(entries.size(), (end - start) / kPage);
+    const ssize_t got = ::pread(fd_.get(), entries.data(), wanted * 8, off_t(start / kPage * 8));
+    if (got <= 0) return got == 0 ? Error{ESRCH, "pagemap: the process is gone"} : systemError("pagemap");
+    for (size_t i = 0; i < size_t(got) / 8; ++i, start += kPage) {
+      const bool held = (entries[i] & (kEntryPresent | kEntrySwapped)) != 0;
+      if (held && (filePages || (entries[i] & kEntryFile) == 0)) append(into, start, start + kPage);
+    }
+  }
+  return {};
+}
+
+Status PageMap::privatePages(uint64_t start, uint64_t end, bool filePages, std::vector<PageRange>& into) const {
+  if (featureAllowed("pagemap_scan")) {
+    const size_t before = into.size();
+    int error = 0;
+    if (scan(start, end, filePages, into, error)) return {};
+    if (error != ENOTTY && error != EINVAL) {
+      errno = error;
+      return systemError("pagemap scan");
+    }
+    into.resize(before);
+  }
+  return readEntries(start, end, filePages, into);
+}
+
+}  // namespace blcr

@@ -1,0 +1,39 @@
+// Which pages of an area hold data: /proc/PID/pagemap.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+
+namespace blcr {
+
+struct PageRange {
+  uint64_t start = 0, end = 0;
+};
+
+/**
+ * Finds pages through PAGEMAP_SCAN (Linux 6.7), or else by reading the map (also with BLCR_DISABLE=pagemap_scan). Works on any process that
+ * may be traced, from any thread.
+ */
+class PageMap {
+ public:
+  [[nodiscard]] static Result<PageMap> open(pid_t pid);
+
+  /**
+   * Appends the ranges of [start, end) whose pages belong to the process alone: present or swapped, no page of the file behind, not the
+   * zero page (the fall-back cannot see zero pages and includes them). `filePages`: pages of the file behind too.
+   */
+  [[nodiscard]] Status privatePages(uint64_t start, uint64_t end, bool filePages, std::vector<PageRange>& into) const;
+
+ private:
+  explicit PageMap(UniqueFd fd) : fd_(std::move(fd)) {}
+  [[nodiscard]] bool scan(uint64_t start, uint64_t end, bool filePages, std::vector<PageRange>& into, int& error) const;
+  [[nodiscard]] Status readEntries(uint64_t start, uint64_t end, bool filePages, std::vector<PageRange>& into) const;
+  UniqueFd fd_;
+};
+
+}  // namespace blcr
