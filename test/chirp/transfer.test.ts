@@ -116,6 +116,26 @@ test('every kind of target gets the whole', options, async () => {
   assert.equal(slow.writableEnded, false);
 });
 
+test('descriptors of many blocks, both ways, on a slow and a fast line', options, async () => {
+  const content = Buffer.allocUnsafe(40 * 1024 * 1024 + 77);
+  for (let i = 0; i + 4 <= content.length; i += 4) content.writeUInt32LE(i, i);
+  const from = join(scratch, 'many');
+  const to = join(scratch, 'many-back');
+  writeFileSync(from, content);
+  const read = openSync(from, 'r');
+  const write = openSync(to, 'w+');
+  await using proxy = await TcpProxy.start(server, { uploadRate: 400_000_000 });
+  await using slow = new ChirpClient({ host: proxy.host, port: proxy.port, auth: ['hostname'] });
+  for (const each of [client, slow, client]) {
+    await each.putFile('/many', { fd: read });
+    assert.ok(readFileSync(join(server.root, 'many')).equals(content));
+    await each.getFile('/many', { fd: write });
+    assert.ok(readFileSync(to).equals(content));
+  }
+  closeSync(read);
+  closeSync(write);
+});
+
 test('a source of another length than announced is refused, nothing is left behind', options, async () => {
   await client.putFile('/length', 'before');
   await assert.rejects(client.putFile('/length', 'abc', { size: 4 }), { code: 'ERR_CHIRP_SOURCE_LENGTH' });

@@ -142,7 +142,9 @@ class DescriptorSource implements ByteSource {
   }
 
   async next(): Promise<Buffer | undefined> {
-    const piece = await (this.#ahead ?? this.#read());
+    // Never two reads at a time: the second would not know where the first one ends.
+    this.#ahead ??= this.#read();
+    const piece = await this.#ahead;
     this.#ahead = undefined;
     if (piece !== undefined) this.#given.push(piece);
     this.#readAhead();
