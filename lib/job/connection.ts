@@ -39,6 +39,11 @@ export class StoreConnection implements AsyncDisposable {
     return this.#store?.url ?? '';
   }
 
+  /** Opens the store without asking it anything, so that a wrong address is known before anything is started. */
+  async prepare(): Promise<void> {
+    await this.#openStore(undefined);
+  }
+
   /** One try. Takes the job over from any older incarnation. */
   async connect(signal?: AbortSignal): Promise<Claim> {
     const store = await this.#openStore(signal);

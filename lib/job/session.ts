@@ -41,7 +41,7 @@ export interface Session {
 
 /**
  * Prepares this node for the job. Nothing of the job runs, and the store has not been asked.
- * @throws {UsageError} when the program cannot be found; {JobError} `ERR_JOB_NODE` when this node has no usable libcr or scratch directory.
+ * @throws {UsageError} when the program cannot be found; {StoreError} `ERR_STORE_URL`; {JobError} `ERR_JOB_NODE` when this node has no usable libcr or scratch directory.
  */
 export async function openSession(
   options: ResolvedOptions,
@@ -50,6 +50,8 @@ export async function openSession(
 ): Promise<Session> {
   const { clock, random } = foundations;
   const executable = await resolveExecutable(options.command, options.cwd, options.env);
+  const connection = connectionFor(options, foundations);
+  await connection.prepare();
   const engine = openEngine(foundations.engine);
   const events = new JobEvents(options.id, () => clock.wallTime());
   if (onEvent !== undefined) events.onAny(onEvent);
@@ -58,7 +60,6 @@ export async function openSession(
     const scratch = await openScratch(options, engine, stdio, events);
     const inputs = await scratch.listInputs();
     const identity = await identify([options.command, ...options.args], executable, scratch.root, inputs);
-    const connection = connectionFor(options, foundations);
     const close = async (): Promise<void> => {
       stdio[Symbol.dispose]();
       await Promise.allSettled([scratch.close(), connection[Symbol.asyncDispose]()]);
