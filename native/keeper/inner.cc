@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "job.h"
+#include "log_once.h"
 
 namespace blcr {
 
@@ -43,7 +44,7 @@ void runInner(RestorePlan& plan, IncomingRestart& incoming, Log& log, UniqueFd o
   result.total_us = microsecondsSince(start);
   if (!restored) {
     result.error = restored.error().code;
-    log.line(restored.error().detail);
+    logOnce(log, restored.error());
     tellRestored(outer.get(), result, log.text());
     ::_exit(1);
   }

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/codes.h"
+#include "log_once.h"
 #include "proc/status.h"
 
 namespace blcr {
@@ -195,7 +196,7 @@ void Requests::answer(const Result<DumpResult>& outcome) {
     result.captured_bytes = done->capture.result().bytes;
   } else {
     result.error = outcome.error().code;
-    if (!outcome.error().detail.empty()) done->log.line(outcome.error().detail);
+    logOnce(done->log, outcome.error());
   }
   if (done->requester != nullptr) send(done->requester->connection.get(), result, done->log.text());
 }

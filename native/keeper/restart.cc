@@ -10,6 +10,7 @@
 #include "inherited.h"
 #include "inner.h"
 #include "listener.h"
+#include "log_once.h"
 #include "loop.h"
 #include "modes.h"
 #include "protocol/exit_status.h"
@@ -36,7 +37,7 @@ void answer(UniqueFd& requester, crx_result_t result, std::string_view log) {
 int refuse(UniqueFd& requester, const Error& error, Log& log) {
   crx_result_t result{};
   result.error = error.code;
-  if (!error.detail.empty()) log.line(error.detail);
+  logOnce(log, error);
   answer(requester, result, log.text());
   return kFailed;
 }
