@@ -217,7 +217,7 @@ class Checkpoint final : public Dump {
 
   /** Copies of all living processes; false when memory or a limit forbids one: the stop then lasts until everything is written. */
   bool takeSnapshots() {
-    std::vector<FrozenProcess>& processes = frozen_.processes();
+    std::deque<FrozenProcess>& processes = frozen_.processes();
     for (size_t index = 0; index < processes.size(); ++index) {
       if (processes[index].zombie) continue;
       auto snapshot = takeSnapshot(processes[index], recording_.image.processes[index]);

@@ -98,24 +98,28 @@ void FrozenSet::dropDead() {
   std::erase_if(processes_, [](const FrozenProcess& process) { return !process.zombie && process.tasks.empty(); });
 }
 
-/** A vfork parent cannot stop before its child has let the memory go: the child must run until then. */
+/**
+ * A vfork parent cannot stop before its child has let the memory go: the child must run until then. It may have been attached by the kernel
+ * a moment ago and be unknown yet.
+ */
 void FrozenSet::letVforkChildrenRun(pid_t parent) {
-  const auto stat = readTaskStat(parent, parent);
-  for (FrozenProcess& process : processes_) {
+  bool changed = false;
+  adoptChildren(changed);
+  for (size_t index = 0; index < processes_.size(); ++index) {
+    FrozenProcess& process = processes_[index];
     if (process.pid == parent || process.zombie) continue;
     if (::syscall(SYS_kcmp, parent, process.pid, KCMP_VM, 0, 0) != 0) continue;
     for (FrozenTask& task : process.tasks) {
-      if (!task.stopped || !task.tracee.resume()) continue;
-      // Stops again at once when it is let go; given a moment, it reaches its execve or exit.
+      if (!task.stopped && !task.tracee.waitStop(0)) continue;
       task.stopped = false;
-      sleepUs(500);
+      if (!task.tracee.resume()) continue;
+      sleepUs(500);  // a moment to reach its execve or exit
       static_cast<void>(task.tracee.interrupt());
     }
   }
 }
 
-Status FrozenSet::awaitTask(FrozenProcess& process, size_t index) {
-  FrozenTask& task = process.tasks[index];
+Status FrozenSet::awaitTask(FrozenProcess& process, FrozenTask& task) {
   while (!task.stopped && !task.dead) {
     const Status status = task.tracee.waitStop(kPatienceMs);
     if (status) {
@@ -133,15 +137,16 @@ Status FrozenSet::awaitTask(FrozenProcess& process, size_t index) {
   return {};
 }
 
-/** Waits for every task. Indices, not iterators: nothing is added meanwhile, but a vfork child may become unstopped again. */
+/** Waits for every task. Indices, not iterators: processes may be added meanwhile, and a vfork child may become unstopped again. */
 Status FrozenSet::settleAll() {
   for (bool again = true; again;) {
     again = false;
-    for (FrozenProcess& process : processes_) {
-      for (size_t index = 0; index < process.tasks.size(); ++index) {
-        if (process.tasks[index].stopped || process.tasks[index].dead) continue;
+    for (size_t index = 0; index < processes_.size(); ++index) {
+      for (size_t task = 0; task < processes_[index].tasks.size(); ++task) {
+        FrozenTask& entry = processes_[index].tasks[task];
+        if (entry.stopped || entry.dead) continue;
         again = true;
-        BLCR_TRY(awaitTask(process, index));
+        BLCR_TRY(awaitTask(processes_[index], entry));
       }
     }
   }
@@ -149,7 +154,7 @@ Status FrozenSet::settleAll() {
 }
 
 /** Children and threads that the kernel attached by itself. */
-Status FrozenSet::adoptChildren(bool& changed) {
+void FrozenSet::adoptChildren(bool& changed) {
   std::vector<pid_t> fresh;
   for (FrozenProcess& process : processes_) {
     for (FrozenTask& task : process.tasks) {
@@ -171,7 +176,6 @@ Status FrozenSet::adoptChildren(bool& changed) {
     process->tasks.emplace_back(Tracee::adopt(tid, kAutoAttach));
     changed = true;
   }
-  return {};
 }
 
 Status FrozenSet::freeze() {
@@ -185,14 +189,14 @@ Status FrozenSet::freeze() {
     if (!members) return members.error();
     for (const pid_t pid : *members) BLCR_TRY(attachProcess(pid, changed));
     BLCR_TRY(settleAll());
-    BLCR_TRY(adoptChildren(changed));
+    adoptChildren(changed);
     BLCR_TRY(settleAll());
     dropDead();
     if (request_.scope == Scope::kProcess) break;  // a child attached by the way is let go below
   }
   auto members = scopeMembers(request_);
   if (!members) return members.error();
-  std::vector<FrozenProcess> ordered;
+  std::deque<FrozenProcess> ordered;
   for (const pid_t pid : *members) {
     FrozenProcess* process = find(pid);
     if (process != nullptr) ordered.push_back(std::move(*process));
@@ -210,6 +214,8 @@ Status FrozenSet::freeze() {
 }
 
 void FrozenSet::release(int signal) {
+  bool changed = false;
+  adoptChildren(changed);
   for (FrozenProcess& process : processes_) {
     if (signal != 0 && !process.zombie) ::kill(process.pid, signal);
     // ESRCH: killed while it was frozen. Its end belongs to its parent.

@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -29,7 +30,7 @@ struct FrozenProcess {
   pid_t pid = 0;
   ProcStat stat;  // as read inside the stop
   bool zombie = false;
-  std::vector<FrozenTask> tasks;  // leader first
+  std::deque<FrozenTask> tasks;  // leader first; a deque, because references must survive additions
   std::vector<Mapping> maps;
   uint64_t syscallInstruction = 0;
 };
@@ -56,7 +57,7 @@ class FrozenSet {
   /** After SIGKILL was sent: takes the ends of all tasks, threads before leaders (a leader's end comes last), so that nothing hangs. */
   void reapKilled();
 
-  [[nodiscard]] std::vector<FrozenProcess>& processes() { return processes_; }
+  [[nodiscard]] std::deque<FrozenProcess>& processes() { return processes_; }
   [[nodiscard]] FrozenProcess* find(pid_t pid);
   /** Monotonic time at which the first task was interrupted, ns; 0 when nothing is frozen. */
   [[nodiscard]] int64_t frozenSince() const { return since_; }
@@ -67,14 +68,14 @@ class FrozenSet {
  private:
   [[nodiscard]] Status attachProcess(pid_t pid, bool& changed);
   [[nodiscard]] Status attachTask(FrozenProcess& process, pid_t tid);
-  [[nodiscard]] Status adoptChildren(bool& changed);
+  void adoptChildren(bool& changed);
   [[nodiscard]] Status settleAll();
-  [[nodiscard]] Status awaitTask(FrozenProcess& process, size_t index);
+  [[nodiscard]] Status awaitTask(FrozenProcess& process, FrozenTask& task);
   void letVforkChildrenRun(pid_t parent);
   void noteDeath(FrozenProcess& process, FrozenTask& task);
   void dropDead();
   const DumpRequest& request_;
-  std::vector<FrozenProcess> processes_;
+  std::deque<FrozenProcess> processes_;
   int64_t since_ = 0, deadline_ = 0;
 };
 

@@ -107,7 +107,7 @@ void recordOwner(const FoundDescriptor& found, image::OpenFile& file) {
 }
 
 /** Processes that share a table (clone without fork's copying) cannot be rebuilt one by one. */
-Status refuseSharedTables(const std::vector<FrozenProcess>& processes) {
+Status refuseSharedTables(const std::deque<FrozenProcess>& processes) {
   struct Kind {
     kcmp_type type;
     const char* name;
@@ -142,7 +142,7 @@ Status recordWorkingDirectory(pid_t pid, image::Process& into) {
 
 Error refuseFile(const FoundDescriptor& found, const std::string& why) { return Error{kErrorNoSupport, found.name() + ": " + why}; }
 
-Status recordFiles(std::vector<FrozenProcess>& processes, const DumpRequest& request, Recording& recording) {
+Status recordFiles(std::deque<FrozenProcess>& processes, const DumpRequest& request, Recording& recording) {
   BLCR_TRY(refuseSharedTables(processes));
   std::vector<FoundDescriptor> found;
   for (const FrozenProcess& process : processes) {

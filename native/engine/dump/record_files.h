@@ -14,7 +14,7 @@ namespace blcr {
  * pipes, socket queues and unlinked files is copied here, inside the stop. kErrorNoSupport (naming process, descriptor and path) for what
  * cannot be rebuilt.
  */
-[[nodiscard]] Status recordFiles(std::vector<FrozenProcess>& processes, const DumpRequest& request, Recording& recording);
+[[nodiscard]] Status recordFiles(std::deque<FrozenProcess>& processes, const DumpRequest& request, Recording& recording);
 
 /** What the recorders of single kinds of files work with. */
 struct FileContext {
