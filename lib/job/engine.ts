@@ -16,6 +16,8 @@ export interface LaunchRequest {
   readonly env: NodeJS.ProcessEnv;
   /** Descriptors of this process that become the program's stdin, stdout and stderr. */
   readonly stdio: readonly [number, number, number];
+  /** Told, in words, of what the program does not get as it is here. */
+  readonly onLimitation: (message: string) => void;
 }
 
 /** A job that runs, however it came to. */

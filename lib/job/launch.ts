@@ -7,6 +7,7 @@ import { JobError } from '../errors.ts';
 import type { LaunchRequest, RunningProcess } from './engine.ts';
 import { EXIT_CODES } from './exit-status.ts';
 import { listDescendants, trySignal } from './process-tree.ts';
+import { ChildDescriptors, findStrayDescriptors } from './stray-descriptors.ts';
 
 /** Descriptors in the keeper: it kills the job when LIFELINE reports end-of-file, and writes one line to REPORT. */
 const LIFELINE = 3;
@@ -21,11 +22,15 @@ const OBEDIENCE_MS = 5000;
  * @throws {JobError} `ERR_JOB_NODE` when the keeper cannot run here, else `ERR_JOB_LAUNCH` with the system's reason (the program could not be executed).
  */
 export async function launchUnderKeeper(keeper: string, request: LaunchRequest): Promise<RunningProcess> {
+  const stray = findStrayDescriptors();
+  using descriptors = new ChildDescriptors<number | 'pipe'>([...request.stdio, 'pipe', 'pipe'], stray);
   const child = spawn(
     keeper,
     ['run', '--lifeline', String(LIFELINE), '--report', String(REPORT), '--', request.command, ...request.args],
-    { cwd: request.cwd, env: request.env, stdio: [...request.stdio, 'pipe', 'pipe'] },
+    { cwd: request.cwd, env: request.env, stdio: descriptors.stdio },
   );
+  for (const { fd, what } of stray)
+    request.onLimitation(`descriptor ${fd} (${what}) leads outside of the job: the program gets /dev/null instead`);
   const exit = watchExit(child);
   const line = await Promise.race([readLine(child.stdio[REPORT] as Readable | null), failedToSpawn(child, keeper)]);
   const started = /^started (\d+)$/.exec(line);

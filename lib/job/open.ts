@@ -9,7 +9,7 @@ import { EXIT_CODES, type JobEnd } from './exit-status.ts';
 import { deliverFinished } from './finished.ts';
 import { knownLaterRun, markStarted } from './incarnation.ts';
 import { resumeNewest } from './resume.ts';
-import { isUsageError, type Session } from './session.ts';
+import { isUsageError, type Session, warnLimited } from './session.ts';
 
 export type Beginning =
   | { readonly kind: 'running'; readonly process: RunningProcess; readonly runtimeMs: number }
@@ -77,7 +77,8 @@ async function startFresh(session: Session): Promise<Beginning> {
   const { options, engine, scratch, stdio, events } = session;
   scratch.setInputs(session.inputs);
   const { command, args, cwd, env } = options;
-  const process = await engine.launch({ command, args, cwd, env, stdio: stdio.fds });
+  const onLimitation = (message: string): void => warnLimited(events, message);
+  const process = await engine.launch({ command, args, cwd, env, stdio: stdio.fds, onLimitation });
   events.emit('started', { pid: process.pid, resumedFrom: undefined, savedMs: 0, restartMs: 0 });
   return { kind: 'running', process, runtimeMs: 0 };
 }

@@ -103,14 +103,17 @@ async function openScratch(
     throw nodeError(`The scratch directory ${options.scratch} cannot be used: ${errorMessage(error)}`, error);
   }
   events.onAny(new EventLog(options.scratch).listener);
-  for (const message of limitations(options, engine, stdio)) {
-    events.emit('warning', {
-      code: 'ERR_JOB_LIMITED',
-      message,
-      consequence: 'the job runs and is checkpointed without it',
-    });
-  }
+  for (const message of limitations(options, engine, stdio)) warnLimited(events, message);
   return scratch;
+}
+
+/** Something is less than it could be; the job goes on. */
+export function warnLimited(events: JobEvents, message: string): void {
+  events.emit('warning', {
+    code: 'ERR_JOB_LIMITED',
+    message,
+    consequence: 'the job runs and is checkpointed without it',
+  });
 }
 
 function limitations(options: ResolvedOptions, engine: Engine, stdio: JobStdio): string[] {
