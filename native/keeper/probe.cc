@@ -65,6 +65,10 @@ Result<pid_t> runSelf(const char* mode, std::span<const int> fds, int first) {
     if (fds[index] == number) ::fcntl(number, F_SETFD, 0);
     if (fds[index] != number) ::dup2(fds[index], number);
   }
+  const int next = first + static_cast<int>(fds.size());
+  for (int number = first == 0 ? next : 3; number < 4096; ++number) {
+    if (number < first || number >= next) ::close(number);  // what the probe was started with is no part of the test
+  }
   ::execl(kSelf, "blcr-keeper", mode, static_cast<char*>(nullptr));
   ::_exit(127);
 }

@@ -24,6 +24,13 @@ inline int victimMain() {
   for (;;) ::pause();
 }
 
+/** In a child before exec: nothing is inherited from whoever runs the tests but 0, 1, 2 and `fd`, which becomes 3 (-1 = none). */
+inline int onlyStdioAnd(int fd) {
+  if (fd >= 0) ::dup2(fd, 3);
+  for (int number = fd >= 0 ? 4 : 3; number < 4096; ++number) ::close(number);
+  return 3;
+}
+
 /** Path of this program. */
 inline const char* self() {
   static char path[PATH_MAX];
@@ -43,7 +50,7 @@ class TestJob {
     const char* const program = self();
     keeper_ = ::fork();
     if (keeper_ == 0) {
-      const int report = ::dup(ends[1]);
+      const int report = onlyStdioAnd(ends[1]);
       ::execl(keeper, keeper, "run", "--report", std::to_string(report).c_str(), "--", program, "--victim", nullptr);
       ::_exit(127);
     }
