@@ -11,11 +11,14 @@ import { openProvider } from './provider.ts';
 import { type ContextStream, openStream } from './stream.ts';
 import type { ExitStatus, PendingRestart, Provider, RestartOptions, RestartResult } from './types.ts';
 
+/** How long an abort waits for the keeper's end. A keeper that waits for the rest of a context ends only when the caller closes that stream. */
+const ABORT_GRACE_MS = 1000;
+
 /**
  * Starts to bring a job back. Its keeper becomes a child of this process; the job ends when this process does.
  *
  * With `from: 'pipe'` write the context into `context` while the request runs and close it after the last byte; a failed restart makes the
- * write fail with EPIPE, and `done` says why.
+ * write fail with EPIPE, and `done` says why. To give up, abort and close it.
  *
  * @returns `done` rejects as requestRestart does. It may be left unobserved until the context has been written.
  * @throws {RestartError} when libcr refuses at once
@@ -74,7 +77,8 @@ async function finish(
   const abandoned = createDeferred<undefined>();
   const giveUp = (): void => {
     lifeline?.cut(); // the keeper kills what it has restored; the request then completes
-    if (lifeline === undefined) abandoned.resolve(undefined);
+    const graceMs = lifeline === undefined ? 0 : ABORT_GRACE_MS;
+    setTimeout(() => abandoned.resolve(undefined), graceMs).unref();
   };
   using interruption = new Interruption(options.abort, 0, giveUp);
   const completion = completeRequest(binding, handle).finally(() => stream?.finish());

@@ -9,6 +9,8 @@
 
 int main(int argc, char** argv) {
   if (argc != 4) return 98;
+  /* Whoever runs the tests may leave descriptors open that no checkpoint can take along, such as the pipes of its own log. */
+  for (int fd = 3; fd < 1024; fd++) close(fd);
   FILE* file = fopen(argv[1], "w");
   const int last = atoi(argv[2]);
   int* seen = calloc((size_t)last + 1, sizeof *seen);

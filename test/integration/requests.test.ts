@@ -190,7 +190,8 @@ test('damaged contexts are refused before anything runs, and leave no process', 
   const child = await start(path, true);
   const bytes = await checkpointTo(child.pid);
   await kill(child);
-  writeFileSync(path, 'untouched\n');
+  const untouched = 'untouched\n'.repeat(1000);
+  writeFileSync(path, untouched);
   const flipped = Buffer.from(bytes);
   flipped[bytes.length >> 1] = (flipped[bytes.length >> 1] ?? 0) ^ 1;
   const before = childrenOf(process.pid);
@@ -206,7 +207,7 @@ test('damaged contexts are refused before anything runs, and leave no process', 
       (error: unknown) => error instanceof RestartError && error.blame === 'context',
     );
   }
-  assert.equal(readFileSync(path, 'utf8'), 'untouched\n');
+  assert.equal(readFileSync(path, 'utf8'), untouched);
   assert.deepEqual(childrenOf(process.pid), before, 'no keeper and no zombie is left');
 });
 
@@ -248,9 +249,10 @@ test('an aborted restart leaves nothing', LIMIT, async () => {
   const before = childrenOf(process.pid);
   const controller = new AbortController();
   const { context, done } = startRestart({ from: 'pipe', abort: controller.signal });
-  setTimeout(() => controller.abort(), 50); // it waits for a context that never comes
-  await assert.rejects(done, { code: 'ABORT_ERR' });
+  await sleep(50); // it waits for a context that never comes
+  controller.abort();
   closeSync(context ?? -1);
+  await assert.rejects(done, { code: 'ABORT_ERR' });
   assert.deepEqual(childrenOf(process.pid), before);
   const { exit } = await restartFrom(bytes);
   assert.deepEqual(await exit, { exitCode: STATUS, signal: undefined });
