@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import { ChirpConnectionError, ChirpError } from '../errors.ts';
 import type { Command } from './commands/command.ts';
 import { connectionError, lossOf } from './connection-error.ts';
+import type { ConnectionLimits } from './connection-limits.ts';
 import { Exchange, type Wire } from './exchange.ts';
 import { StallClock } from './stall-clock.ts';
 import { BodySender } from './transfer/sender.ts';
@@ -11,13 +12,6 @@ import type { ByteSource } from './transfer/source.ts';
 import { DropConnection } from './wire/conversation.ts';
 import { ReplyReader } from './wire/reader.ts';
 import { protocolError } from './wire/replies.ts';
-
-export interface ConnectionLimits {
-  readonly stallTimeoutMs: number;
-  readonly slowTimeoutMs: number;
-  readonly keepAliveMs: number;
-  readonly maxPipelined: number;
-}
 
 /** Bytes of a body given to the socket in one write, so that progress is seen on slow lines. */
 const BODY_SLICE = 1024 * 1024;
@@ -36,6 +30,7 @@ export class Connection {
   readonly #clock: StallClock;
   readonly #keepAlive: NodeJS.Timeout | undefined;
   readonly #wire: Wire;
+  #resting: (() => void)[] = [];
   #dead = false;
   #paused = false;
   #advancing = false;
@@ -95,13 +90,10 @@ export class Connection {
     this.#fail(error);
   }
 
-  /** Resolves when no request is outstanding. */
-  async idle(): Promise<void> {
-    while (!this.#dead && this.#sent.length + this.#waiting.length > 0) {
-      const last = this.#waiting.at(-1) ?? this.#sent.at(-1);
-      await last?.promise.catch(() => undefined);
-      await new Promise((resolve) => setImmediate(resolve));
-    }
+  /** Resolves when no request is outstanding, or the connection is gone. */
+  idle(): Promise<void> {
+    if (this.#dead || this.#sent.length + this.#waiting.length === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#resting.push(resolve));
   }
 
   #makeWire(): Wire {
@@ -203,6 +195,7 @@ export class Connection {
   #rest(): void {
     this.#clock.stop();
     this.#socket.unref();
+    for (const resolve of this.#resting.splice(0)) resolve();
   }
 
   #resume(): void {
@@ -249,6 +242,7 @@ export class Connection {
     this.#clock.stop();
     clearInterval(this.#keepAlive);
     this.#socket.destroy();
+    for (const resolve of this.#resting.splice(0)) resolve();
     const error = reason instanceof DropConnection ? reason.cause : reason;
     const outstanding = [...this.#sent.splice(0), ...this.#waiting.splice(0)];
     outstanding.forEach((exchange, index) => {

@@ -5,8 +5,9 @@ import { ChirpConnectionError } from '../errors.ts';
 import type { LoginConfig } from './auth/config.ts';
 import { loginCommand } from './auth/login.ts';
 import { loadTicket, type Ticket } from './auth/ticket.ts';
-import { Connection, type ConnectionLimits } from './connection.ts';
+import { Connection } from './connection.ts';
 import { connectionError } from './connection-error.ts';
+import type { ConnectionLimits } from './connection-limits.ts';
 import type { AuthMethod, ChirpIdentity } from './types.ts';
 
 /** Bytes read at once. The memory is reused for every read: pieces are copied to where they belong while they are in the cache. */

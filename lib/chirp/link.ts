@@ -116,6 +116,10 @@ export class Link {
 
   async #open(): Promise<Connection> {
     const { connection, identity } = await dial(this.#dial, this.#ended.signal);
+    if (this.#ended.signal.aborted) {
+      connection.destroy(this.#closedError());
+      throw this.#closedError();
+    }
     this.#connection = connection;
     this.#identity = identity;
     return connection;

@@ -2,7 +2,18 @@
 
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
-import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  createReadStream,
+  createWriteStream,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Readable, Writable } from 'node:stream';
@@ -44,6 +55,7 @@ test('every kind of source arrives whole', options, async () => {
     ['buffer', DATA, undefined],
     ['buffers', [Buffer.alloc(0), ...small], SIZE],
     ['readable', Readable.from(small), SIZE],
+    ['file stream', createReadStream(path), SIZE],
     ['descriptor', { fd }, undefined],
     [
       'generator',
@@ -91,6 +103,20 @@ test('every kind of target gets the whole', options, async () => {
   assert.equal(await client.getFile('/data', { fd, position: 10 }), SIZE);
   assert.ok(readFileSync(path).subarray(10).equals(DATA));
   closeSync(fd);
+  const stream = createWriteStream(path, { start: 3, flags: 'r+' });
+  await new Promise((resolve) => stream.once('open', resolve));
+  assert.equal(await client.getFile('/data', stream), SIZE);
+  await new Promise((resolve) => stream.end(resolve));
+  assert.ok(
+    readFileSync(path)
+      .subarray(3, 3 + SIZE)
+      .equals(DATA),
+  );
+  const broken = new Writable({ write: (_chunk, _encoding, done) => done(new Error('disk on fire')) });
+  await assert.rejects(client.getFile('/data', broken), /disk on fire/);
+  const readOnly = openSync(path, 'r');
+  await assert.rejects(client.getFile('/data', { fd: readOnly }), { code: 'EBADF', syscall: 'write' });
+  closeSync(readOnly);
   const hash = createHash('sha256');
   let most = 0;
   const slow = new Writable({
@@ -153,6 +179,16 @@ test('a source of another length than announced is refused, nothing is left behi
   await assert.rejects(client.putFile('/length', failing, { size: 10 }), /no more/);
   assert.equal((await client.getBuffer('/length')).toString(), 'before');
   assert.deepEqual(hasLeftovers(), []);
+});
+
+test('a listener that throws fails its transfer, not the process', options, async () => {
+  const onProgress = (): void => {
+    throw new Error('listener');
+  };
+  await assert.rejects(client.putFile('/listener', DATA, { onProgress }), /listener/);
+  await client.putFile('/listener', DATA);
+  await assert.rejects(client.getBuffer('/listener', { onProgress }), /listener/);
+  assert.equal(await client.whoami(), 'hostname:localhost');
 });
 
 test('files larger than wanted are refused; a missing one leaves the connection alone', options, async () => {

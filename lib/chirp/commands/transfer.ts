@@ -14,6 +14,7 @@ import type { Command } from './command.ts';
  * Uploads a file. The body leaves only from the step behind the server's go-ahead: sent after a refusal it would be executed as requests.
  * The server truncates the target at the go-ahead and removes it when the body does not arrive completely.
  * After a body that failed the connection is given up: how much of it the server has taken is unknowable.
+ * @param shown The name for messages, where the upload goes under a temporary one.
  */
 export function putfile(
   path: ChirpPath,
@@ -22,8 +23,8 @@ export function putfile(
   source: ByteSource,
   onSent: (sent: number) => void,
   rules: PathRules,
+  shown: string = displayPath(path),
 ): Command<number> {
-  const shown = displayPath(path);
   function* converse(): Conversation<number> {
     yield* readDone('putfile', shown);
     const early = yield { kind: 'upload', length: size, source, onSent };

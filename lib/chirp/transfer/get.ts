@@ -37,19 +37,12 @@ export async function getTo(
   rules: PathRules,
   options: TransferOptions,
 ): Promise<number> {
-  const isDescriptor = 'fd' in target && typeof target.fd === 'number';
-  const position = isDescriptor
-    ? (target as DescriptorRange).position === undefined
-      ? 0
-      : ((target as DescriptorRange).position ?? null)
-    : null;
-  const make = (): ByteSink =>
-    isDescriptor ? new DescriptorSink((target as DescriptorRange).fd, position) : new WritableSink(target as Writable);
+  const { make, isRepeatable } = sinksFor(target);
   return await link.perform(
     'getfile',
     async (connection, signal) => {
       const sink = make();
-      const command = getfile(path, (size) => watched(sink, size, options), position !== null, rules);
+      const command = getfile(path, (size) => watched(sink, size, options), isRepeatable, rules);
       try {
         return await connection.request(command, signal);
       } finally {
@@ -59,6 +52,13 @@ export async function getTo(
     },
     options,
   );
+}
+
+/** A stream cannot take back what it has got, nor can a pipe. Streams of files have a member fd too, file handles a method write: only streams end. */
+function sinksFor(target: Writable | DescriptorRange): { make: () => ByteSink; isRepeatable: boolean } {
+  if ('end' in target) return { make: () => new WritableSink(target), isRepeatable: false };
+  const { fd, position = 0 } = target;
+  return { make: () => new DescriptorSink(fd, position), isRepeatable: position !== null };
 }
 
 /** Reports progress, if anybody wants it. */

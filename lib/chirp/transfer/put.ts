@@ -34,7 +34,7 @@ export async function put(context: Context, path: ChirpPath, source: PutSource, 
   if (options.checkSpace ?? upload.size >= CHECK_SPACE_FROM)
     await checkSpace(context, path, upload.size, isAtomic, options);
   if (!isAtomic) {
-    await send(context, () => path, upload, options);
+    await send(context, path, () => path, upload, options);
     if (options.sync === true) await sync(context, path, options);
     return upload.size;
   }
@@ -50,7 +50,7 @@ async function putAtomically(context: Context, path: ChirpPath, upload: Upload, 
     return name;
   };
   try {
-    const temporary = await send(context, nextName, upload, options);
+    const temporary = await send(context, path, nextName, upload, options);
     if (options.sync === true) await sync(context, temporary, options);
     await publish(context, temporary, path, upload.size, options);
     if (options.sync === true) await sync(context, parentOf(path), options);
@@ -70,6 +70,7 @@ function temporaryName(path: ChirpPath): Buffer {
 /** Sends the body, again under the next name while that helps; gives the name under which it arrived. */
 async function send<N extends ChirpPath>(
   context: Context,
+  path: ChirpPath,
   name: () => N,
   upload: Upload,
   options: PutOptions,
@@ -82,7 +83,7 @@ async function send<N extends ChirpPath>(
       const target = name();
       const source = upload.open();
       const mayRepeat = upload.isRepeatable && (options.atomic ?? true);
-      const command = putfile(target, options.mode ?? 0o600, total, source, onSent, context.rules);
+      const command = putfile(target, options.mode ?? 0o600, total, source, onSent, context.rules, displayPath(path));
       try {
         await connection.request({ ...command, idempotent: mayRepeat }, signal);
       } finally {
@@ -147,7 +148,6 @@ async function sync(context: Context, path: ChirpPath, options: RequestOptions):
 
 /** As far as the server can be reached: a refused or broken upload is removed by the server itself, a finished one and an empty one refused by a quota are not. */
 async function cleanUp(context: Context, names: readonly Buffer[]): Promise<void> {
-  if (!context.link.isConnected && names.length === 0) return;
   for (const name of names) {
     try {
       await context.operations.unlink(name, { timeoutMs: CLEAN_UP_MS });

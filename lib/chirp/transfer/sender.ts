@@ -91,8 +91,13 @@ export class BodySender {
     if (error !== undefined || this.#stopped) return;
     this.#sent += length;
     this.#source.release();
-    this.#events.onSent(this.#sent);
-    this.#pump();
+    try {
+      this.#events.onSent(this.#sent);
+      this.#pump();
+    } catch (failure) {
+      // A listener of the caller: thrown into the socket it would end the process.
+      this.#end(failure);
+    }
     this.#endIfSent();
   }
 

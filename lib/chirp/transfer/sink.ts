@@ -2,6 +2,7 @@
 
 import { write } from 'node:fs';
 import type { Writable } from 'node:stream';
+import { systemCallError } from './system-error.ts';
 
 export interface ByteSink {
   /** Takes a piece, whose memory is only valid until this returns. A promise asks to wait before the next piece. */
@@ -34,24 +35,36 @@ export class BufferSink implements ByteSink {
 /** Writes into a stream, waiting when it asks for it; does not end it. */
 export class WritableSink implements ByteSink {
   readonly #target: Writable;
+  #failure: Error | undefined;
+  readonly #onError = (error: Error): void => {
+    this.#failure = error;
+  };
 
   constructor(target: Writable) {
     this.#target = target;
+    // While it is in use here, its failure is reported by the transfer.
+    target.on('error', this.#onError);
   }
 
   write(piece: Buffer): undefined | Promise<void> {
     const target = this.#target;
-    if (target.destroyed || target.writableEnded)
-      return Promise.reject(target.errored ?? new Error('The target stream is closed'));
+    if (target.destroyed || target.writableEnded) return Promise.reject(this.#reason());
     // The stream may keep the piece after this returns.
     return target.write(Buffer.from(piece)) ? undefined : drained(target);
   }
 
   async finish(): Promise<void> {
     if (this.#target.writableNeedDrain) await drained(this.#target);
+    if (this.#target.errored !== null) throw this.#reason();
   }
 
-  async settled(): Promise<void> {}
+  async settled(): Promise<void> {
+    this.#target.off('error', this.#onError);
+  }
+
+  #reason(): Error {
+    return this.#failure ?? this.#target.errored ?? new Error('The target stream is closed');
+  }
 }
 
 function drained(target: Writable): Promise<void> {
@@ -141,7 +154,7 @@ async function writeAll(fd: number, block: Buffer, length: number, position: num
     const at = position === null ? null : position + done;
     done += await new Promise<number>((resolve, reject) => {
       write(fd, block, done, length - done, at, (error, written) =>
-        error === null ? resolve(written) : reject(error),
+        error === null ? resolve(written) : reject(systemCallError(error)),
       );
     });
   }

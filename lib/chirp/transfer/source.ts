@@ -3,7 +3,8 @@
 import { fstat, read } from 'node:fs';
 import { promisify } from 'node:util';
 import { UsageError } from '../../errors.ts';
-import type { PutSource } from '../types.ts';
+import type { DescriptorRange, PutSource } from '../types.ts';
+import { systemCallError } from './system-error.ts';
 
 export interface ByteSource {
   /** The next piece, never empty; undefined at the end; a promise while it is being fetched. */
@@ -31,18 +32,14 @@ export async function uploadOf(source: PutSource, size: number | undefined): Pro
   if (typeof source === 'string') return ofBuffers([Buffer.from(source)], size);
   if (source instanceof Uint8Array) return ofBuffers([asBuffer(source)], size);
   if (Array.isArray(source)) return ofBuffers((source as readonly Uint8Array[]).map(asBuffer), size);
-  if ('fd' in source) {
-    const position = source.position === undefined ? 0 : source.position;
-    const length = size ?? (await sizeFrom(source.fd, position));
-    return {
-      size: length,
-      isRepeatable: position !== null,
-      open: () => new DescriptorSource(source.fd, position, length),
-    };
+  // Streams of files have a member fd too: what can be iterated is a stream.
+  if (Symbol.asyncIterator in source) {
+    if (size === undefined) throw sizeUnknown();
+    return { size, isRepeatable: false, open: () => new StreamSource(source) };
   }
-  if (size === undefined) throw sizeUnknown();
-  const stream = source as AsyncIterable<Uint8Array>;
-  return { size, isRepeatable: false, open: () => new StreamSource(stream) };
+  const { fd, position = 0 } = source as DescriptorRange;
+  const length = size ?? (await sizeFrom(fd, position));
+  return { size: length, isRepeatable: position !== null, open: () => new DescriptorSource(fd, position, length) };
 }
 
 function sizeUnknown(): UsageError {
@@ -176,7 +173,7 @@ class DescriptorSource implements ByteSource {
     const at = this.#position;
     return new Promise((resolve, reject) => {
       read(this.#fd, block, 0, length, at, (error, count) => {
-        if (error !== null) return reject(error);
+        if (error !== null) return reject(systemCallError(error));
         this.#remaining -= Math.min(count, this.#remaining);
         if (this.#position !== null) this.#position += count;
         return resolve(count === 0 ? undefined : block.subarray(0, count));
