@@ -5,7 +5,7 @@ import { abortable } from './abort.ts';
 import { sealObject } from './cipher.ts';
 import type { CodecName } from './codec.ts';
 import { writeHead } from './head.ts';
-import { encodeManifest, MAX_PACK, type Manifest, type StoredFile } from './manifest.ts';
+import { encodeManifest, type Manifest, type StoredFile } from './manifest.ts';
 import { manifestName } from './names.ts';
 import { knownUnits, sparsePacks } from './retention.ts';
 import { reviveUnits } from './revive.ts';
@@ -26,6 +26,7 @@ export interface WriterContext {
   readonly run: RunDirectory;
   readonly key: Uint8Array | undefined;
   readonly codec: CodecName;
+  readonly packBytes: number;
   /** Complete checkpoints, newest first. */
   readonly manifests: readonly Manifest[];
   readonly sequence: number;
@@ -73,7 +74,7 @@ function startPipeline(
   contextFd: number | undefined,
   options: OperationOptions,
 ): WritePipeline {
-  const { run, key, codec, manifests } = context;
+  const { run, key, codec, packBytes, manifests } = context;
   const { onProgress, signal } = options;
   try {
     return new WritePipeline({
@@ -83,7 +84,7 @@ function startPipeline(
         codec,
         key,
         known: knownUnits(manifests),
-        packBytes: MAX_PACK,
+        packBytes,
         packCount: PACKS_IN_MEMORY,
       },
       contextFd,

@@ -6,6 +6,7 @@ import type { CodecName } from './codec.ts';
 import type { Driver } from './driver.ts';
 import { claimRun, findRun, removeJob, sweepRoot } from './fence.ts';
 import { writeHead } from './head.ts';
+import { MAX_PACK } from './manifest.ts';
 import { unknownRecord } from './records.ts';
 import { keptManifests } from './retention.ts';
 import { FollowedRun, RunDirectory } from './run-directory.ts';
@@ -26,6 +27,8 @@ export interface ClaimContext {
   /** The job's key (cipher.ts). */
   readonly key: Uint8Array | undefined;
   readonly codec: CodecName;
+  /** Size of packs in bytes, default and at most 32 MiB. */
+  readonly packBytes?: number;
 }
 
 /**
@@ -159,8 +162,8 @@ export class JobClaim implements Claim {
   async #store(source: WriteSource, options: OperationOptions): Promise<CheckpointSummary> {
     return await this.#exclusively(async () => {
       const sequence = this.#lastSequence + 1;
-      const { key, codec } = this.#context;
-      const context = { run: this.#run, key, codec, manifests: this.#manifests, sequence };
+      const { key, codec, packBytes = MAX_PACK } = this.#context;
+      const context = { run: this.#run, key, codec, packBytes, manifests: this.#manifests, sequence };
       const manifest = await writeManifest(context, source, options);
       this.#lastSequence = sequence;
       this.#manifests = [manifest, ...this.#manifests];

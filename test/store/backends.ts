@@ -2,10 +2,12 @@
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { closeSync, mkdtempSync, openSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, openSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { buildSync } from 'esbuild';
 import { openStore } from '../../lib/store/index.ts';
 import type {
   CheckpointRecord,
@@ -17,6 +19,7 @@ import type {
   StoredCheckpoint,
   StoreOptions,
 } from '../../lib/store/types.ts';
+import { setWorkerLocator } from '../../lib/util/worker-url.ts';
 import { ChirpServer, hasChirpServer } from '../support/chirp-server.ts';
 
 export const RECORD: CheckpointRecord = {
@@ -34,6 +37,24 @@ export interface Backend {
   readonly url: string;
   /** Where the store's content lies on this machine. */
   readonly root: string;
+}
+
+/** Starts the store's threads from bundles, as a single executable does: ten times faster than through the loader for TypeScript. */
+export function bundleWorkers(): void {
+  const bundles = new Map(
+    ['write', 'read'].map((name) => {
+      const entry = fileURLToPath(new URL(`../../lib/store/${name}-worker.ts`, import.meta.url));
+      const { outputFiles } = buildSync({
+        entryPoints: [entry],
+        bundle: true,
+        platform: 'node',
+        format: 'cjs',
+        write: false,
+      });
+      return [`store-${name}`, outputFiles[0]?.text ?? ''];
+    }),
+  );
+  setWorkerLocator((name) => ({ entry: bundles.get(name) ?? '', options: { eval: true } }));
 }
 
 export const KEY: Uint8Array = createHash('sha256').update('a key of the tests').digest();
