@@ -11,10 +11,7 @@ export function readEvents(scratch: string): readonly JobEvent[] {
   const path = join(scratch, '.blcr/events.log');
   if (!existsSync(path)) return [];
   const lines = readFileSync(path, 'utf8').split('\n').slice(0, -1);
-  return lines.map((line) => {
-    const record = JSON.parse(line) as Omit<JobEvent, 'time'> & { readonly time: string };
-    return { ...record, time: Date.parse(record.time) } as JobEvent;
-  });
+  return lines.map((line) => JSON.parse(line) as JobEvent);
 }
 
 export function checkpointsOf(events: readonly JobEvent[]): readonly CheckpointRecord[] {
