@@ -6,3 +6,6 @@ export interface ConnectionLimits {
   readonly keepAliveMs: number;
   readonly maxPipelined: number;
 }
+
+/** Bytes of a body given to the socket in one write, so that progress is seen on slow lines. */
+export const BODY_SLICE: number = 1024 * 1024;

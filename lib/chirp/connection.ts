@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { ChirpConnectionError, ChirpError } from '../errors.ts';
 import type { Command } from './commands/command.ts';
 import { connectionError, lossOf } from './connection-error.ts';
-import type { ConnectionLimits } from './connection-limits.ts';
+import { BODY_SLICE, type ConnectionLimits } from './connection-limits.ts';
 import { Exchange, type Wire } from './exchange.ts';
 import { StallClock } from './stall-clock.ts';
 import { BodySender } from './transfer/sender.ts';
@@ -12,10 +12,6 @@ import type { ByteSource } from './transfer/source.ts';
 import { DropConnection } from './wire/conversation.ts';
 import { ReplyReader } from './wire/reader.ts';
 import { protocolError } from './wire/replies.ts';
-
-/** Bytes of a body given to the socket in one write, so that progress is seen on slow lines. */
-const BODY_SLICE = 1024 * 1024;
-const KEEP_ALIVE = Buffer.from('\n');
 
 export class Connection {
   readonly host: string;
@@ -224,7 +220,7 @@ export class Connection {
 
   /** An empty line gets no answer but restarts the server's idle timer. Never sent while a body might be under way. */
   #beat(): void {
-    if (!this.#dead && this.#sent.length === 0) this.#socket.write(KEEP_ALIVE);
+    if (!this.#dead && this.#sent.length === 0) this.#socket.write('\n');
   }
 
   #lost(message: string, unsent: boolean = false): ChirpConnectionError {
