@@ -1,0 +1,63 @@
+/** `blcr checkpoint` and `blcr restart` without a store, and `blcr doctor`, with the real parts. */
+
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { JobBench, SKIP } from './job-bench.ts';
+import { finishCli } from './run-cli.ts';
+
+const LIMITS = { skip: SKIP, timeout: 90_000 };
+test('a context file of a running job; the restart is its parent', LIMITS, async (context) => {
+  const bench = new JobBench(context);
+  const script = 'i=0; while [ $i -lt 30 ]; do echo $i; i=$((i+1)); sleep 0.1; done; exit 7';
+  const child = bench.run('one', 'context', ['/bin/sh', '-c', script], bench.openOutput('out'), '--first', '1h');
+  const started = await bench.until('one', (event) => event.event === 'started', child);
+  const pid = started.event === 'started' ? started.pid : 0;
+  while (!bench.read('out').includes('5\n')) await delay(20);
+
+  const figures = await finishCli(bench.start('one', ['checkpoint', String(pid), '-f', 'ctx', '--term', '--json']));
+  assert.equal(figures.code, 0, figures.stderr);
+  const { file, processes, bytes } = JSON.parse(figures.stdout) as Record<string, number | string>;
+  assert.equal(file, 'ctx');
+  assert.ok(Number(processes) >= 1 && Number(bytes) > 0);
+  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+  assert.equal(child.signalCode, 'SIGTERM');
+  assert.deepEqual(
+    readdirSync(join(bench.directory, 'one')).filter((name) => name.includes('part')),
+    [],
+  );
+
+  const restarted = await finishCli(bench.start('one', ['restart', 'ctx']));
+  assert.equal(restarted.code, 7, restarted.stderr);
+  // A regular file stays the program's output, rolled back to what it held at the checkpoint.
+  assert.equal(bench.read('out'), Array.from({ length: 30 }, (_, number) => `${number}\n`).join(''));
+  await bench.untilNothingRuns();
+});
+
+test('a process that is not there: no file is left', LIMITS, async (context) => {
+  const bench = new JobBench(context);
+  const { code, stderr } = await finishCli(bench.start('one', ['checkpoint', '4194000']));
+  assert.equal(code, 1);
+  assert.match(stderr, /ESRCH/);
+  assert.equal(existsSync(join(bench.directory, 'one', 'context.4194000')), false);
+  assert.deepEqual(readdirSync(join(bench.directory, 'one')), []);
+});
+
+test('a file that is no context is refused with 86', LIMITS, async (context) => {
+  const bench = new JobBench(context);
+  const { code, stderr } = await finishCli(bench.start('one', ['restart', '/etc/passwd']));
+  assert.equal(code, 86, stderr);
+});
+
+test('the doctor tries it out', LIMITS, async (context) => {
+  const bench = new JobBench(context);
+  const { code, stdout, stderr } = await finishCli(bench.start('one', ['doctor', '--json']));
+  const report = JSON.parse(stdout) as { ok: boolean; kind: string; probe: { ok: boolean; reason: string } };
+  assert.equal(report.kind, 'userspace');
+  assert.equal(report.ok, report.probe.ok);
+  assert.equal(code, report.ok ? 0 : 75, stderr);
+  assert.equal(report.probe.ok, true, report.probe.reason);
+});
