@@ -1,6 +1,7 @@
 /** `blcr restart`: brings a context file back to life and stays its parent. */
 
 import { open } from 'node:fs/promises';
+import { openProvider } from '../checkpoint/provider.ts';
 import { requestRestart } from '../checkpoint/restart.ts';
 import { UsageError } from '../errors.ts';
 import { endOf, processEnd } from '../job/exit-status.ts';
@@ -36,6 +37,8 @@ Exit: the program's own, or death by the same signal; 75 this node cannot; 86 th
     const restarted = await requestRestart({
       from: handle.fd,
       relocate,
+      // Named, because Node keeps its own descriptors from children that it did not start itself.
+      ...(openProvider().info.kind === 'userspace' ? { stdio: [0, 1, 2] as const } : {}),
       restorePid: !parsed.flag('no-restore-pid'),
       ...(files === undefined ? {} : { files: parseChoice(files, '--files', ['rollback', 'keep', 'refuse']) }),
     }).finally(() => handle.close());
