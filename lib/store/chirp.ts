@@ -61,7 +61,8 @@ export class ChirpDriver implements Driver {
   }
 
   async prepare(options: DriverOptions = {}): Promise<void> {
-    if (this.#root === '') return;
+    // Looked at first: who may use the root need not have rights above it.
+    if (this.#root === '' || (await this.stat('', options)) !== undefined) return;
     await this.#use('', options, (client, request) => client.mkdirp(this.#root, 0o700, request));
   }
 

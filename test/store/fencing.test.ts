@@ -2,8 +2,21 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { BACKENDS, KEY, objects, open, pipeFrom, RECORD, readBack, skipReason, write } from './backends.ts';
+import {
+  BACKENDS,
+  bundleWorkers,
+  KEY,
+  objects,
+  open,
+  pipeFrom,
+  RECORD,
+  readBack,
+  skipReason,
+  write,
+} from './backends.ts';
 import { contextStream, randomMemory } from './streams.ts';
+
+bundleWorkers();
 
 const FENCED = { code: 'ERR_STORE_FENCED' };
 

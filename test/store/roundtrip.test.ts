@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import type { Progress, StoreOptions } from '../../lib/store/types.ts';
 import {
   BACKENDS,
+  bundleWorkers,
   KEY,
   objects,
   open,
@@ -18,6 +19,8 @@ import {
   write,
 } from './backends.ts';
 import { contextStream, dirty, randomMemory } from './streams.ts';
+
+bundleWorkers();
 
 const OPTIONS: readonly (readonly [name: string, options: StoreOptions])[] = [
   ['plain', { codec: 'none' }],
