@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <optional>
-#include <set>
 #include <thread>
 
 #include "arch/x86_64/vdso.h"
@@ -19,6 +18,7 @@
 #include "dump/budget.h"
 #include "dump/frozen.h"
 #include "dump/host.h"
+#include "dump/memory_watch.h"
 #include "dump/record_files.h"
 #include "dump/record_memory.h"
 #include "dump/record_process.h"
@@ -31,6 +31,9 @@ namespace blcr {
 namespace {
 
 bool endsOrStops(int signal) { return signal == SIGKILL || signal == SIGTERM || signal == SIGSTOP; }
+
+/** Room for the job's own growth, and for the time that it takes to notice a shortage. */
+constexpr uint64_t kReserve = 64ull << 20;
 
 bool isReadable(int fd) {
   pollfd entry{fd, POLLIN, 0};
@@ -47,6 +50,7 @@ class Checkpoint final : public Dump {
       cancel();
       thread_.join();
     }
+    watch_.reset();
     frozen_.release();
     removeSnapshots(snapshots_);
   }
@@ -73,6 +77,7 @@ class Checkpoint final : public Dump {
       snapshot.dead = snapshot.dead || !WIFSTOPPED(status);
       return true;
     }
+    if (watch_ && watch_->isHolding() && WIFSTOPPED(status)) return true;
     return frozen_.onChild(tid, status);
   }
 
@@ -84,6 +89,8 @@ class Checkpoint final : public Dump {
   Result<DumpResult> finish() override {
     if (!thread_.joinable()) return Error{EINVAL, "the checkpoint was not started"};
     thread_.join();
+    if (watch_) result_.stopUs += watch_->stop();
+    watch_.reset();
     const bool good = outcome_ && outcome_->ok();
     if (result_.snapshot == Snapshot::kFork) {
       removeSnapshots(snapshots_);
@@ -124,14 +131,13 @@ class Checkpoint final : public Dump {
     return {};
   }
 
-  /** A quarter of the job's memory as head room: the streaming thread watches, and freezes the job when it runs short. */
+  /** Whether the snapshot may cost what the write set of a busy job is likely to be; MemoryWatch deals with the rest. */
   [[nodiscard]] bool snapshotFits() const {
     if (request_.snapshot == Snapshot::kPlain || endsOrStops(request_.signal) || !featureAllowed("fork")) return false;
     if (request_.snapshot == Snapshot::kFork) return true;
-    constexpr uint64_t kReserve = 64ull << 20;
     uint64_t room = availableMemory(request_.target);
-    if (request_.memoryBudget != 0) room = std::min(room, request_.memoryBudget);
-    return room >= anonymous_ + kReserve;
+    if (request_.memoryBudget != 0) room = std::min(room, request_.memoryBudget + kReserve);
+    return room >= anonymous_ / 2 + kReserve;
   }
 
   Status stopAndRecord() {
@@ -149,6 +155,10 @@ class Checkpoint final : public Dump {
     if (fork && takeSnapshots()) {
       result_.snapshot = Snapshot::kFork;
       endStop(0);
+      std::vector<pid_t> originals;
+      for (const SnapshotProcess& snapshot : snapshots_) originals.push_back(snapshot.parent);
+      const uint64_t budget = request_.memoryBudget == 0 ? UINT64_MAX : request_.memoryBudget;
+      watch_ = std::make_unique<MemoryWatch>(std::move(originals), WatchLimits{kReserve / 2, budget});
     }
     return {};
   }
@@ -237,15 +247,19 @@ class Checkpoint final : public Dump {
     return true;
   }
 
-  /** An area marked MADV_DONTFORK after the hint was taken would be missing. */
+  /** An area marked MADV_DONTFORK after the hint was taken would be missing. Areas may be joined or divided otherwise in the copy. */
   static bool copiesEverything(const SnapshotProcess& snapshot, const FrozenProcess& process) {
     const auto maps = readMaps(snapshot.pid);
     if (!maps) return false;
-    std::set<uint64_t> starts;
-    for (const Mapping& mapping : maps.value()) starts.insert(mapping.start);
-    return std::all_of(process.maps.begin(), process.maps.end(), [&](const Mapping& mapping) {
-      return mapping.shared || starts.contains(mapping.start) || mapping.path.starts_with("[v");
-    });
+    size_t next = 0;
+    for (const Mapping& mapping : process.maps) {
+      if (mapping.shared || mapping.path.starts_with("[v")) continue;
+      for (uint64_t at = mapping.start; at < mapping.end; at = maps.value()[next].end) {
+        while (next < maps.value().size() && maps.value()[next].end <= at) ++next;
+        if (next == maps.value().size() || maps.value()[next].start > at) return false;
+      }
+    }
+    return true;
   }
 
   /** Inside the stop: the originals are ours already and must not be seized again, so they reap by injection here. */
@@ -272,13 +286,13 @@ class Checkpoint final : public Dump {
     sigset_t all;
     sigfillset(&all);
     ::pthread_sigmask(SIG_SETMASK, &all, nullptr);
-    StreamPlan plan{recording_, sources_, request_.outputFd, cancel_.get(), request_.checksum, [this] { return watch(); }};
+    StreamPlan plan{recording_, sources_, request_.outputFd, cancel_.get(), request_.checksum, [this] { return checkCancelled(); }};
     outcome_.emplace(streamContext(plan));
     const uint64_t one = 1;
     static_cast<void>(!::write(done_.get(), &one, sizeof one));
   }
 
-  Status watch() {
+  Status checkCancelled() {
     if (isReadable(cancel_.get())) return Error{ECANCELED, "the checkpoint was given up"};
     return {};
   }
@@ -292,6 +306,7 @@ class Checkpoint final : public Dump {
   std::vector<SnapshotProcess> snapshots_;
   UniqueFd done_, cancel_;
   std::thread thread_;
+  std::unique_ptr<MemoryWatch> watch_;
   std::optional<Result<StreamOutcome>> outcome_;
   DumpResult result_;
   uint64_t anonymous_ = 0;

@@ -14,6 +14,7 @@
 #include "base/features.h"
 #include "base/io.h"
 #include "dump/posix_timers.h"
+#include "dump/rseq_offset.h"
 
 namespace blcr {
 namespace {
@@ -164,9 +165,10 @@ Status recordProcess(FrozenProcess& process, const KeeperTraits& keeper, image::
   const RemoteMemory memory(pid);
   recordIdentity(process, into);
   BLCR_TRY(recordFromStatus(process, keeper, into));
+  const int64_t rseqOffset = kernelTellsRseq(pid) ? 0 : glibcRseqOffset(pid, process.maps);
   for (FrozenTask& task : process.tasks) {
     into.tasks.emplace_back();
-    BLCR_TRY(recordTask(task, pid, memory, into.tasks.back()));
+    BLCR_TRY(recordTask(task, pid, memory, rseqOffset, into.tasks.back()));
   }
   auto pending = peekSignals(pid, true);
   if (!pending) return pending.error();

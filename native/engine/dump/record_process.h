@@ -26,7 +26,7 @@ void recordZombie(const FrozenProcess& process, image::Process& into);
 
 /** Registers and signals of one task, from outside; done before anything is injected. The live registers are changed where the program
  * could otherwise notice the stop. */
-[[nodiscard]] Status recordTask(FrozenTask& task, pid_t pid, const RemoteMemory& memory, image::Task& into);
+[[nodiscard]] Status recordTask(FrozenTask& task, pid_t pid, const RemoteMemory& memory, int64_t rseqOffset, image::Task& into);
 
 /** Signals queued for a task (shared = for its process). Nothing is removed. */
 [[nodiscard]] Result<std::vector<image::PendingSignal>> peekSignals(pid_t tid, bool shared);

@@ -43,13 +43,13 @@ Result<std::vector<image::PendingSignal>> peekSignals(pid_t tid, bool shared) {
   }
 }
 
-Status recordTask(FrozenTask& task, pid_t pid, const RemoteMemory& memory, image::Task& into) {
+Status recordTask(FrozenTask& task, pid_t pid, const RemoteMemory& memory, int64_t rseqOffset, image::Task& into) {
   const pid_t tid = task.tracee.tid();
   into.tid = tid;
   auto regs = task.tracee.registers();
   if (!regs) return regs.error();
   bool changed = undoSpuriousInterrupt(*regs);
-  auto moved = recordRseq(tid, memory, *regs, into);
+  auto moved = recordRseq(tid, memory, rseqOffset, *regs, into);
   if (!moved) return moved.error();
   changed = changed || *moved;
   if (changed) BLCR_TRY(task.tracee.setRegisters(*regs));

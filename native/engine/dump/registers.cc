@@ -39,16 +39,10 @@ struct CriticalSection {
   uint64_t start, length, abort;
 };
 
-/** Kernels before 5.13 do not tell. glibc from 2.35 registers an area inside its thread descriptor, 0x9a0 behind the thread pointer on
- * x86_64 (measured on 2.36); a live registration has both CPU numbers equal and plausible. */
-RseqConfiguration guessRseq(const RemoteMemory& memory, uint64_t threadPointer) {
-  constexpr uint64_t kOffset = 0x9a0;
-  const auto area = memory.get<RseqArea>(threadPointer + kOffset);
-  if (threadPointer == 0 || !area || area.value().cpuId != area.value().cpuIdStart || area.value().cpuId >= 8192) return {};
-  // Without thread descriptor the bytes are mostly zero too: the descriptor's pointer to itself tells.
-  const auto self = memory.get<uint64_t>(threadPointer + 16);
-  if (!self || self.value() != threadPointer) return {};
-  return {threadPointer + kOffset, 32, 0x53053053, 0, 0};
+/** The registration that glibc makes for every thread. Source: sys/rseq.h (RSEQ_SIG, 32 bytes up to glibc 2.40). */
+RseqConfiguration glibcRegistration(uint64_t threadPointer, int64_t offset) {
+  if (offset == 0 || threadPointer == 0) return {};
+  return {threadPointer + uint64_t(offset), 32, 0x53053053, 0, 0};
 }
 
 }  // namespace
@@ -86,11 +80,11 @@ void replaceRestartBlock(user_regs_struct& regs, long number) {
   if (number == SYS_clock_nanosleep && regs.r10 != 0) regs.rdx = regs.r10;
 }
 
-Result<bool> recordRseq(pid_t tid, const RemoteMemory& memory, user_regs_struct& regs, image::Task& into) {
+Result<bool> recordRseq(pid_t tid, const RemoteMemory& memory, int64_t glibcOffset, user_regs_struct& regs, image::Task& into) {
   RseqConfiguration found{};
-  const bool known =
-      featureAllowed("rseq_config") && ::ptrace(static_cast<__ptrace_request>(kGetRseqConfiguration), tid, sizeof found, &found) >= 0;
-  if (!known) found = guessRseq(memory, regs.fs_base);
+  if (::ptrace(static_cast<__ptrace_request>(kGetRseqConfiguration), tid, sizeof found, &found) < 0 || !featureAllowed("rseq_config")) {
+    found = glibcRegistration(regs.fs_base, glibcOffset);
+  }
   into.rseqAddress = found.address;
   into.rseqSize = found.size;
   into.rseqSignature = found.signature;

@@ -36,6 +36,7 @@ void replaceRestartBlock(user_regs_struct& regs, long number);
  * Records the registration of restartable sequences; inside a critical section moves rip to its abort handler, for the live task as well:
  * the kernel forgets the section as soon as injected code has run. True when `regs` changed.
  */
-[[nodiscard]] Result<bool> recordRseq(pid_t tid, const RemoteMemory& memory, user_regs_struct& regs, image::Task& into);
+[[nodiscard]] Result<bool> recordRseq(pid_t tid, const RemoteMemory& memory, int64_t glibcOffset, user_regs_struct& regs,
+                                      image::Task& into);
 
 }  // namespace blcr

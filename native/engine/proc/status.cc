@@ -108,6 +108,7 @@ Result<ProcStat> parseStat(std::string_view text) {
   }
   stat.ppid = pid_t(field[4]), stat.pgid = pid_t(field[5]), stat.sid = pid_t(field[6]);
   stat.terminal = int32_t(field[7]), stat.foregroundGroup = int32_t(field[8]);
+  stat.minorFaults = uint64_t(field[10]);
   stat.threads = int32_t(field[20]), stat.startTime = uint64_t(field[22]);
   stat.startCode = uint64_t(field[26]), stat.endCode = uint64_t(field[27]), stat.startStack = uint64_t(field[28]);
   stat.exitSignal = int32_t(field[38]);

@@ -20,6 +20,7 @@ struct ProcStat {
   char state = '?';
   pid_t ppid = 0, pgid = 0, sid = 0;
   int32_t terminal = 0, foregroundGroup = 0;
+  uint64_t minorFaults = 0;
   uint64_t startTime = 0;  // clock ticks since boot: tells a process from a later one with the same number
   int32_t threads = 0, exitSignal = 0, exitCode = 0;
   uint64_t startCode = 0, endCode = 0, startStack = 0;

@@ -1,0 +1,432 @@
+// Checkpoints of living processes: what is recorded, what is refused, and that the target never notices.
+#include "dump/dump.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <sys/inotify.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/user.h>
+#include <time.h>
+
+#include "base/codes.h"
+#include "dump_harness.h"
+#include "proc/status.h"
+
+using namespace harness;
+
+namespace {
+
+int pauseForever() {
+  while (true) pause();
+}
+
+/** What the tests of memory look at: known addresses, because the victim is a fork of the test. */
+struct Areas {
+  char* data = nullptr;       // 16 pages 'd', two of them zero again
+  char* hidden = nullptr;     // 2 pages 'h', PROT_NONE
+  char* uncopied = nullptr;   // 2 pages 'u', MADV_DONTFORK
+  char* wiped = nullptr;      // 2 pages 'w', MADV_WIPEONFORK
+  char* shared = nullptr;     // 4 pages, second one 's'
+  char* untouched = nullptr;  // 64 pages
+};
+
+Areas& areas() {
+  static Areas made = [] {
+    const auto map = [](size_t pages, int flags) {
+      return static_cast<char*>(mmap(nullptr, pages * 4096, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS, -1, 0));
+    };
+    return Areas{map(16, MAP_PRIVATE), map(2, MAP_PRIVATE), map(2, MAP_PRIVATE),
+                 map(2, MAP_PRIVATE),  map(4, MAP_SHARED),  map(64, MAP_PRIVATE)};
+  }();
+  return made;
+}
+
+int memoryVictim(const std::function<void()>& ready) {
+  Areas& at = areas();
+  memset(at.data, 'd', 16 * 4096);
+  memset(at.data + 3 * 4096, 0, 2 * 4096);
+  memset(at.hidden, 'h', 2 * 4096);
+  mprotect(at.hidden, 2 * 4096, PROT_NONE);
+  memset(at.uncopied, 'u', 2 * 4096);
+  madvise(at.uncopied, 2 * 4096, MADV_DONTFORK);
+  memset(at.wiped, 'w', 2 * 4096);
+  madvise(at.wiped, 2 * 4096, MADV_WIPEONFORK);
+  memset(at.shared + 4096, 's', 4096);
+  madvise(at.shared, 4 * 4096, MADV_DONTNEED);  // the page lives on without being mapped
+  ready();
+  return pauseForever();
+}
+
+const image::Area* areaAt(const Dumped& dumped, const void* address) {
+  for (const image::Area& area : dumped.image.processes[0].memory.areas) {
+    if (area.start <= reinterpret_cast<uint64_t>(address) && reinterpret_cast<uint64_t>(address) < area.end) return &area;
+  }
+  return nullptr;
+}
+
+void checkMemory(const Dumped& dumped) {
+  CHECK(dumped.good && dumped.verified);
+  if (!dumped.verified) return;
+  const auto bytes = [&](const char* address, size_t pages) { return dumped.bytes(0, reinterpret_cast<uint64_t>(address), pages * 4096); };
+  const Areas& at = areas();
+  CHECK(bytes(at.data, 16) == std::string(3 * 4096, 'd') + std::string(2 * 4096, '\0') + std::string(11 * 4096, 'd'));
+  CHECK(!dumped.pages.contains({0, reinterpret_cast<uint64_t>(at.data) + 3 * 4096}));
+  CHECK(bytes(at.hidden, 2) == std::string(2 * 4096, 'h'));
+  CHECK(bytes(at.uncopied, 2) == std::string(2 * 4096, 'u'));
+  CHECK(bytes(at.wiped, 2) == std::string(2 * 4096, 'w'));
+  for (size_t page = 0; page < 64; ++page) CHECK(!dumped.pages.contains({0, reinterpret_cast<uint64_t>(at.untouched) + page * 4096}));
+  const image::Area* shared = areaAt(dumped, at.shared);
+  CHECK(shared != nullptr && shared->kind == image::AreaKind::kShared && shared->shared);
+  if (shared == nullptr || shared->kind != image::AreaKind::kShared) return;
+  const uint64_t offset = reinterpret_cast<uint64_t>(at.shared) - shared->start + shared->offset;
+  CHECK(dumped.bytes(image::kSharedSpace | shared->file, offset, 3 * 4096) ==
+        std::string(4096, '\0') + std::string(4096, 's') + std::string(4096, '\0'));
+  const image::Area* uncopied = areaAt(dumped, at.uncopied);
+  CHECK(uncopied != nullptr && (uncopied->flags & image::kDontFork) != 0);
+  const image::Area* wiped = areaAt(dumped, at.wiped);
+  CHECK(wiped != nullptr && (wiped->flags & image::kWipeOnFork) != 0);
+  const image::Area* hidden = areaAt(dumped, at.hidden);
+  CHECK(hidden != nullptr && hidden->protection == PROT_NONE);
+}
+
+/** A victim that finds out by itself whether anything was left behind: children, descriptors, areas, signal mask. */
+int selfChecker(const std::function<void()>& ready) {
+  const auto countLines = [](const char* path) {
+    FILE* file = fopen(path, "r");
+    int lines = 0;
+    for (int c = 0; file != nullptr && (c = fgetc(file)) != EOF;) lines += c == '\n' ? 1 : 0;
+    if (file != nullptr) fclose(file);
+    return lines;
+  };
+  static_cast<void>(countLines("/proc/self/maps"));
+  const int maps = countLines("/proc/self/maps");
+  static volatile sig_atomic_t go;
+  signal(SIGUSR1, [](int) { go = 1; });
+  ready();
+  volatile double x = 1;
+  while (go == 0) x = x * 1.0000001;
+  if (countLines("/proc/self/maps") != maps) return 1;
+  if (waitpid(-1, nullptr, __WALL | WNOHANG) != -1 || errno != ECHILD) return 2;
+  sigset_t mask;
+  sigprocmask(SIG_BLOCK, nullptr, &mask);
+  for (int signal = 1; signal < 65; ++signal) {
+    if (sigismember(&mask, signal) == 1) return 3;
+  }
+  return x > 1 ? 42 : 4;
+}
+
+}  // namespace
+
+TEST(memory_is_complete_in_both_modes) {
+  static_cast<void>(areas());
+  const Victim victim(memoryVictim);
+  CHECK(victim.ready());
+  checkMemory(dump(victim.pid(), Snapshot::kPlain));
+  const Dumped forked = dump(victim.pid(), Snapshot::kFork);
+  CHECK(forked.result.snapshot == Snapshot::kFork);
+  checkMemory(forked);
+}
+
+TEST(every_fallback_gives_the_same_memory) {
+  const Victim victim(memoryVictim);
+  for (const char* disabled : {"pagemap_scan", "process_vm", "batch", "close_range", "pidfd", "rseq_config",
+                               "pagemap_scan,process_vm,batch,close_range,pidfd,rseq_config,sock_diag"}) {
+    setenv("BLCR_DISABLE", disabled, 1);
+    checkMemory(dump(victim.pid(), Snapshot::kFork));
+  }
+  setenv("BLCR_DISABLE", "fork", 1);
+  const Dumped plain = dump(victim.pid(), Snapshot::kFork);
+  CHECK(plain.result.snapshot == Snapshot::kPlain);
+  checkMemory(plain);
+  unsetenv("BLCR_DISABLE");
+}
+
+TEST(rseq_is_found_without_the_kernels_help) {
+  const Victim victim(memoryVictim);
+  const Dumped asked = dump(victim.pid(), Snapshot::kPlain);
+  setenv("BLCR_DISABLE", "rseq_config", 1);
+  const Dumped guessed = dump(victim.pid(), Snapshot::kPlain);
+  unsetenv("BLCR_DISABLE");
+  CHECK(asked.verified && guessed.verified);
+  if (!asked.verified || !guessed.verified) return;
+  const image::Task& left = asked.image.processes[0].tasks[0];
+  const image::Task& right = guessed.image.processes[0].tasks[0];
+  CHECK(left.rseqAddress != 0 && left.rseqAddress == right.rseqAddress && left.rseqSignature == right.rseqSignature &&
+        left.rseqSize == right.rseqSize);
+}
+
+TEST(nothing_is_left_behind) {
+  Victim victim(selfChecker);
+  CHECK(victim.ready());
+  for (const Snapshot snapshot : {Snapshot::kPlain, Snapshot::kFork, Snapshot::kAuto, Snapshot::kFork}) {
+    const Dumped dumped = dump(victim.pid(), snapshot);
+    CHECK(dumped.good && dumped.verified && dumped.result.stopUs > 0);
+  }
+  kill(victim.pid(), SIGUSR1);
+  CHECK(victim.join() == 42);
+}
+
+TEST(sleeps_are_recorded_with_their_remaining_time) {
+  const Victim victim([](const std::function<void()>& ready) {
+    ready();
+    timespec request{100, 0}, remaining{};
+    nanosleep(&request, &remaining);
+    return 0;
+  });
+  sleepUs(50000);
+  for (int round = 0; round < 2; ++round) {  // the second time the call shows as restart_syscall
+    const Dumped dumped = dump(victim.pid(), Snapshot::kFork);
+    CHECK(dumped.verified);
+    if (!dumped.verified) return;
+    user_regs_struct regs{};
+    memcpy(&regs, dumped.image.processes[0].tasks[0].regs.data(), sizeof regs);
+    CHECK(long(regs.rax) == -514);
+    const bool simple = regs.orig_rax == SYS_nanosleep;
+    CHECK(simple || regs.orig_rax == SYS_clock_nanosleep);
+    timespec left{};
+    memcpy(&left, dumped.bytes(0, simple ? regs.rdi : regs.rdx, sizeof left).data(), sizeof left);
+    CHECK(left.tv_sec == 99);
+  }
+}
+
+TEST(unsupported_files_are_refused_by_name) {
+  const Victim victim([](const std::function<void()>& ready) {
+    if (socket(AF_INET, SOCK_STREAM, 0) != 3) return 1;
+    ready();
+    return pauseForever();
+  });
+  const Dumped dumped = dump(victim.pid(), Snapshot::kFork);
+  CHECK(!dumped.good && dumped.error.code == kErrorNoSupport);
+  CHECK(dumped.error.detail.find("descriptor 3") != std::string::npos && dumped.error.detail.find("IPv4") != std::string::npos);
+  CHECK(dumped.error.detail.find(std::to_string(victim.pid())) != std::string::npos);
+  sleepUs(10000);
+  CHECK(readStat(victim.pid())->state == 'S');
+  const Victim watcher([](const std::function<void()>& ready) {
+    if (inotify_init() != 3) return 1;
+    ready();
+    return pauseForever();
+  });
+  const Dumped second = dump(watcher.pid(), Snapshot::kPlain);
+  CHECK(second.error.code == kErrorNoSupport && second.error.detail.find("inotify") != std::string::npos);
+}
+
+TEST(a_pipe_out_of_the_job_is_refused) {
+  int fds[2];
+  CHECK(pipe2(fds, O_CLOEXEC) == 0);
+  const int inside = 800;
+  dup2(fds[0], 999);
+  const Victim victim([inside](const std::function<void()>& ready) {
+    if (dup2(999, inside) != inside) return 1;
+    ready();
+    return pauseForever();
+  });
+  close(999);
+  const Dumped dumped = dump(victim.pid(), Snapshot::kFork);
+  CHECK(!dumped.good && dumped.error.detail.find("outside the job") != std::string::npos);
+  close(fds[0]);
+  close(fds[1]);
+}
+
+TEST(tracers_and_traced_are_refused) {
+  const Victim tracer([](const std::function<void()>& ready) {
+    const pid_t child = fork();
+    if (child == 0) return pauseForever();
+    if (ptrace(PTRACE_SEIZE, child, 0, 0) != 0) return 1;
+    ready();
+    return pauseForever();
+  });
+  CHECK(tracer.ready());
+  const Dumped whole = dump(tracer.pid(), Snapshot::kFork);
+  CHECK(whole.error.code == kErrorTracer && whole.error.detail.find(std::to_string(tracer.pid())) != std::string::npos);
+  FILE* file = fopen(("/proc/" + std::to_string(tracer.pid()) + "/task/" + std::to_string(tracer.pid()) + "/children").c_str(), "r");
+  int child = 0;
+  CHECK(file != nullptr && fscanf(file, "%d", &child) == 1);
+  if (file != nullptr) fclose(file);
+  const Dumped single = dump(child, Snapshot::kFork);
+  CHECK(single.error.code == kErrorTraced && single.error.detail.find(std::to_string(tracer.pid())) != std::string::npos);
+}
+
+TEST(no_such_process) { CHECK(dump(0x3ffffff, Snapshot::kFork).error.code == ESRCH); }
+
+TEST(trees_have_zombies_groups_and_parents_first) {
+  const Victim victim([](const std::function<void()>& ready) {
+    const pid_t zombie = fork();
+    if (zombie == 0) _exit(7);
+    const pid_t child = fork();
+    if (child == 0) {
+      setpgid(0, 0);
+      if (fork() == 0) return pauseForever();
+      return pauseForever();
+    }
+    sleepUs(50000);
+    ready();
+    return pauseForever();
+  });
+  const Dumped dumped = dump(victim.pid(), Snapshot::kFork);
+  CHECK(dumped.verified && dumped.image.processes.size() == 4 && dumped.result.processes == 4);
+  if (dumped.image.processes.size() != 4) return;
+  const auto& processes = dumped.image.processes;
+  CHECK(processes[0].pid == victim.pid() && processes[0].ppid == 0 && processes[0].sid == victim.pid());
+  int zombies = 0;
+  for (const image::Process& process : processes) {
+    if (process.state != image::ProcessState::kZombie) continue;
+    ++zombies;
+    CHECK(WIFEXITED(process.exitStatus) && WEXITSTATUS(process.exitStatus) == 7 && process.ppid == victim.pid());
+  }
+  CHECK(zombies == 1);
+  CHECK(processes[3].pgid == processes[3].ppid || processes[2].pgid == processes[2].pid);
+  const Dumped one = dump(victim.pid(), Snapshot::kFork, [](DumpRequest& request) { request.scope = Scope::kProcess; });
+  CHECK(one.verified && one.image.processes.size() == 1);
+  const Dumped session = dump(victim.pid(), Snapshot::kFork, [](DumpRequest& request) { request.scope = Scope::kSession; });
+  CHECK(session.verified && session.image.processes.size() == 4);
+  kill(-processes[3].pgid, SIGKILL);
+}
+
+TEST(stopped_jobs_stay_stopped_and_say_so) {
+  const Victim victim([](const std::function<void()>& ready) {
+    ready();
+    return pauseForever();
+  });
+  kill(victim.pid(), SIGSTOP);
+  sleepUs(20000);
+  CHECK(readStat(victim.pid())->state == 'T');
+  const Dumped dumped = dump(victim.pid(), Snapshot::kFork);
+  CHECK(dumped.verified && dumped.image.processes[0].tasks[0].stopSignal == SIGSTOP);
+  sleepUs(20000);
+  CHECK(readStat(victim.pid())->state == 'T');
+}
+
+TEST(eviction_kills_and_reports_the_end) {
+  Victim victim([](const std::function<void()>& ready) {
+    std::thread other([] { pauseForever(); });
+    ready();
+    return pauseForever();
+  });
+  pid_t ended = 0;
+  int status = 0;
+  const Dumped dumped = dump(victim.pid(), Snapshot::kAuto, [&](DumpRequest& request) {
+    request.signal = SIGKILL;
+    request.onExit = [&](pid_t pid, int how) { ended = pid, status = how; };
+  });
+  CHECK(dumped.verified && dumped.result.snapshot == Snapshot::kPlain && dumped.result.threads == 2);
+  CHECK(ended == victim.pid() && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+  victim.forget();
+}
+
+TEST(cancelling_ends_a_dump_that_nobody_reads) {
+  Victim victim(selfChecker);
+  int fds[2];
+  CHECK(pipe2(fds, O_CLOEXEC) == 0);
+  fcntl(fds[1], F_SETPIPE_SZ, 4096);
+  Log log;
+  DumpRequest request;
+  request.target = victim.pid();
+  request.outputFd = fds[1];
+  request.snapshot = Snapshot::kFork;
+  auto job = Dump::create(request, log);
+  CHECK(job->start().ok());
+  sleepUs(20000);
+  job->cancel();
+  waitDone(*job);
+  const auto result = job->finish();
+  CHECK(!result.ok() && result.error().code == ECANCELED);
+  job = Dump::create(request, log);
+  CHECK(job->start().ok());
+  job.reset();  // destruction in the middle
+  close(fds[0]);
+  close(fds[1]);
+  kill(victim.pid(), SIGUSR1);
+  CHECK(victim.join() == 42);
+}
+
+TEST(a_job_that_outgrows_its_budget_is_held_and_let_go) {
+  constexpr size_t kSize = 64 << 20;
+  auto* counter = static_cast<volatile uint64_t*>(mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  const Victim victim([counter](const std::function<void()>& ready) {
+    auto* memory = static_cast<char*>(mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0));
+    memset(memory, 1, kSize);
+    ready();
+    for (uint64_t i = 0;; ++i) {
+      memory[i * 4096 % kSize] = char(i);
+      *counter = i;
+      if (i % 64 == 0) sleepUs(200);
+    }
+    return 0;
+  });
+  int fds[2];
+  CHECK(pipe2(fds, O_CLOEXEC) == 0);
+  Log log;
+  DumpRequest request;
+  request.target = victim.pid();
+  request.outputFd = fds[1];
+  request.snapshot = Snapshot::kFork;
+  request.memoryBudget = 4 << 20;
+  auto job = Dump::create(request, log);
+  CHECK(job->start().ok());
+  sleepUs(300000);  // nobody reads: the copy stays, the job goes on writing and is stopped
+  const uint64_t before = *counter;
+  sleepUs(100000);
+  CHECK(*counter == before);
+  Dumped dumped;
+  std::thread reader([&] { readContext(fds[0], dumped); });
+  waitDone(*job);
+  const auto result = job->finish();
+  job.reset();
+  close(fds[1]);
+  reader.join();
+  close(fds[0]);
+  CHECK(result.ok() && dumped.verified);
+  if (result.ok()) CHECK(result.value().stopUs > 100000);
+  const uint64_t after = *counter;
+  sleepUs(100000);
+  CHECK(*counter > after);
+  munmap(const_cast<uint64_t*>(counter), 4096);
+}
+
+TEST(a_target_that_dies_while_its_copy_is_read_does_no_harm) {
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
+  Victim victim([](const std::function<void()>& ready) {
+    ready();
+    return pauseForever();
+  });
+  const Dumped dumped = [&] {
+    Dumped into;
+    int fds[2];
+    if (pipe2(fds, O_CLOEXEC) != 0) return into;
+    Log log;
+    DumpRequest request;
+    request.target = victim.pid();
+    request.outputFd = fds[1];
+    request.snapshot = Snapshot::kFork;
+    auto job = Dump::create(request, log);
+    CHECK(job->start().ok());
+    kill(victim.pid(), SIGKILL);
+    CHECK(victim.join() == 256 + SIGKILL);
+    std::thread reader([&] { readContext(fds[0], into); });
+    waitDone(*job);
+    into.good = job->finish().ok();
+    job.reset();
+    close(fds[1]);
+    reader.join();
+    close(fds[0]);
+    return into;
+  }();
+  CHECK(dumped.good && dumped.verified);
+  CHECK(waitpid(-1, nullptr, __WALL | WNOHANG) == -1 && errno == ECHILD);
+  prctl(PR_SET_CHILD_SUBREAPER, 0);
+}
+
+TEST(a_failing_capture_fails_the_dump_and_frees_the_job) {
+  Victim victim(selfChecker);
+  const Dumped dumped = dump(victim.pid(), Snapshot::kFork,
+                             [](DumpRequest& request) { request.insideStop = [] { return Status(Error{ENOSPC, "no room"}); }; });
+  CHECK(!dumped.good && dumped.error.code == ENOSPC);
+  kill(victim.pid(), SIGUSR1);
+  CHECK(victim.join() == 42);
+}
+
+CHECK_MAIN
