@@ -1,6 +1,6 @@
 /*
- * counter FILE LAST STATUS: appends the numbers 0 .. LAST-1, one a line, each 10 ms, then exits with STATUS. Every number is checked against a
- * copy on the heap, so that a program restored with wrong memory says so: exit 99.
+ * counter FILE LAST STATUS: appends the numbers 0 .. LAST-1, one a line, each 10 ms, then exits with STATUS. Every number is checked
+ * against a copy on the heap, so that a program restored with wrong memory says so: exit 99.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /*
- * A libcr.so.0 that plays genuine BLCR's part in tests: same symbols, same results, its defects included (docs/libcr.md). No kernel module is
- * needed, and where the genuine library would corrupt the kernel or the caller, this one aborts and says why.
+ * A libcr.so.0 that plays genuine BLCR's part in tests: same symbols, same results, its defects included (docs/libcr.md). No kernel module
+ * is needed, and where the genuine library would corrupt the kernel or the caller, this one aborts and says why.
  *
  * $SCRIPTED_LIBCR, read at each request, is a list key=value;key=value:
  *   delay   milliseconds until a request completes, default 20
@@ -339,7 +339,9 @@ EXPORT int cr_wait_restart(cr_restart_handle_t* handle, struct timeval* timeout)
 EXPORT int cr_poll_checkpoint_msg(cr_checkpoint_handle_t* handle, struct timeval* timeout, char** messages) {
   return poll_for(CHECKPOINT, handle, timeout, messages);
 }
-EXPORT int cr_poll_checkpoint(cr_checkpoint_handle_t* handle, struct timeval* timeout) { return poll_for(CHECKPOINT, handle, timeout, NULL); }
+EXPORT int cr_poll_checkpoint(cr_checkpoint_handle_t* handle, struct timeval* timeout) {
+  return poll_for(CHECKPOINT, handle, timeout, NULL);
+}
 EXPORT int cr_poll_restart_msg(cr_restart_handle_t* handle, struct timeval* timeout, char** messages) {
   return poll_for(RESTART, handle, timeout, messages);
 }

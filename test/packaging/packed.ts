@@ -47,11 +47,12 @@ function npm(args: readonly string[], cwd: string, env: NodeJS.ProcessEnv = proc
   );
 }
 
-function pack(directory: string, into: string): string {
-  return join(
-    into,
-    npm(['pack', '--ignore-scripts', '--pack-destination', into], directory).trim().split('\n').at(-1) ?? '',
-  );
+/** Packs directories; returns their tarballs in the same order. */
+function pack(directories: readonly string[], into: string): readonly string[] {
+  const names = npm(['pack', '--ignore-scripts', '--pack-destination', into, ...directories], into)
+    .trim()
+    .split('\n');
+  return names.map((name) => join(into, name));
 }
 
 /** A checkout in `work` with dist/ and prebuilds/, packed. Returns the tarball. */
@@ -67,7 +68,7 @@ export function packPackage(work: string): string {
     stdio: 'inherit',
   });
   execFileSync(process.execPath, [join(packageRoot, 'scripts/prebuild.mjs'), '--out', stage], { stdio: 'ignore' });
-  return pack(stage, work);
+  return pack([stage], work)[0] ?? '';
 }
 
 /** A PATH with nothing but what npm itself needs. */
@@ -86,11 +87,11 @@ export function pathWithoutCompiler(work: string): string {
 
 /** Packs what npm would fetch, from the copies that are installed here: the test needs no registry. */
 export function packDependencies(work: string): Readonly<Record<string, string>> {
-  const entries = RUNTIME_DEPENDENCIES.map((name) => [
-    name,
-    `file:${pack(join(packageRoot, 'node_modules', name), work)}`,
-  ]);
-  return Object.fromEntries(entries) as Record<string, string>;
+  const tarballs = pack(
+    RUNTIME_DEPENDENCIES.map((name) => join(packageRoot, 'node_modules', name)),
+    work,
+  );
+  return Object.fromEntries(RUNTIME_DEPENDENCIES.map((name, index) => [name, `file:${tarballs[index]}`]));
 }
 
 export interface Consumer {
