@@ -4,14 +4,14 @@ import { constants, copyFileSync, existsSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { checkpointsOf, startOf } from '../event-log.ts';
-import { CHECKPOINT_COLUMNS, checkpointRows } from './checkpoints.ts';
+import { Ledger } from './checkpoints.ts';
 import { makeInput } from './input.ts';
 import { Incarnation } from './job.ts';
-import { megabytes, say, seconds, table } from './narrative.ts';
+import { megabytes, say, seconds } from './narrative.ts';
 import { commandOf, makeScratch, type Stage } from './stage.ts';
 
 const KILLS = 3;
-const PERIOD_MINUTES = 0.04;
+const PERIOD_MINUTES = 0.08;
 const SMALLEST_INPUT = 96e6;
 /** Shorter, and the job might end before it has been killed often enough. */
 const SHORTEST_RUN_MS = 24_000;
@@ -89,7 +89,7 @@ async function loseNode(number: number, node: Incarnation): Promise<void> {
 export async function actOne(stage: Stage): Promise<boolean> {
   const { input, output } = makeReference(stage);
   const marker = `demo-xz-${process.pid}`;
-  const rows: (readonly string[])[] = [];
+  const ledger = new Ledger();
   let isGood = true;
   for (let number = 1; ; ++number) {
     const node = startNode(stage, number, input, marker);
@@ -101,14 +101,14 @@ export async function actOne(stage: Stage): Promise<boolean> {
         `node ${number} has a checkpoint`,
         (events) => checkpointsOf(events).length >= (number === 1 ? 2 : 1),
       );
-      rows.push(...checkpointRows(`${number}`, node));
+      ledger.add(number, node);
       await loseNode(number, node);
       continue;
     }
     const status = await node.end();
-    rows.push(...checkpointRows(`${number}`, node));
+    ledger.add(number, node);
     say(`node ${number}: the job ended with ${typeof status === 'number' ? `exit status ${status}` : status}`);
-    table(CHECKPOINT_COLUMNS, rows);
+    ledger.print();
     const isSame = verdict(status, join(node.scratch, 'input.tar.xz'), output);
     return isStoreClean(stage, marker) && isSame && isGood;
   }

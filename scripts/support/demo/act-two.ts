@@ -4,9 +4,9 @@ import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { checkpointsOf, startOf } from '../event-log.ts';
-import { CHECKPOINT_COLUMNS, checkpointRows } from './checkpoints.ts';
+import { Ledger } from './checkpoints.ts';
 import { Incarnation } from './job.ts';
-import { say, seconds, table } from './narrative.ts';
+import { say, seconds } from './narrative.ts';
 import { commandOf, makeScratch, type Stage } from './stage.ts';
 
 const SHORTEST_RUN_MS = 8_000;
@@ -62,7 +62,8 @@ export async function actTwo(stage: Stage): Promise<boolean> {
   first.signal('SIGTERM');
   const status = await first.end();
   say(`node 1: evicted after ${seconds(performance.now() - evictionStart)} s with exit status ${status}`);
-  const rows = [...checkpointRows('1', first)];
+  const ledger = new Ledger();
+  ledger.add(1, first);
   const stored = checkpointsOf(first.events).at(-1);
   await first.untilGone();
   rmSync(first.scratch, { recursive: true });
@@ -73,11 +74,11 @@ export async function actTwo(stage: Stage): Promise<boolean> {
   const second = startNode(stage, 2, steps, marker);
   const end = await second.end();
   const started = startOf(second.events);
-  rows.push(...checkpointRows('2', second));
+  ledger.add(2, second);
   say(
     `node 2: resumed from #${started?.resumedFrom}, ${seconds(started?.savedMs ?? 0)} s of work saved; it ended with exit status ${end}`,
   );
-  table(CHECKPOINT_COLUMNS, rows);
+  ledger.print();
   if (end !== 0 || started?.resumedFrom === undefined || readFileSync(second.stdout, 'utf8') !== output) {
     say(
       `act two: FAILED: the output differs from the uninterrupted run's or nothing was resumed; the wrapper said:\n${second.said}`,
