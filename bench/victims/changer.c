@@ -25,6 +25,7 @@ int main(int argc, char** argv) {
     fprintf(stderr, "usage: changer RECORD MIB area|scatter\n");
     return 64;
   }
+  forget_inherited();
   volatile struct record* record = record_open(argv[1]);
   const uint64_t pages = (strtoull(argv[2], NULL, 10) << 20) / 4096;
   const int is_scattered = strcmp(argv[3], "scatter") == 0;

@@ -69,6 +69,7 @@ int main(int argc, char** argv) {
     fprintf(stderr, "usage: work cpu|malloc|pipe|exec UNITS [wait]\n");
     return 64;
   }
+  forget_inherited();
   const uint64_t units = strtoull(argv[2], NULL, 10);
   if (argc > 3 && getchar() == EOF) return 2;
   const uint64_t start = clock_ns();

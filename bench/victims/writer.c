@@ -23,6 +23,7 @@ int main(int argc, char** argv) {
     fprintf(stderr, "usage: writer RECORD MIB PERCENT 4k|thp [scatter|area]\n");
     return 64;
   }
+  forget_inherited();
   volatile struct record* record = record_open(argv[1]);
   const uint64_t size = strtoull(argv[2], NULL, 10) << 20;
   const int is_huge = strcmp(argv[4], "thp") == 0;
