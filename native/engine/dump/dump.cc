@@ -277,7 +277,6 @@ class Checkpoint final : public Dump {
   void endStop(int signal) {
     if (frozen_.frozenSince() == 0) return;
     frozen_.release(signal);
-    if (signal == SIGKILL) frozen_.reapKilled();
     result_.stopUs = microsecondsSince(stopNs_);
   }
 

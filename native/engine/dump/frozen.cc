@@ -119,6 +119,15 @@ void FrozenSet::letVforkChildrenRun(pid_t parent) {
   }
 }
 
+/** A killed leader's end is not told before those of its traced threads have been taken. */
+void FrozenSet::takeEndedThreads(FrozenProcess& process) {
+  for (FrozenTask& task : process.tasks) {
+    if (task.dead || task.tracee.tid() == process.pid) continue;
+    const Status status = task.tracee.waitStop(0);
+    if (!status && status.error().code != ETIMEDOUT) noteDeath(process, task);
+  }
+}
+
 Status FrozenSet::awaitTask(FrozenProcess& process, FrozenTask& task) {
   while (!task.stopped && !task.dead) {
     const Status status = task.tracee.waitStop(kPatienceMs);
@@ -132,6 +141,7 @@ Status FrozenSet::awaitTask(FrozenProcess& process, FrozenTask& task) {
       }
       const auto stat = readTaskStat(process.pid, task.tracee.tid());
       if (stat && stat.value().state == 'D') letVforkChildrenRun(process.pid);
+      if (!stat || stat.value().state == 'Z' || stat.value().state == 'X') takeEndedThreads(process);
     }
   }
   return {};
@@ -213,14 +223,24 @@ Status FrozenSet::freeze() {
   return {};
 }
 
+/** A frozen task that cannot be detached was killed: nobody but its tracer can take its end. */
+void FrozenSet::takeEnd(FrozenProcess& process, FrozenTask& task) {
+  int status = 0;
+  const pid_t tid = task.tracee.tid();
+  const pid_t got = ::waitpid(tid, &status, __WALL);
+  task.dead = true;
+  const bool ended = got == tid && (WIFEXITED(status) || WIFSIGNALED(status));
+  if (ended && tid == process.pid && request_.onExit && ::kill(tid, 0) != 0) request_.onExit(tid, status);
+}
+
 void FrozenSet::release(int signal) {
   bool changed = false;
   adoptChildren(changed);
   for (FrozenProcess& process : processes_) {
     if (signal != 0 && !process.zombie) ::kill(process.pid, signal);
-    // ESRCH: killed while it was frozen. Its end belongs to its parent.
-    for (FrozenTask& task : process.tasks) {
-      if (task.stopped) static_cast<void>(task.tracee.detach());
+    // Threads before leaders: the end of a leader is not told before those of its traced threads have been taken.
+    for (auto task = process.tasks.rbegin(); task != process.tasks.rend(); ++task) {
+      if (task->stopped && !task->dead && !task->tracee.detach()) takeEnd(process, *task);
     }
   }
   // What a failed freeze left running: its stop is still to come (a vfork parent stops now that its child runs), and ends at once.
@@ -229,20 +249,8 @@ void FrozenSet::release(int signal) {
       if (!task.stopped && !task.dead && task.tracee.waitStop(1000)) static_cast<void>(task.tracee.detach());
     }
   }
-  if (signal != SIGKILL) processes_.clear();
-  since_ = 0;
-}
-
-void FrozenSet::reapKilled() {
-  for (FrozenProcess& process : processes_) {
-    for (size_t index = process.tasks.size(); index-- > 0;) {
-      int status = 0;
-      const pid_t tid = process.tasks[index].tracee.tid();
-      const pid_t got = ::waitpid(tid, &status, __WALL);
-      if (got == tid && tid == process.pid && request_.onExit && ::kill(tid, 0) != 0) request_.onExit(tid, status);
-    }
-  }
   processes_.clear();
+  since_ = 0;
 }
 
 bool FrozenSet::onChild(pid_t tid, int status) {

@@ -52,10 +52,9 @@ class FrozenSet {
    */
   [[nodiscard]] Status freeze();
 
-  /** Detaches all tasks. `signal` is sent to every process before it runs again (0 = none). */
+  /** Detaches all tasks. `signal` is sent to every process before it runs again (0 = none). The ends of tasks that were killed while they
+   * were frozen are taken here. */
   void release(int signal = 0);
-  /** After SIGKILL was sent: takes the ends of all tasks, threads before leaders (a leader's end comes last), so that nothing hangs. */
-  void reapKilled();
 
   [[nodiscard]] std::deque<FrozenProcess>& processes() { return processes_; }
   [[nodiscard]] FrozenProcess* find(pid_t pid);
@@ -72,6 +71,8 @@ class FrozenSet {
   [[nodiscard]] Status settleAll();
   [[nodiscard]] Status awaitTask(FrozenProcess& process, FrozenTask& task);
   void letVforkChildrenRun(pid_t parent);
+  void takeEndedThreads(FrozenProcess& process);
+  void takeEnd(FrozenProcess& process, FrozenTask& task);
   void noteDeath(FrozenProcess& process, FrozenTask& task);
   void dropDead();
   const DumpRequest& request_;

@@ -317,6 +317,27 @@ TEST(eviction_kills_and_reports_the_end) {
   victim.forget();
 }
 
+TEST(a_frozen_job_that_is_killed_reports_its_end) {
+  for (const bool direct : {true, false}) {
+    Victim victim([](const std::function<void()>& ready) {
+      std::thread other([] { pauseForever(); });
+      ready();
+      return pauseForever();
+    });
+    int ends = 0;
+    const Dumped dumped = dump(victim.pid(), Snapshot::kPlain, [&](DumpRequest& request) {
+      request.onExit = [&](pid_t pid, int status) { ends += pid == victim.pid() && WTERMSIG(status) == SIGKILL ? 1 : 0; };
+      request.insideStop = [&, direct]() -> Status {
+        kill(victim.pid(), SIGKILL);
+        sleepUs(direct ? 0 : 20000);
+        return {};
+      };
+    });
+    CHECK(ends == 1);
+    victim.forget();
+  }
+}
+
 TEST(cancelling_ends_a_dump_that_nobody_reads) {
   Victim victim(selfChecker);
   int fds[2];
