@@ -8,6 +8,7 @@ export { requestRestart, startRestart } from './checkpoint/restart.ts';
 export type * from './checkpoint/types.ts';
 export { ChirpClient } from './chirp/client.ts';
 export * from './errors.ts';
+export type { RunningProcess } from './job/engine.ts';
 export type {
   CheckpointEvent,
   JobEvent,
@@ -20,6 +21,8 @@ export type {
 export type { JobEnd } from './job/exit-status.ts';
 export { EXIT_CODES } from './job/exit-status.ts';
 export { Job } from './job/job.ts';
+export type { LaunchOptions } from './job/launch-program.ts';
+export { launchProgram } from './job/launch-program.ts';
 export type { JobOptions, StdioEntry } from './job/options.ts';
 export type { LibraryInfo } from './native/binding.ts';
 export { openStore } from './store/index.ts';
