@@ -46,7 +46,7 @@ for (const backend of BACKENDS) {
         assert.equal(claim.epoch, 1);
         assert.deepEqual(await claim.checkpoints(), []);
         const one = await write(context, claim, first);
-        dirty(memory, 40, 'scattered');
+        dirty(memory, 5, 'scattered');
         const second = Buffer.concat([...contextStream(memory)]);
         const two = await write(context, claim, second);
         assert.deepEqual([one.sequence, two.sequence], [1, 2]);
