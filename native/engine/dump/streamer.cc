@@ -17,22 +17,45 @@ namespace {
 
 constexpr uint64_t kPage = 4096;
 
-/** Page-aligned memory for one window. */
+/**
+ * Memory for windows on their way out. A pipe refers to lent pages for as long as nobody has read them (a reader may even splice them
+ * further), so they are never written again: a used-up chunk is dropped, and the next touch gets fresh memory, two megabytes by one fault
+ * where huge pages are allowed.
+ */
 class WindowBuffer {
  public:
-  WindowBuffer()
-      : data_(static_cast<std::byte*>(
-            ::mmap(nullptr, image::kWindow, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0))) {}
+  WindowBuffer() {
+    void* area = ::mmap(nullptr, 2 * kChunk, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (area == MAP_FAILED) return;
+    area_ = static_cast<std::byte*>(area);
+    chunk_ = area_ + (kChunk - reinterpret_cast<uintptr_t>(area_) % kChunk) % kChunk;
+    ::madvise(chunk_, kChunk, MADV_HUGEPAGE);
+  }
   ~WindowBuffer() {
-    if (valid()) ::munmap(data_, image::kWindow);
+    if (valid()) ::munmap(area_, 2 * kChunk);
   }
   WindowBuffer(const WindowBuffer&) = delete;
   WindowBuffer& operator=(const WindowBuffer&) = delete;
-  [[nodiscard]] bool valid() const { return data_ != MAP_FAILED; }
-  [[nodiscard]] std::span<std::byte> first(size_t size) { return {data_, size}; }
+  [[nodiscard]] bool valid() const { return area_ != nullptr; }
+  void lend() { lend_ = true; }
+
+  /** Room for `size` bytes, page-aligned; what was given before stays as it is when pages are lent. */
+  [[nodiscard]] std::span<std::byte> take(size_t size) {
+    if (!lend_) return {chunk_, size};
+    if (used_ + size > kChunk) {
+      ::madvise(chunk_, kChunk, MADV_DONTNEED);
+      used_ = 0;
+    }
+    used_ += size;
+    return {chunk_ + used_ - size, size};
+  }
 
  private:
-  std::byte* data_;
+  static constexpr size_t kChunk = 2 * image::kWindow;
+  std::byte* area_ = nullptr;
+  std::byte* chunk_ = nullptr;
+  size_t used_ = 0;
+  bool lend_ = false;
 };
 
 /** Most pages differ from zero in their first words, so this costs next to nothing for them. */
@@ -43,7 +66,10 @@ bool isZeroPage(const std::byte* page) {
 
 class Streamer {
  public:
-  explicit Streamer(StreamPlan& plan) : plan_(plan), writer_(plan.outputFd, !plan.checksum) { writer_.cancelOn(plan.cancelFd); }
+  explicit Streamer(StreamPlan& plan) : plan_(plan), writer_(plan.outputFd, !plan.checksum) {
+    writer_.cancelOn(plan.cancelFd);
+    if (writer_.giveAwayPages()) window_.lend();
+  }
 
   Status run() {
     if (!window_.valid()) return systemError("stream buffer");
@@ -121,7 +147,7 @@ class Streamer {
   Status copy(uint32_t space, uint64_t start, uint64_t end, Read read) {
     while (start < end) {
       const uint64_t length = std::min(end - start, image::kWindow - start % image::kWindow);
-      const auto data = window_.first(length);
+      const auto data = window_.take(length);
       BLCR_TRY(read(start, data));
       BLCR_TRY(emit(space, start, data));
       if (plan_.onProgress) BLCR_TRY(plan_.onProgress());

@@ -1,5 +1,6 @@
 #include "image/stream.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -10,6 +11,7 @@
 #include <array>
 
 #include "base/codes.h"
+#include "base/features.h"
 #include "image/crc32c.h"
 
 namespace blcr::image {
@@ -99,6 +101,23 @@ Status writeAll(int fd, int cancelFd, std::span<iovec> parts) {
   return {};
 }
 
+/** Lends pages to a pipe. */
+Status spliceAll(int fd, int cancelFd, std::span<const std::byte>& data) {
+  const PipeSignalGuard guard;
+  while (!data.empty()) {
+    const iovec part{const_cast<std::byte*>(data.data()), data.size()};
+    const ssize_t given = vmsplice(fd, &part, 1, SPLICE_F_NONBLOCK);
+    if (given > 0) {
+      data = data.subspan(size_t(given));
+    } else if (errno == EAGAIN) {
+      if (!waitForRoom(fd, cancelFd)) return Error{ECANCELED, "writing the context was given up"};
+    } else if (errno != EINTR) {
+      return systemError("writing the context");
+    }
+  }
+  return {};
+}
+
 Error malformed(uint64_t frame, const std::string& why) { return Error{EINVAL, "context frame " + std::to_string(frame) + ": " + why}; }
 
 bool isKnown(FrameType type) {
@@ -108,13 +127,26 @@ bool isKnown(FrameType type) {
 
 }  // namespace
 
+bool Writer::giveAwayPages() {
+  struct stat info{};
+  giveAway_ = featureAllowed("vmsplice") && fstat(fd_, &info) == 0 && S_ISFIFO(info.st_mode);
+  return giveAway_;
+}
+
 Status Writer::frame(FrameType type, uint32_t cut, std::span<const std::byte> prefix, std::span<const std::byte> data, bool checked) {
   FrameHeader header{type, uint32_t(prefix.size() + data.size()), 0, cut};
   if (checked) header.crc = crc32c(crc32c(0, prefix.data(), prefix.size()), data.data(), data.size());
   std::array<iovec, 3> parts{iovec{&header, sizeof header}, iovec{const_cast<std::byte*>(prefix.data()), prefix.size()},
                              iovec{const_cast<std::byte*>(data.data()), data.size()}};
   chain_ = crc32c(chain_, &header, sizeof header);  // before writeAll, which consumes the vector only
-  BLCR_TRY(writeAll(fd_, cancelFd_, parts));
+  // Below this size a copy is cheaper than a page reference per pipe slot.
+  constexpr size_t kWorthGiving = 32 * 1024;
+  if (giveAway_ && type == FrameType::kPage && data.size() >= kWorthGiving) {
+    BLCR_TRY(writeAll(fd_, cancelFd_, std::span(parts).first(2)));
+    BLCR_TRY(spliceAll(fd_, cancelFd_, data));
+  } else {
+    BLCR_TRY(writeAll(fd_, cancelFd_, parts));
+  }
   ++frames_;
   bytes_ += sizeof header + header.length;
   return {};

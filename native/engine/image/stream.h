@@ -19,6 +19,9 @@ class Writer {
   Writer(int fd, bool pagesUnchecked) : fd_(fd), pagesUnchecked_(pagesUnchecked) {}
   /** Writing ends with ECANCELED when `fd` becomes readable, also while a pipe without reader blocks it. -1 = never (default). */
   void cancelOn(int fd) { cancelFd_ = fd; }
+  /** Page data goes into a pipe by reference (vmsplice) where that works: memory given to pages() must then never be changed again, only
+   * unmapped or dropped (MADV_DONTNEED). Off by default. Returns whether it is on: the descriptor must be a pipe. */
+  bool giveAwayPages();
   [[nodiscard]] Status head(uint64_t metaLength);
   [[nodiscard]] Status meta(std::string_view serialised);  // slices it
   /** `data` is whole pages of one space from `address`, inside one window. */
@@ -34,6 +37,7 @@ class Writer {
   int fd_;
   bool pagesUnchecked_;
   int cancelFd_ = -1;
+  bool giveAway_ = false;
   uint64_t frames_ = 0, bytes_ = 0, pageCount_ = 0;
   uint32_t chain_ = 0;
 };
