@@ -17,6 +17,8 @@ export interface Catalog {
   readonly manifests: readonly Manifest[];
   /** One error per manifest that is unreadable or misses packs, newest first. */
   readonly damaged: readonly StoreError[];
+  /** Of the sealed head; undefined without a key or before the first head. */
+  readonly life: string | undefined;
   /** Highest sequence ever seen, readable or not. */
   readonly lastSequence: number;
 }
@@ -47,7 +49,8 @@ export async function readCatalog(
   for (const name of history(names)) {
     try {
       const manifest =
-        cache.get(name.name) ?? (await readManifest(source, key, name, sizes.get(name.name) ?? 0, options));
+        cache.get(name.name) ??
+        (await readManifest(source, key, head?.life ?? '', name, sizes.get(name.name) ?? 0, options));
       cache.set(name.name, manifest);
       checkPacks(source, key, manifest, sizes);
       manifests.push(manifest);
@@ -58,12 +61,13 @@ export async function readCatalog(
   }
   if (manifests.length === 0 && damaged[0] !== undefined) throw damaged[0];
   const lastSequence = Math.max(0, head?.sequence ?? 0, ...names.map(({ sequence }) => sequence));
-  return { entries, manifests, damaged, lastSequence };
+  return { entries, manifests, damaged, life: head?.life, lastSequence };
 }
 
 async function readManifest(
   source: ObjectSource,
   key: Uint8Array | undefined,
+  life: string,
   name: ManifestName,
   size: number,
   options?: DriverOptions,
@@ -76,7 +80,7 @@ async function readManifest(
     return decodeManifest(object, path, source.jobId, name);
   }
   const { epoch, sequence } = name;
-  const place = { purpose: 'manifest', jobId: source.jobId, epoch, sequence, name: name.name } as const;
+  const place = { purpose: 'manifest', jobId: source.jobId, life, epoch, sequence, name: name.name } as const;
   return decodeManifest(openObject(key, place, object, path), path, source.jobId, name);
 }
 

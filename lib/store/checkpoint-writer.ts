@@ -25,6 +25,8 @@ const PACKS_IN_MEMORY = 4;
 export interface WriterContext {
   readonly run: RunDirectory;
   readonly key: Uint8Array | undefined;
+  /** See head.ts. */
+  readonly life: string;
   readonly codec: CodecName;
   readonly packBytes: number;
   /** Complete checkpoints, newest first. */
@@ -93,8 +95,16 @@ function startPipeline(
       onProgress: onProgress && ((bytes, shipped) => onProgress({ bytes, shipped })),
     });
   } catch (error) {
-    if (contextFd !== undefined) closeSync(contextFd);
+    if (contextFd !== undefined) closeQuietly(contextFd);
     throw error;
+  }
+}
+
+function closeQuietly(fd: number): void {
+  try {
+    closeSync(fd);
+  } catch {
+    // It was not open, which is what the caller is about to be told.
   }
 }
 
@@ -157,16 +167,20 @@ function toManifest(
   };
 }
 
-async function publish({ run, key }: WriterContext, manifest: Manifest, { signal }: OperationOptions): Promise<void> {
+async function publish(
+  { run, key, life }: WriterContext,
+  manifest: Manifest,
+  { signal }: OperationOptions,
+): Promise<void> {
   const { epoch, sequence } = manifest;
   const { name } = nameOf(manifest);
   const encoded = encodeManifest(manifest);
-  const place = { purpose: 'manifest', jobId: run.jobId, epoch, sequence, name } as const;
+  const place = { purpose: 'manifest', jobId: run.jobId, life, epoch, sequence, name } as const;
   const object = key === undefined ? encoded : sealObject(key, place, encoded);
   await retryUpload(() => run.put(name, object, { signal }), signal);
   if (key === undefined) return;
   // From here on the checkpoint exists: a head that cannot be renewed now is renewed with the next one, and an older head is no error.
-  await retryUpload(() => writeHead(run, key, { epoch, sequence }, { signal }), signal).catch(() => undefined);
+  await retryUpload(() => writeHead(run, key, { life, epoch, sequence }, { signal }), signal).catch(() => undefined);
 }
 
 function nameOf({

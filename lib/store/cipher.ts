@@ -4,7 +4,7 @@
  *     job key    = HKDF(user's key, info = job id)
  *     object key = HKDF(job key, salt = 16 random bytes of that object)
  *
- * A small object (manifest, head) is one message with nonce 0, with its purpose, job id, epoch, sequence and name as additional authenticated
+ * A small object (manifest, head) is one message with nonce 0, with its purpose, job id and life, epoch, sequence and name as additional authenticated
  * data. A unit of a pack has its offset in the pack as nonce; a pack's salt is in its
  * name, and a retried upload sends the same bytes. So an object that is presented under another name, for another job, epoch or sequence
  * cannot be opened, and neither can a unit that was moved.
@@ -21,6 +21,8 @@ const MAGIC: Uint8Array = Buffer.from('BLCRSEAL');
 export interface Place {
   readonly purpose: 'manifest' | 'head';
   readonly jobId: string;
+  /** Tells a job from earlier ones of the same id (head.ts); empty for the head itself. */
+  readonly life: string;
   readonly epoch: number;
   readonly sequence: number;
   readonly name: string;
@@ -93,7 +95,7 @@ export function openObject(key: Uint8Array, place: Place, object: Uint8Array, pa
 }
 
 function additionalData(place: Place): Uint8Array {
-  return Buffer.from(JSON.stringify([place.purpose, place.jobId, place.epoch, place.sequence, place.name]));
+  return Buffer.from(JSON.stringify([place.purpose, place.jobId, place.life, place.epoch, place.sequence, place.name]));
 }
 
 function derive(key: Uint8Array, salt: Uint8Array, info: readonly string[]): Uint8Array {

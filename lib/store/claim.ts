@@ -5,7 +5,7 @@ import { type WriteSource, writeManifest } from './checkpoint-writer.ts';
 import type { CodecName } from './codec.ts';
 import type { Driver } from './driver.ts';
 import { claimRun, findRun, removeJob, sweepRoot } from './fence.ts';
-import { writeHead } from './head.ts';
+import { newLife, writeHead } from './head.ts';
 import { MAX_PACK } from './manifest.ts';
 import { unknownRecord } from './records.ts';
 import { keptManifests } from './retention.ts';
@@ -44,9 +44,10 @@ export async function claimJob(context: ClaimContext, jobId: string, options: Op
   const run = new RunDirectory(driver, jobId, await claimRun(driver, jobId, options));
   const catalog = await readCatalog(run, key, cache, options);
   const sequence = Math.max(0, ...catalog.manifests.map((manifest) => manifest.sequence));
-  if (key !== undefined) await writeHead(run, key, { epoch: run.epoch, sequence }, options);
+  const life = catalog.life ?? newLife();
+  if (key !== undefined) await writeHead(run, key, { life, epoch: run.epoch, sequence }, options);
   await clearLeftovers(driver, run, catalog, options);
-  return new JobClaim(context, run, catalog);
+  return new JobClaim(context, run, catalog, life);
 }
 
 async function clearLeftovers(
@@ -74,17 +75,19 @@ export class JobClaim implements Claim {
   readonly damaged: readonly StoreError[];
   readonly #context: ClaimContext;
   readonly #run: RunDirectory;
+  readonly #life: string;
   #manifests: Catalog['manifests'];
   #lastSequence: number;
   #queue: Promise<unknown> = Promise.resolve();
   #isClosed = false;
 
-  constructor(context: ClaimContext, run: RunDirectory, catalog: Catalog) {
+  constructor(context: ClaimContext, run: RunDirectory, catalog: Catalog, life: string) {
     this.jobId = run.jobId;
     this.epoch = run.epoch;
     this.damaged = catalog.damaged;
     this.#context = context;
     this.#run = run;
+    this.#life = life;
     this.#manifests = catalog.manifests;
     this.#lastSequence = catalog.lastSequence;
   }
@@ -163,7 +166,7 @@ export class JobClaim implements Claim {
     return await this.#exclusively(async () => {
       const sequence = this.#lastSequence + 1;
       const { key, codec, packBytes = MAX_PACK } = this.#context;
-      const context = { run: this.#run, key, codec, packBytes, manifests: this.#manifests, sequence };
+      const context = { run: this.#run, key, life: this.#life, codec, packBytes, manifests: this.#manifests, sequence };
       const manifest = await writeManifest(context, source, options);
       this.#lastSequence = sequence;
       this.#manifests = [manifest, ...this.#manifests];

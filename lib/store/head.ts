@@ -5,9 +5,10 @@
  * What it cannot show: a store that answers with a complete older state, head included. An incarnation that starts on a new machine remembers
  * nothing to compare with; who needs that must keep the number of the last checkpoint elsewhere.
  */
+import { randomBytes } from 'node:crypto';
 import { openObject, type Place, sealObject } from './cipher.ts';
 import type { DriverOptions, PutOptions } from './driver.ts';
-import { asCount, asObject } from './guards.ts';
+import { asCount, asObject, asString } from './guards.ts';
 import type { ManifestName } from './names.ts';
 import type { ObjectSource, RunDirectory } from './run-directory.ts';
 import { unauthentic } from './store-error.ts';
@@ -16,12 +17,18 @@ const NAME = 'head';
 const MAX_HEAD = 4096;
 
 export interface Head {
+  /** Drawn when the job is begun, and authenticated with every manifest: those of an earlier job of the same id do not fit in. */
+  readonly life: string;
   readonly epoch: number;
   readonly sequence: number;
 }
 
 function placeOf(jobId: string): Place {
-  return { purpose: 'head', jobId, epoch: 0, sequence: 0, name: NAME };
+  return { purpose: 'head', jobId, life: '', epoch: 0, sequence: 0, name: NAME };
+}
+
+export function newLife(): string {
+  return randomBytes(16).toString('hex');
 }
 
 export async function writeHead(run: RunDirectory, key: Uint8Array, head: Head, options?: PutOptions): Promise<void> {
@@ -45,7 +52,11 @@ export async function readHead(
   const content = openObject(key, placeOf(source.jobId), await source.get(NAME, 0, size, options), path);
   try {
     const json = asObject(JSON.parse(Buffer.from(content).toString()), 'head');
-    return { epoch: asCount(json['epoch'], 'epoch'), sequence: asCount(json['sequence'], 'sequence') };
+    return {
+      life: asString(json['life'], 'life'),
+      epoch: asCount(json['epoch'], 'epoch'),
+      sequence: asCount(json['sequence'], 'sequence'),
+    };
   } catch (cause) {
     throw unauthentic(path, 'its content is not a head', cause);
   }

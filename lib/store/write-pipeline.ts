@@ -157,6 +157,5 @@ function describeInput(fd: number): ContextInput {
   }
   if (stat.isFIFO() || stat.isSocket()) return { fd, isStream: true, taken };
   if (stat.isFile()) return { fd, isStream: false, taken };
-  closeSync(fd);
   throw badContext(`descriptor ${fd} is neither a pipe nor a file`);
 }

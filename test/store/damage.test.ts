@@ -213,3 +213,26 @@ test('sealed: a checkpoint that was taken away, a head that was, and an older ru
   renameSync(run, run.replace('run-2-', 'run-1-'));
   await assert.rejects(store.claim('job'), { code: 'ERR_STORE_AUTH', message: /incarnation 2 existed/ });
 });
+
+test('sealed: a manifest of an earlier job of the same id does not come back to life', {
+  timeout: 30_000,
+}, async (context) => {
+  const { root, store } = await prepare(context, KEY);
+  const saved = temporaryDirectory(context);
+  const names = [...objects(root, 'ckpt-2-'), ...objects(root, 'pack-')];
+  for (const path of names) copyFileSync(path, join(saved, basename(path)));
+  await store.remove('job');
+  const claim = await store.claim('job');
+  await write(context, claim, Buffer.concat([...contextStream(randomMemory(100_000))]));
+  const run = only(objects(root, 'run-1-'));
+  for (const path of names) copyFileSync(join(saved, basename(path)), join(run, basename(path)));
+  const next = await store.claim('job');
+  assert.deepEqual(
+    (await next.checkpoints()).map(({ sequence }) => sequence),
+    [1],
+  );
+  assert.deepEqual(
+    next.damaged.map((error) => error.code),
+    ['ERR_STORE_AUTH'],
+  );
+});

@@ -183,11 +183,18 @@ test('every codec gives the content back, and refuses another length', () => {
 
 test('a sealed object opens in its own place only', () => {
   const key = jobKey(randomBytes(32), JOB);
-  const place = { purpose: 'manifest', jobId: JOB, epoch: 3, sequence: 7, name: 'ckpt-7-3' } as const;
+  const place = { purpose: 'manifest', jobId: JOB, life: 'a', epoch: 3, sequence: 7, name: 'ckpt-7-3' } as const;
   const sealed = Buffer.from(sealObject(key, place, Buffer.from('secret')));
   assert.equal(sealed.includes('secret'), false);
   assert.equal(Buffer.from(openObject(key, place, sealed, 'p')).toString(), 'secret');
-  const others = [{ purpose: 'head' }, { jobId: 'x' }, { epoch: 4 }, { sequence: 8 }, { name: 'ckpt-8-3' }] as const;
+  const others = [
+    { purpose: 'head' },
+    { jobId: 'x' },
+    { life: 'b' },
+    { epoch: 4 },
+    { sequence: 8 },
+    { name: 'ckpt-8-3' },
+  ] as const;
   for (const other of others) {
     assert.throws(() => openObject(key, { ...place, ...other }, sealed, 'p'), { code: 'ERR_STORE_AUTH', path: 'p' });
   }
