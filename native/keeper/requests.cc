@@ -1,8 +1,10 @@
 #include "requests.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 
@@ -24,6 +26,16 @@ void send(int connection, crx_result_t result, const std::string& log) {
   reply.result.size = sizeof reply.result;
   // A requester that has gone or does not read needs no answer.
   static_cast<void>(sendMessage(connection, std::string(bytesOf(reply)) + log));
+}
+
+/** A description of our own of the same pipe, non-blocking, so that a dump whose reader is slow can be cancelled: the requester's own
+ * description must stay as it is. What cannot be opened again (another owner's, or a FIFO without a reader) is used as it came. */
+UniqueFd withoutBlocking(UniqueFd context) {
+  struct stat status {};
+  if (!context || ::fstat(context.get(), &status) != 0 || !S_ISFIFO(status.st_mode)) return context;
+  const std::string path = "/proc/self/fd/" + std::to_string(context.get());
+  UniqueFd own(::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
+  return own ? std::move(own) : std::move(context);
 }
 
 }  // namespace
@@ -99,7 +111,7 @@ Status Requests::start(const wire::CheckpointRequest& request, Message& message)
     const bool present = (request.attached & what) != 0 && next < message.fds.size();
     return present ? std::move(message.fds[next++]) : UniqueFd();
   };
-  context_ = take(wire::kContext);
+  context_ = withoutBlocking(take(wire::kContext));
   if (!context_) return Error{EBADF, "the request came without a descriptor for the context"};
   CaptureRequest files;
   files.root = take(wire::kCaptureRoot);

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,7 +22,19 @@ inline int victimMain() {
   auto* memory = static_cast<unsigned char*>(::mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   for (size_t at = 0; at < kSize; ++at) memory[at] = static_cast<unsigned char>(at * 31 + at / 4096);
   ::alarm(100);
+  ::prctl(PR_SET_NAME, "ready");
   for (;;) ::pause();
+}
+
+/** Waits, for a while, until the victim `pid` has its memory. */
+inline void awaitReady(pid_t pid) {
+  const std::string path = "/proc/" + std::to_string(pid) + "/comm";
+  for (int tries = 0; tries < 2000; ++tries) {
+    char name[16] = {};
+    const blcr::UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (file && ::read(file.get(), name, sizeof name - 1) > 0 && std::strcmp(name, "ready\n") == 0) return;
+    ::usleep(5000);
+  }
 }
 
 /** In a child before exec: nothing is inherited from whoever runs the tests but 0, 1, 2 and `fd`, which becomes 3 (-1 = none). */
@@ -57,6 +70,7 @@ class TestJob {
     ::close(ends[1]);
     char line[256] = {};
     if (::read(reading.get(), line, sizeof line - 1) > 0) std::sscanf(line, "started %d", &root_);
+    awaitReady(root_);
   }
   TestJob(const TestJob&) = delete;
   TestJob& operator=(const TestJob&) = delete;

@@ -280,7 +280,7 @@ TEST(a_process_without_keeper_gets_a_one_shot_one) {
     ::execl("/proc/self/exe", "victim", "--victim", nullptr);
     ::_exit(127);
   }
-  ::usleep(100000);
+  awaitReady(pid);
   const auto file = temporary();
   cr_checkpoint_args_t args = arguments(pid, file.get());
   args.cr_signal = SIGKILL;
