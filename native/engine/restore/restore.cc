@@ -89,14 +89,25 @@ Status arm(Job& job) {
   return {};
 }
 
+/**
+ * A task that cannot be let go is being killed by its process, which already runs, or from outside. A thread's end must be taken by its
+ * tracer, else its process never ends; that of our own child is the caller's to see.
+ */
+void release(Building& building, Stub& stub) {
+  if (stub.tracee().detach().ok()) return;
+  const bool isOurChild = building.process->ppid == 0 && stub.tid() == building.leader().tid();
+  int status = 0;
+  while (!isOurChild && ::waitpid(stub.tid(), &status, __WALL) == stub.tid() && WIFSTOPPED(status)) {
+  }
+}
+
 /** The kernel restarts interrupted system calls on the way out of these stops. A stopped job (^Z) stops again at once. */
 void letGo(Job& job) {
   for (Building& building : job.processes) {
     if (!building.isAlive()) continue;
     const bool stopped = building.process->tasks.front().stopSignal != 0;
     if (stopped) ::kill(building.leader().tid(), SIGSTOP);
-    for (Stub& stub : building.tasks)
-      static_cast<void>(stub.tracee().detach());  // one that was killed meanwhile is no concern of the others
+    for (Stub& stub : building.tasks) release(building, stub);
     if (job.request.signal != 0) ::kill(building.leader().tid(), job.request.signal);
   }
 }

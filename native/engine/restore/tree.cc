@@ -204,8 +204,8 @@ Status die(Stub& stub, int32_t status) {
   Tracee& tracee = stub.tracee();
   BLCR_TRY(tracee.settle());
   if (WIFSIGNALED(status)) {
+    if (WTERMSIG(status) != SIGKILL) BLCR_TRY(tracee.setSignalMask(0));
     ::kill(stub.tid(), WTERMSIG(status));
-    BLCR_TRY(tracee.setSignalMask(0));
   } else {
     auto regs = tracee.registers();
     if (!regs) return regs.error();
@@ -215,7 +215,7 @@ Status die(Stub& stub, int32_t status) {
     regs->rdi = uint64_t(WEXITSTATUS(status));
     BLCR_TRY(tracee.setRegisters(*regs));
   }
-  BLCR_TRY(tracee.resume());
+  if (const Status resumed = tracee.resume(); !resumed.ok() && resumed.error().code != ESRCH) return resumed;  // SIGKILL does not wait
   int seen = 0;
   while (::waitpid(stub.tid(), &seen, __WALL) == stub.tid() && WIFSTOPPED(seen))
     BLCR_TRY(tracee.resume((seen >> 16) == 0 ? WSTOPSIG(seen) : 0));

@@ -69,7 +69,7 @@ inline blcr::image::Image sampleImage() {
   image.files[3].epoll.push_back({.fd = 3, .file = 1, .events = 1, .data = 42});
   image.files[4].kind = FileKind::kSocketPair;
   image.files[4].object = 0;
-  image.pipes.push_back({.capacity = 65536, .content = "queued"});
+  image.pipes.push_back({.capacity = 65536, .content = "queued", .packets = false, .packetLengths = {2, 4}});
   image.socketPairs.resize(1);
   image.socketPairs[0].type = 1;
   image.socketPairs[0].queue[1] = {"first", "second"};

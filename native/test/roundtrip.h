@@ -1,0 +1,168 @@
+// A job's whole life for tests: started, checkpointed and killed several times, restarted each time from the stream alone, reaped.
+#pragma once
+
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/unique_fd.h"
+#include "dump/dump.h"
+#include "restore/restore.h"
+
+namespace roundtrip {
+
+struct Job {
+  std::vector<std::string> command;
+  std::string directory;  // scratch; the job's cwd, its stdout is `out` in it
+  int generations = 3;
+  int intervalMs = 250;  // between a (re)start and the next checkpoint
+  int firstMs = 300;     // from the start to the first
+  blcr::Snapshot snapshot = blcr::Snapshot::kPlain;
+  uid_t uid = 0;  // whom it runs as
+};
+
+struct Outcome {
+  int status = -1;  // wait status of the job's root, -1 when it was lost on the way
+  std::string output, log;
+};
+
+inline std::string readAll(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+inline std::string contextPath(const Job& job, int generation) { return job.directory + "/context-" + std::to_string(generation); }
+
+[[noreturn]] inline void quit(const std::string& what, const blcr::Error& error) {
+  std::fprintf(stderr, "  %s: %s (%d)\n", what.c_str(), error.detail.c_str(), error.code);
+  std::fflush(stderr);
+  _exit(99);
+}
+
+inline int openOutput(const Job& job) { return open((job.directory + "/out").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644); }
+
+/** Checkpoints `root` into the context of `generation` and kills it. */
+inline void dumpAndKill(const Job& job, int generation, pid_t root, int output) {
+  blcr::Log log;
+  blcr::DumpRequest request;
+  request.target = root;
+  request.snapshot = job.snapshot;
+  request.signal = SIGKILL;
+  request.keeper = getpid();
+  request.jobRoot = root;
+  request.stdioFds[0] = -1;
+  request.stdioFds[1] = request.stdioFds[2] = output;
+  const blcr::UniqueFd file(open(contextPath(job, generation).c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  request.outputFd = file.get();
+  const auto dump = blcr::Dump::create(request, log);
+  if (const auto started = dump->start(); !started.ok()) quit("dump " + std::to_string(generation), started.error());
+  pollfd entry{dump->pollFd(), POLLIN, 0};
+  poll(&entry, 1, 60000);
+  if (const auto finished = dump->finish(); !finished.ok()) quit("dump " + std::to_string(generation), finished.error());
+  kill(root, SIGKILL);
+  while (waitpid(-1, nullptr, __WALL) > 0) {
+  }
+}
+
+/** Runs the job's root to its end, reaping everything else; exits as the root did. */
+[[noreturn]] inline void follow(pid_t root) {
+  int status = 0;
+  for (pid_t pid = 0; (pid = waitpid(-1, &status, 0)) != root;)
+    if (pid < 0 && errno != EINTR) _exit(98);
+  if (WIFSIGNALED(status)) std::fprintf(stderr, "  killed by signal %d\n", WTERMSIG(status));
+  _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+}
+
+inline void become(uid_t uid) {
+  if (uid == 0) return;
+  if (setgroups(0, nullptr) != 0 || setresgid(uid, uid, uid) != 0 || setresuid(uid, uid, uid) != 0) _exit(97);
+  prctl(PR_SET_DUMPABLE, 1);
+}
+
+/** The first life: started by an ordinary process. */
+[[noreturn]] inline void start(const Job& job) {
+  become(job.uid);
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
+  const int output = openOutput(job);
+  const pid_t root = fork();
+  if (root == 0) {
+    setsid();
+    std::vector<char*> arguments;
+    for (const std::string& argument : job.command) arguments.push_back(const_cast<char*>(argument.c_str()));
+    arguments.push_back(nullptr);
+    if (chdir(job.directory.c_str()) != 0) _exit(96);
+    const int null = open("/dev/null", O_RDONLY);
+    dup2(null, 0);
+    dup2(output, 1);
+    dup2(output, 2);
+    for (int fd = 3; fd < 1024; ++fd) close(fd);
+    execv(arguments[0], arguments.data());
+    _exit(96);
+  }
+  if (job.generations == 0) follow(root);
+  blcr::sleepUs(job.firstMs * 1000);
+  dumpAndKill(job, 0, root, output);
+  _exit(0);
+}
+
+/** A later life: from the context of the generation before. */
+[[noreturn]] inline void goOn(const Job& job, int generation) {
+  become(job.uid);
+  blcr::Log log;
+  const blcr::UniqueFd context(open(contextPath(job, generation - 1).c_str(), O_RDONLY | O_CLOEXEC));
+  const int output = openOutput(job);
+  blcr::RestoreRequest request;
+  request.inputFd = context.get();
+  request.stdioFds[1] = request.stdioFds[2] = output;
+  auto plan = blcr::readPlan(request, log);
+  if (!plan) quit("plan " + std::to_string(generation), plan.error());
+  const auto init = blcr::enterNamespaces(*plan, request, log);
+  if (!init.ok()) quit("namespaces " + std::to_string(generation), init.error());
+  if (init.value() > 0) {
+    int status = 0;
+    while (waitpid(init.value(), &status, 0) < 0 && errno == EINTR) {
+    }
+    _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+  }
+  const auto restored = blcr::restore(*plan, request, log);
+  if (!restored.ok()) quit("restore " + std::to_string(generation), restored.error());
+  if (!log.text().empty()) std::fprintf(stderr, "  log: %s", log.text().c_str());
+  if (generation == job.generations) follow(restored.value().root);
+  blcr::sleepUs(job.intervalMs * 1000);
+  dumpAndKill(job, generation, restored.value().root, output);
+  _exit(0);
+}
+
+/** Everything; bounded to about a minute per life. */
+inline Outcome run(const Job& job) {
+  Outcome outcome;
+  for (int generation = 0; generation <= job.generations; ++generation) {
+    std::fflush(stdout);
+    const pid_t keeper = fork();
+    if (keeper == 0) {
+      alarm(60);
+      generation == 0 ? start(job) : goOn(job, generation);
+    }
+    int status = 0;
+    waitpid(keeper, &status, 0);
+    outcome.status = status;
+    if (status != 0) break;
+  }
+  outcome.output = readAll(job.directory + "/out");
+  return outcome;
+}
+
+}  // namespace roundtrip
