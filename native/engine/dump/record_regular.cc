@@ -3,6 +3,7 @@
 #include <linux/kcmp.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "base/io.h"
@@ -65,6 +66,18 @@ Status recordSegmentFile(FileContext& context, const FoundDescriptor& found, ima
   return {};
 }
 
+/**
+ * A periodic timerfd that expired stands still until somebody looks: fdinfo then shows neither the periods that went by nor when the next
+ * one ends. timerfd_gettime makes the kernel count. Source: fs/timerfd.c.
+ */
+FdInfo countedTimer(const FoundDescriptor& found) {
+  const auto timer = borrowDescriptor(found.pid, found.fd);
+  itimerspec now{};
+  if (!timer || ::timerfd_gettime(timer.value().get(), &now) != 0) return found.details;
+  auto details = readFdInfo(found.pid, found.fd);
+  return details ? *std::move(details) : found.details;
+}
+
 }  // namespace
 
 Status recordRegular(FileContext& context, const FoundDescriptor& found, image::OpenFile& file) {
@@ -81,7 +94,7 @@ Status recordRegular(FileContext& context, const FoundDescriptor& found, image::
 }
 
 Status recordAnonymousInode(FileContext&, const FoundDescriptor& found, image::OpenFile& file) {
-  const FdInfo& details = found.details;
+  const FdInfo details = found.link == "anon_inode:[timerfd]" ? countedTimer(found) : found.details;
   if (found.link == "anon_inode:[eventfd]") {
     file.kind = image::FileKind::kEventFd;
     file.counter = details.eventCount;
