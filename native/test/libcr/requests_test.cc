@@ -232,7 +232,10 @@ TEST(a_target_that_dies_is_reported_and_its_status_too) {
   cr_checkpoint_handle_t handle = 0;
   CHECK(cr_request_checkpoint(&args, &handle) == 0);
   ::kill(job.root(), SIGUSR1);
-  CHECK(reapError(handle) == ESRCH);
+  const std::string log = becomesReadable(handle) ? logOf(handle) : "no answer\n";
+  const int error = reapError(handle);
+  if (error != ESRCH) std::printf("  error %d: %s", error, log.c_str());
+  CHECK(error == ESRCH);
   const int status = job.wait();
   CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGUSR1);
 }
