@@ -91,9 +91,10 @@ for (const backend of BACKENDS) {
     async (context) => {
       const { url, root } = await backend.start(context);
       const program = fileURLToPath(new URL('writer-process.ts', import.meta.url));
+      const scratch = temporaryDirectory(context);
       let known = 0;
       for (let turn = 0; turn < 6; turn++) {
-        const child = spawn(process.execPath, ['--import', 'tsx', program, url, '40000000'], {
+        const child = spawn(process.execPath, ['--import', 'tsx', program, url, '40000000', scratch], {
           stdio: ['ignore', 'pipe', 'inherit'],
         });
         const ended = new Promise((resolve) => child.once('close', resolve));

@@ -1,14 +1,12 @@
-/** A process that writes checkpoints until it is killed. Prints a line for each that is complete. Arguments: URL, bytes of memory. */
-import { mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+/** A process that writes checkpoints until it is killed. Prints a line for each that is complete. Arguments: URL, bytes of memory, scratch directory. */
+import { openSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openStore } from '../../lib/store/index.ts';
 import { bundleWorkers, RECORD } from './backends.ts';
 import { contextStream, randomMemory } from './streams.ts';
 
 bundleWorkers();
-const [url = '', size = '0'] = process.argv.slice(2);
-const scratch = mkdtempSync(join(tmpdir(), 'store-writer-'));
+const [url = '', size = '0', scratch = ''] = process.argv.slice(2);
 const store = await openStore(url);
 const claim = await store.claim('job');
 process.stdout.write('claimed\n');
