@@ -217,7 +217,11 @@ Status FrozenSet::freeze() {
     }
   }
   processes_ = std::move(ordered);
-  if (processes_.empty() || (find(request_.target) == nullptr && request_.scope <= Scope::kProcess)) {
+  // A zombie still has its number, but nothing to record: its end is its parent's to learn.
+  const bool alive = std::any_of(processes_.begin(), processes_.end(), [](const FrozenProcess& process) { return !process.zombie; });
+  const FrozenProcess* target = find(request_.target);
+  const bool single = request_.scope == Scope::kProcess || request_.scope == Scope::kTree;
+  if (!alive || (single && (target == nullptr || target->zombie))) {
     return Error{ESRCH, "process " + std::to_string(request_.target) + " is gone"};
   }
   return {};

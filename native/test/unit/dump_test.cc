@@ -250,6 +250,19 @@ TEST(tracers_and_traced_are_refused) {
   CHECK(single.error.code == kErrorTraced && single.error.detail.find(std::to_string(tracer.pid())) != std::string::npos);
 }
 
+TEST(a_zombie_is_gone_already) {
+  Victim victim([](const std::function<void()>& ready) {
+    ready();
+    return 5;
+  });
+  sleepUs(30000);
+  for (const Scope scope : {Scope::kTree, Scope::kProcess, Scope::kSession}) {
+    const Dumped dumped = dump(victim.pid(), Snapshot::kFork, [scope](DumpRequest& request) { request.scope = scope; });
+    CHECK(!dumped.good && dumped.error.code == ESRCH);
+  }
+  CHECK(victim.join() == 5);
+}
+
 TEST(no_such_process) { CHECK(dump(0x3ffffff, Snapshot::kFork).error.code == ESRCH); }
 
 TEST(trees_have_zombies_groups_and_parents_first) {
