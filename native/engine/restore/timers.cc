@@ -83,7 +83,10 @@ Status posixTimers(Job& job, Building& building) {
 
 Status intervalTimers(Building& building) {
   for (uint64_t which = 0; which < 3; ++which) {
-    const image::IntervalTimer& timer = building.process->timers[which];
+    image::IntervalTimer timer = building.process->timers[which];
+    // A real-time timer whose signal is still pending stands still until the signal is taken; the kernel keeps an interval only while it is
+    // in use.
+    if (which == ITIMER_REAL && timer.valueUs == 0) timer.valueUs = timer.intervalUs;
     if (timer.valueUs == 0) continue;
     const itimerval value{{timer.intervalUs / 1000000, timer.intervalUs % 1000000}, {timer.valueUs / 1000000, timer.valueUs % 1000000}};
     const auto at = building.leader().putObject(value);
