@@ -87,7 +87,7 @@ inline void dumpAndKill(const Job& job, int generation, pid_t root, int output) 
 }
 
 inline void become(uid_t uid) {
-  if (uid == 0) return;
+  if (uid == 0 || uid == geteuid()) return;
   if (setgroups(0, nullptr) != 0 || setresgid(uid, uid, uid) != 0 || setresuid(uid, uid, uid) != 0) _exit(97);
   prctl(PR_SET_DUMPABLE, 1);
 }

@@ -23,7 +23,7 @@ std::string victims() {
 void survive(std::vector<std::string> command, const std::string& expected, blcr::Snapshot snapshot = blcr::Snapshot::kPlain,
              int firstMs = 300, int intervalMs = 250) {
   std::vector<uid_t> users = {kOrdinary, 0};
-  if (geteuid() != 0) users = {0};  // whoever we are
+  if (geteuid() != 0) users = {geteuid()};
   for (const uid_t uid : users) {
     char directory[] = "/tmp/roundtrip-XXXXXX";
     CHECK(mkdtemp(directory) != nullptr);
