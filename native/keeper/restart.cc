@@ -151,6 +151,8 @@ class Outer {
 int restartJob() {
   const int64_t start = nowNs();
   fillStandardDescriptors();
+  // A signal to the whole group (a terminal's, timeout(1)'s) is for the requester to pass on, or to answer with a checkpoint.
+  ::setpgid(0, 0);
   if (!claimDescriptor(kRequesterFd)) return kUsage;
   closeInherited();
   useDefaultSignals();
@@ -162,6 +164,7 @@ int restartJob() {
   if (!incoming) return refuse(requester, incoming.error(), log);
   auto plan = readPlan(incoming->restore, log);
   if (!plan) return refuse(requester, plan.error(), log);
+  reopenRegularStdio(plan->image, *incoming);
   auto listener = Listener::open();  // under the outer keeper's number, by which the requester's side knows the job
   if (!listener) return refuse(requester, listener.error(), log);
   auto channel = messagePair();

@@ -44,6 +44,7 @@ Result<IncomingRestart> parseRestart(Message& message) {
   if (!incoming.context) return Error{EPROTO, "a restart request without a context"};
   for (int number = 0; number < 3; ++number) {
     const UniqueFd given = take(wire::kStdin << number);
+    incoming.stdioGiven[number] = bool(given);
     if (given && ::dup2(given.get(), number) < 0) return systemError("replace standard descriptor " + std::to_string(number));
   }
   std::string_view paths = message.after(sizeof *request);
@@ -56,6 +57,17 @@ Result<IncomingRestart> parseRestart(Message& message) {
   restore.restorePid = (request->flags & CR_RSTRT_RESTORE_PID) != 0;
   restore.signal = request->signal;
   return incoming;
+}
+
+void reopenRegularStdio(image::Image& image, const IncomingRestart& incoming) {
+  for (image::OpenFile& file : image.files) {
+    if (file.kind != image::FileKind::kInherited || file.inherited < 0 || file.inherited > 2) continue;
+    const std::string& path = image.inheritedPath[file.inherited];
+    if (incoming.stdioGiven[file.inherited] || path.empty()) continue;
+    file.kind = image::FileKind::kRegular;
+    file.path = path;
+    file.inherited = -1;
+  }
 }
 
 }  // namespace blcr

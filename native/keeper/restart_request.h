@@ -9,9 +9,16 @@ namespace blcr {
 struct IncomingRestart {
   RestoreRequest restore;
   UniqueFd context, lifeline;
+  bool stdioGiven[3] = {};  // the requester has chosen this standard descriptor
 };
 
 /** Takes the message apart and puts the stdio that came with it in place of 0, 1 and 2. EPROTO when it is no request of this build. */
 [[nodiscard]] Result<IncomingRestart> parseRestart(Message& message);
+
+/**
+ * A standard stream that was the launcher's and a regular file becomes that file again, as any other open file of the job, where the
+ * requester has chosen nothing else. Pipes and terminals are replaced by the requester's own, as BLCR does.
+ */
+void reopenRegularStdio(image::Image& image, const IncomingRestart& incoming);
 
 }  // namespace blcr

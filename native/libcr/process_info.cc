@@ -55,6 +55,8 @@ Result<ProcessInfo> readProcess(pid_t pid) {
                                                &session, &flags) != 5) {
     return Error{EIO, "/proc/" + std::to_string(pid) + "/stat is not understood"};
   }
+  const size_t open = stat.value().find('(');
+  info.name = stat.value().substr(open + 1, comm - open - 1);
   info.parent = parent;
   info.kernelThread = (flags & kKernelThread) != 0;
   unsigned real = 0, effective = 0;

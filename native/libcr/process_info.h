@@ -3,11 +3,14 @@
 
 #include <sys/types.h>
 
+#include <string>
+
 #include "base/result.h"
 
 namespace blcr::libcr {
 
 struct ProcessInfo {
+  std::string name;  // comm
   char state = '?';
   pid_t parent = 0;
   uid_t uid = 0;  // effective

@@ -37,19 +37,37 @@ Result<UniqueFd> tryConnect(pid_t pid) {
   return listens(socket.get(), pid) ? std::move(socket) : UniqueFd();
 }
 
-/** Any living process whose group or session (by `scope`) is `number`. */
-Result<pid_t> findMember(cr_scope_t scope, pid_t number) {
+/** The first living process for which `wanted` holds, 0 when there is none. */
+template <typename Wanted>
+pid_t findProcess(Wanted wanted) {
   const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir("/proc"), ::closedir);
-  if (!directory) return systemError("/proc");
+  if (!directory) return 0;
   while (const dirent* entry = ::readdir(directory.get())) {
     const pid_t pid = static_cast<pid_t>(std::atoi(entry->d_name));
-    if (pid <= 0) continue;
-    const pid_t found = scope == CR_SCOPE_PGRP ? ::getpgid(pid) : ::getsid(pid);
-    if (found != number) continue;
-    const auto info = readProcess(pid);
-    if (info && info.value().state != 'Z') return pid;
+    if (pid > 0 && wanted(pid)) return pid;
   }
+  return 0;
+}
+
+/** Any living process whose group or session (by `scope`) is `number`. */
+Result<pid_t> findMember(cr_scope_t scope, pid_t number) {
+  const pid_t found = findProcess([=](pid_t pid) {
+    if ((scope == CR_SCOPE_PGRP ? ::getpgid(pid) : ::getsid(pid)) != number) return false;
+    const auto info = readProcess(pid);
+    return info && info.value().state != 'Z';
+  });
+  if (found > 0) return found;
   return Error{ESRCH, "no process in the group or session " + std::to_string(number)};
+}
+
+/** cr_restart is no part of the job whose parent it is: like with BLCR, its number stands for the job. Its child is the job's keeper. */
+pid_t behindRestart(pid_t pid, const ProcessInfo& info) {
+  if (info.name != "cr_restart") return pid;
+  const pid_t child = findProcess([=](pid_t candidate) {
+    const auto found = readProcess(candidate);
+    return found && found.value().parent == pid;
+  });
+  return child > 0 ? child : pid;
 }
 
 pid_t ownNumber(cr_scope_t scope) {
@@ -92,8 +110,13 @@ Result<Target> findTarget(cr_scope_t scope, pid_t number) {
   } else {
     target.member = number;
   }
-  const auto info = readProcess(target.member);
+  auto info = readProcess(target.member);
   if (!info) return info.error();
+  if (const pid_t child = many ? 0 : behindRestart(target.member, *info); child != target.member && child > 0) {
+    target.member = child;
+    info = readProcess(child);
+    if (!info) return info.error();
+  }
   BLCR_TRY(checkAllowed(target.member, info.value()));
   pid_t nearest = 0;
   auto keeper = connectKeeper(target.member, nearest);
