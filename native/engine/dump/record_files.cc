@@ -61,6 +61,14 @@ int inheritedStream(const std::array<Stdio, 3>& stdio, const FoundDescriptor& fo
   return reopened;
 }
 
+/** The file or pipe that this very context is written to, open in the job: its requester belongs to it. */
+bool isDestination(const FileContext& context, const FoundDescriptor& found) {
+  struct stat output {};
+  if ((found.details.flags & O_ACCMODE) == O_RDONLY || ::fstat(context.request.outputFd, &output) != 0) return false;
+  const bool kind = S_ISREG(output.st_mode) || S_ISFIFO(output.st_mode);
+  return kind && output.st_dev == found.info.st_dev && output.st_ino == found.info.st_ino;
+}
+
 Status recordDescription(FileContext& context, const std::array<Stdio, 3>& stdio, const FoundDescriptor& found, image::OpenFile& file) {
   file.flags = found.details.flags & ~O_CLOEXEC;
   file.offset = found.details.position;
@@ -74,6 +82,15 @@ Status recordDescription(FileContext& context, const std::array<Stdio, 3>& stdio
       file.size = S_ISREG(found.info.st_mode) ? uint64_t(found.info.st_size) : 0;
       return {};
     }
+  }
+  if (isDestination(context, found)) {
+    // A restart would roll it back to what it held in the middle of this checkpoint, and so destroy the context that it is made from.
+    file.kind = image::FileKind::kDevice;
+    file.path = "/dev/null";
+    file.offset = 0;
+    file.mode = S_IFCHR | 0666;
+    file.locks.clear();
+    return {};
   }
   if (found.link.starts_with("anon_inode:")) return recordAnonymousInode(context, found, file);
   switch (found.info.st_mode & S_IFMT) {
