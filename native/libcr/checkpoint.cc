@@ -109,7 +109,7 @@ Result<unsigned long> submit(const cr_checkpoint_args_t& args, const crx_checkpo
   const pid_t member = target->member;
   auto handle = deliver(*target, out);
   if (!handle) return handle.error();
-  return rememberRequest(*std::move(handle), RequestKind::kCheckpoint, member, 0);
+  return rememberRequest(*std::move(handle), out.request.handleInode, RequestKind::kCheckpoint, member, 0);
 }
 
 }  // namespace

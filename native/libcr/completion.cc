@@ -85,7 +85,8 @@ Result<unsigned long> failedRequest(const Error& error, RequestKind kind) {
   std::string bytes(bytesOf(reply));
   bytes.append(error.detail).push_back('\n');
   BLCR_TRY(sendMessage(pair->first.get(), bytes));
-  return rememberRequest(std::move(pair->second), kind, 0, 0);
+  const ino_t inode = socketInode(pair->second.get());
+  return rememberRequest(std::move(pair->second), inode, kind, 0, 0);
 }
 
 }  // namespace blcr::libcr

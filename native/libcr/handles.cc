@@ -33,9 +33,9 @@ ino_t socketInode(int fd) {
   return status.st_ino;
 }
 
-unsigned long rememberRequest(UniqueFd socket, RequestKind kind, pid_t target, pid_t keeper) {
+unsigned long rememberRequest(UniqueFd socket, ino_t inode, RequestKind kind, pid_t target, pid_t keeper) {
   const int fd = socket.release();
-  const Record record{fd, socketInode(fd), kind, target, keeper};
+  const Record record{fd, inode, kind, target, keeper};
   const std::lock_guard lock(table().mutex);
   std::erase_if(table().records, [fd](const Record& old) { return old.fd == fd; });  // closed without being reaped
   table().records.push_back(record);

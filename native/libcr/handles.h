@@ -29,8 +29,9 @@ struct Record {
 /** Inode of a socket, 0 when it is none. */
 [[nodiscard]] ino_t socketInode(int fd);
 
-/** Takes the socket into the table and gives the handle's value. */
-[[nodiscard]] unsigned long rememberRequest(UniqueFd socket, RequestKind kind, pid_t target, pid_t keeper);
+/** Takes the socket into the table and gives the handle's value. `inode` is socketInode() from before the request was sent: the caller may
+ * be frozen, and restarted with another socket, as soon as it has been sent. */
+[[nodiscard]] unsigned long rememberRequest(UniqueFd socket, ino_t inode, RequestKind kind, pid_t target, pid_t keeper);
 
 /** The record of a handle: EINVAL for a null pointer, EBADF for a closed descriptor, ENOTTY for one that no request returned. */
 [[nodiscard]] Result<Record> findRequest(const unsigned long* handle);

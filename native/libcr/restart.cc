@@ -45,7 +45,8 @@ Result<unsigned long> submit(const cr_restart_args_t& args, const crx_restart_op
   BLCR_TRY(sendMessage(pair->first.get(), std::string(bytesOf(request)) + paths, fds));
   const auto keeper = spawnKeeper("restart", pair->second, Parentage::kChild);
   if (!keeper) return keeper.error();
-  return rememberRequest(std::move(pair->first), RequestKind::kRestart, 0, keeper.value());
+  const ino_t inode = socketInode(pair->first.get());
+  return rememberRequest(std::move(pair->first), inode, RequestKind::kRestart, 0, keeper.value());
 }
 
 }  // namespace
