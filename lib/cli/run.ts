@@ -1,5 +1,6 @@
 /** `blcr run`: a program under checkpoints. */
 
+import { readCondorJob } from '../condor/sandbox.ts';
 import { UsageError } from '../errors.ts';
 import { EventLog } from '../job/event-log.ts';
 import type { JobEvent } from '../job/events.ts';
@@ -52,7 +53,7 @@ ${STORE_USAGE}
   --json             one JSON record per event on stderr
 
 Times are numbers with a unit: 30s, 1.5h, 60m, 2d.
-Signals: SIGTERM checkpoints, stops the job and exits 85; SIGUSR2 checkpoints now; all others go to the program.
+Signals: SIGTERM (or the job's kill_sig) checkpoints, stops the job and exits 85; SIGUSR2 checkpoints now; all others go to the program.
 Exit: the program's own; 64 usage; 75 try again elsewhere or later; 85 evicted, run me again; 86 no checkpoint can be restarted;
 87 the program itself exited with 85; 88 a newer run of this job has taken over. Killed by a signal: dies of the same one.`,
   run: async (args) => {
@@ -123,8 +124,9 @@ export async function runJob(options: JobOptions, settings: RunSettings): Promis
   const early: NodeJS.Signals[] = [];
   let job: Job | undefined;
   let isEvicted = false;
+  const vacateSignal = readCondorJob(process.env)?.vacateSignal;
   handleSignals((signal) => {
-    if (signal === 'SIGTERM') {
+    if (signal === 'SIGTERM' || signal === vacateSignal) {
       isEvicted = true;
       if (job === undefined) opening.abort(new Error('evicted before the job ran'));
       else evict(job);

@@ -138,6 +138,7 @@ export class Checkpointer {
       provider: engine.kind,
       host: hostname(),
       scratch: scratch.root,
+      ...(scratch.earlier.length === 0 ? {} : { earlierScratch: scratch.earlier }),
       cwd,
       reason,
       runtimeMs: Math.round(runtimeMs),

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { access, constants, stat } from 'node:fs/promises';
 import { delimiter, join, resolve } from 'node:path';
+import { isSandboxFile } from '../condor/sandbox.ts';
 import { UsageError } from '../errors.ts';
 import type { FileEntry, JobIdentity } from '../store/types.ts';
 import type { TreeFile } from './tree.ts';
@@ -56,7 +57,8 @@ export async function identify(
 async function hashInputs(scratch: string, inputs: readonly TreeFile[]): Promise<Record<string, string>> {
   const hashes: Record<string, string> = {};
   let budget = HASHED_TOTAL_BYTES;
-  for (const { path, size } of inputs.filter(({ kind }) => kind === 'file').slice(0, INPUT_COUNT)) {
+  const files = inputs.filter(({ kind, path }) => kind === 'file' && !isSandboxFile(path));
+  for (const { path, size } of files.slice(0, INPUT_COUNT)) {
     const isHashed = size <= HASHED_FILE_BYTES && size <= budget;
     if (isHashed) budget -= size;
     try {

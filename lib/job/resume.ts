@@ -10,6 +10,7 @@ import type { Engine, RunningProcess } from './engine.ts';
 import type { JobEvents } from './events.ts';
 import { EXIT_CODES } from './exit-status.ts';
 import { compareIdentity } from './identity.ts';
+import { placesOf, planRelocation, type Relocation } from './places.ts';
 import { OWN_DIRECTORY, type ScratchFiles } from './scratch.ts';
 import type { JobStdio } from './stdio.ts';
 
@@ -83,7 +84,8 @@ async function resumeFrom(parts: ResumeParts, summary: CheckpointSummary): Promi
   const own = join(scratch.root, OWN_DIRECTORY);
   await mkdir(own, { recursive: true });
   await patiently(() => stdio.layOut(stored, summary.record.engine, own));
-  const restarted = await patiently(() => restart(parts, summary, stored));
+  scratch.earlier = placesOf(summary.record);
+  const restarted = await patiently(() => restart(parts, stored));
   return { process: parts.engine.adopt(restarted), summary, stored };
 }
 
@@ -106,13 +108,9 @@ function checkIdentity(parts: ResumeParts, summary: CheckpointSummary, stored: S
   parts.events.emit('warning', { code: 'ERR_JOB_CHANGED', message: text, consequence: 'accepted, as was asked for' });
 }
 
-async function restart(
-  parts: ResumeParts,
-  summary: CheckpointSummary,
-  stored: StoredCheckpoint,
-): Promise<RestartResult> {
+async function restart(parts: ResumeParts, stored: StoredCheckpoint): Promise<RestartResult> {
   const { engine, signal } = parts;
-  const pending = request(parts, summary);
+  const pending = request(parts, await planRelocation(parts.scratch.earlier, parts.scratch.root, parts.scratch.own));
   if (pending.context === undefined) throw new JobError('The engine takes no stream', { code: 'ERR_JOB_INTERNAL' });
   const fed = stored.writeContext(pending.context, signal === undefined ? {} : { signal });
   const [engineEnd, storeEnd] = await Promise.allSettled([pending.done, fed]);
@@ -125,10 +123,9 @@ async function restart(
   return engineEnd.value;
 }
 
-function request({ engine, scratch, stdio, signal }: ResumeParts, summary: CheckpointSummary): PendingRestart {
-  const relocate = summary.record.scratch === scratch.root ? [] : [[summary.record.scratch, scratch.root] as const];
+function request({ engine, stdio, signal }: ResumeParts, { relocate, binds }: Relocation): PendingRestart {
   // Genuine BLCR restarts with this process's own stdio, and relocates without binding.
-  const extended = engine.kind === 'userspace' ? { binds: relocate, stdio: stdio.fds } : {};
+  const extended = engine.kind === 'userspace' ? { binds, stdio: stdio.fds } : {};
   const abort = signal === undefined ? {} : { abort: signal };
   try {
     return engine.restart({ from: 'pipe', relocate, ...extended, ...abort });

@@ -3,6 +3,7 @@
 import { mkdir, readdir, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CaptureOptions } from '../checkpoint/types.ts';
+import { isSandboxFile } from '../condor/sandbox.ts';
 import { JobError } from '../errors.ts';
 import type { FileEntry } from '../store/types.ts';
 import { formatIndex, parseIndex, type TreeFile, walkTree } from './tree.ts';
@@ -36,6 +37,8 @@ export interface Capture {
 
 export class ScratchFiles {
   readonly root: string;
+  /** Scratch directories of earlier incarnations, oldest first, by which the program may still know its files. */
+  earlier: readonly string[] = [];
   /** Holds this incarnation's copies; named after its process, so that the next one can tell that it is left over. */
   readonly #own: string;
   readonly #files: 'changed' | 'all' | 'none';
@@ -114,6 +117,11 @@ export class ScratchFiles {
     return [...entries, ...outputs];
   }
 
+  /** A directory of this incarnation, gone when it is closed. */
+  get own(): string {
+    return this.#own;
+  }
+
   /** Removes this incarnation's copies. */
   async close(): Promise<void> {
     await rm(this.#own, { recursive: true, force: true });
@@ -145,6 +153,7 @@ export class ScratchFiles {
     const entries: FileEntry[] = [];
     for (const { copied, ...file } of index) {
       const { path } = file;
+      if (isSandboxFile(path)) continue;
       const before = this.#stored.get(path);
       if (copied) {
         const source = join(from, path);

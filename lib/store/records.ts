@@ -22,14 +22,18 @@ function toEngine(value: unknown): Readonly<Record<string, number | string>> {
   return engine;
 }
 
+const toPaths = (value: unknown): readonly string[] => asArray(value, 'paths').map((path) => asString(path, 'path'));
+
 export function toRecord(value: unknown): CheckpointRecord {
   const json = asObject(value, 'record');
   const engine = asOptional(json['engine'], toEngine);
+  const earlierScratch = asOptional(json['earlierScratch'], toPaths);
   return {
     identity: toIdentity(json['identity']),
     provider: asOneOf(json['provider'], 'provider', ['userspace', 'blcr']),
     host: asString(json['host'], 'host'),
     scratch: asString(json['scratch'], 'scratch'),
+    ...(earlierScratch === undefined ? {} : { earlierScratch }),
     cwd: asString(json['cwd'], 'cwd'),
     reason: asOneOf(json['reason'], 'reason', ['first', 'periodic', 'request', 'vacate']),
     runtimeMs: asNumber(json['runtimeMs'], 'runtimeMs'),

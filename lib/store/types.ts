@@ -58,6 +58,8 @@ export interface CheckpointRecord {
   readonly host: string;
   /** Scratch directory at the time of the checkpoint: relocated and bound at restart. */
   readonly scratch: string;
+  /** Those of earlier incarnations, oldest first: the program may still know its files by them. Default none. */
+  readonly earlierScratch?: readonly string[];
   readonly cwd: string;
   readonly reason: 'first' | 'periodic' | 'request' | 'vacate';
   /** Milliseconds of run time the job had accumulated over all incarnations. */

@@ -14,9 +14,10 @@ const MAY_IMPORT = {
   schedule: ['errors', 'util'],
   store: ['errors', 'util', 'chirp'],
   checkpoint: ['errors', 'util', 'native'],
-  job: ['errors', 'util', 'native', 'schedule', 'store', 'checkpoint'],
-  index: ['errors', 'util', 'chirp', 'native', 'schedule', 'store', 'checkpoint', 'job'],
-  cli: ['errors', 'util', 'chirp', 'native', 'schedule', 'store', 'checkpoint', 'job', 'index'],
+  condor: ['errors', 'util'],
+  job: ['errors', 'util', 'native', 'schedule', 'store', 'checkpoint', 'condor'],
+  index: ['errors', 'util', 'chirp', 'native', 'schedule', 'store', 'checkpoint', 'job', 'condor'],
+  cli: ['errors', 'util', 'chirp', 'native', 'schedule', 'store', 'checkpoint', 'condor', 'job', 'index'],
 };
 
 /** Headers that a native room must not include, with the reason. */
