@@ -97,7 +97,7 @@ Status Capture::walk(int directory, const std::string& prefix, Log& log) {
 
 Status Capture::visit(int directory, const std::string& prefix, const char* name, Log& log) {
   const std::string path = prefix + name;
-  struct stat status {}, into {};
+  struct stat status{}, into{};
   if (::fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) != 0) {
     return errno == ENOENT ? Status() : Status(systemError("capture: " + path));
   }
@@ -160,7 +160,7 @@ Status Capture::makeDirectory(const std::string& path) {
 Status Capture::copyExtra() {
   for (size_t number = 0; number < request_.extra.size(); ++number) {
     const std::string name = ".extra-" + std::to_string(number);
-    struct stat status {};
+    struct stat status{};
     if (::fstat(request_.extra[number].get(), &status) != 0) return systemError("capture: " + name);
     if (!S_ISREG(status.st_mode)) return Error{EINVAL, "capture: extra file " + std::to_string(number) + " is not a regular file"};
     BLCR_TRY(copyInto(request_.extra[number].get(), name, uint64_t(status.st_size)));

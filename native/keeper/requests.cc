@@ -31,7 +31,7 @@ void send(int connection, crx_result_t result, const std::string& log) {
 /** A description of our own of the same pipe, non-blocking, so that a dump whose reader is slow can be cancelled: the requester's own
  * description must stay as it is. What cannot be opened again (another owner's, or a FIFO without a reader) is used as it came. */
 UniqueFd withoutBlocking(UniqueFd context) {
-  struct stat status {};
+  struct stat status{};
   if (!context || ::fstat(context.get(), &status) != 0 || !S_ISFIFO(status.st_mode)) return context;
   const std::string path = "/proc/self/fd/" + std::to_string(context.get());
   UniqueFd own(::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));

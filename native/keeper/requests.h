@@ -6,11 +6,11 @@
 #include <memory>
 
 #include "base/log.h"
+#include "borrowed_stdio.h"
 #include "capture.h"
 #include "dump/dump.h"
 #include "loop.h"
 #include "protocol/message.h"
-#include "borrowed_stdio.h"
 
 namespace blcr {
 

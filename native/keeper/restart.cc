@@ -174,7 +174,9 @@ int restartJob() {
   if (inner.value() == 0) {
     requester.reset();
     channel->first.reset();
-    { const Listener outers = *std::move(listener); }
+    {
+      const Listener outers = *std::move(listener);
+    }
     runInner(*plan, *incoming, log, std::move(channel->second));
   }
   channel->second.reset();

@@ -10,7 +10,7 @@ SignalSettings SignalSettings::takeOver() {
   ::sigprocmask(SIG_SETMASK, nullptr, &found.mask_);
   ::sigemptyset(&found.ignored_);
   for (int number = 1; number < NSIG; ++number) {
-    struct sigaction action {};
+    struct sigaction action{};
     if (::sigaction(number, nullptr, &action) == 0 && action.sa_handler == SIG_IGN) ::sigaddset(&found.ignored_, number);
   }
   useDefaultSignals();
@@ -19,7 +19,7 @@ SignalSettings SignalSettings::takeOver() {
 }
 
 void SignalSettings::giveBack() const {
-  struct sigaction action {};
+  struct sigaction action{};
   for (int number = 1; number < NSIG; ++number) {
     action.sa_handler = ::sigismember(&ignored_, number) == 1 ? SIG_IGN : SIG_DFL;
     ::sigaction(number, &action, nullptr);
@@ -28,7 +28,7 @@ void SignalSettings::giveBack() const {
 }
 
 void useDefaultSignals() {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = SIG_DFL;
   for (int number = 1; number < NSIG; ++number) ::sigaction(number, &action, nullptr);
   ::signal(SIGPIPE, SIG_IGN);

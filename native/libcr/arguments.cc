@@ -17,7 +17,7 @@ Status checkDescriptor(int fd, int refusedMode) {
   if ((flags & O_PATH) != 0 || (flags & O_ACCMODE) == refusedMode) {
     return Error{EBADF, refusedMode == O_RDONLY ? "cr_fd is not open for writing" : "cr_fd is not open for reading"};
   }
-  struct stat status {};
+  struct stat status{};
   if (::fstat(fd, &status) == 0 && S_ISDIR(status.st_mode)) return Error{EISDIR, "cr_fd is a directory"};
   return {};
 }

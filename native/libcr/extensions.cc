@@ -1,6 +1,4 @@
 // crx_*: what BLCR's ABI has no word for.
-#include "crx.h"
-
 #include <dlfcn.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -12,6 +10,7 @@
 #include <string>
 
 #include "completion.h"
+#include "crx.h"
 
 unsigned int crx_abi_version(void) { return CRX_ABI_VERSION; }
 

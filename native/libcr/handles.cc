@@ -28,7 +28,7 @@ Table& table() {
 }  // namespace
 
 ino_t socketInode(int fd) {
-  struct stat status {};
+  struct stat status{};
   if (::fstat(fd, &status) != 0 || !S_ISSOCK(status.st_mode)) return 0;
   return status.st_ino;
 }

@@ -51,8 +51,8 @@ Result<ProcessInfo> readProcess(pid_t pid) {
   const size_t comm = stat.value().rfind(')');  // a program's name may contain anything
   int parent = 0, group = 0, session = 0;
   unsigned long flags = 0;
-  if (comm == std::string::npos || std::sscanf(stat.value().c_str() + comm + 1, " %c %d %d %d %*d %*d %lu", &info.state, &parent, &group,
-                                               &session, &flags) != 5) {
+  if (comm == std::string::npos ||
+      std::sscanf(stat.value().c_str() + comm + 1, " %c %d %d %d %*d %*d %lu", &info.state, &parent, &group, &session, &flags) != 5) {
     return Error{EIO, "/proc/" + std::to_string(pid) + "/stat is not understood"};
   }
   const size_t open = stat.value().find('(');

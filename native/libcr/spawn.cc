@@ -73,7 +73,8 @@ Result<pid_t> spawnKeeper(const char* mode, const UniqueFd& socket, Parentage pa
   sigset_t all, before;
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  const pid_t child = ::clone(detached ? executeDetached : execute, stacks.top(0), CLONE_VM | CLONE_VFORK | (detached ? 0 : SIGCHLD), &start);
+  const pid_t child =
+      ::clone(detached ? executeDetached : execute, stacks.top(0), CLONE_VM | CLONE_VFORK | (detached ? 0 : SIGCHLD), &start);
   const int error = child < 0 ? errno : start.error;
   if (child > 0 && (detached || error != 0)) {
     while (::waitpid(child, nullptr, __WALL) < 0 && errno == EINTR) continue;

@@ -23,7 +23,7 @@ bool listens(int socket, pid_t expected) {
 }
 
 Result<UniqueFd> tryConnect(pid_t pid) {
-  struct stat directory {};
+  struct stat directory{};
   if (::stat(("/proc/" + std::to_string(pid)).c_str(), &directory) != 0) return Error{ESRCH, "no such process"};
   auto address = keeperAddress(directory.st_uid, pid);
   if (!address) return address.error();
@@ -122,7 +122,9 @@ Result<Target> findTarget(cr_scope_t scope, pid_t number) {
   auto keeper = connectKeeper(target.member, nearest);
   if (!keeper) return keeper.error();
   target.keeper = *std::move(keeper);
-  target.number = scope == CR_SCOPE_PGRP ? info.value().innerGroup : scope == CR_SCOPE_SESS ? info.value().innerSession : info.value().innerPid;
+  target.number = scope == CR_SCOPE_PGRP   ? info.value().innerGroup
+                  : scope == CR_SCOPE_SESS ? info.value().innerSession
+                                           : info.value().innerPid;
   if (target.keeper && nearest == target.member && !many) target.number = 0;
   if (!target.keeper && target.member == 1) return Error{CR_ENOSUPPORT, "pid 1 cannot be checkpointed"};
   return target;

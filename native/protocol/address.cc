@@ -8,7 +8,7 @@
 namespace blcr {
 
 Result<KeeperAddress> keeperAddress(uid_t uid, pid_t pid) {
-  struct stat space {};
+  struct stat space{};
   if (::stat("/proc/self/ns/pid", &space) != 0) return systemError("/proc/self/ns/pid");
   KeeperAddress result;
   result.address.sun_family = AF_UNIX;

@@ -41,16 +41,16 @@ inline int run(int argc, char** argv) {
 
 }  // namespace check
 
-#define TEST(name)                                             \
-  static void name();                                          \
+#define TEST(name)                                                   \
+  static void name();                                                \
   static const check::Registration registration_##name{#name, name}; \
   static void name()
-#define CHECK(condition)                                                          \
-  do {                                                                            \
-    if (!(condition)) {                                                           \
+#define CHECK(condition)                                                      \
+  do {                                                                        \
+    if (!(condition)) {                                                       \
       std::printf("  %s:%d: not true: %s\n", __FILE__, __LINE__, #condition); \
-      ++check::failures();                                                        \
-    }                                                                             \
+      ++check::failures();                                                    \
+    }                                                                         \
   } while (false)
 #define CHECK_MAIN \
   int main(int argc, char** argv) { return check::run(argc, argv); }

@@ -50,14 +50,16 @@ struct Options {
 };
 
 const std::vector<blcr::tools::OptionSpec> kKnown = {
-    {"tree", 'T', false},       {"pid", 'p', false},        {"pgid", 'g', false},         {"session", 's', false}, {"cwd", 'c', false},
-    {"file", 'f', true},        {"fd", 'F', true},          {"atomic", 0, false},         {"backup", 0, false},    {"clobber", 0, false},
-    {"noclobber", 0, false},    {"sync", 0, false},         {"nosync", 0, false},         {"run", 0, false},       {"stop", 0, false},
-    {"term", 0, false},         {"kill", 0, false},         {"abort", 0, false},          {"cont", 0, false},      {"signal", 'S', true},
-    {"time", 't', true},        {"kmsg-none", 0, false},    {"kmsg-error", 0, false},     {"verbose", 'v', false}, {"quiet", 'q', false},
-    {"kmsg-warning", 0, false}, {"save-exe", 0, false},     {"save-private", 0, false},   {"save-shared", 0, false},
-    {"save-all", 0, false},     {"save-none", 0, false},    {"ptraced-error", 0, false},  {"ptraced-allow", 0, false},
-    {"ptraced-skip", 0, false}, {"ptracer-error", 0, false}, {"ptracer-skip", 0, false}, {"help", '?', false},    {"version", 0, false},
+    {"tree", 'T', false},        {"pid", 'p', false},        {"pgid", 'g', false},        {"session", 's', false},
+    {"cwd", 'c', false},         {"file", 'f', true},        {"fd", 'F', true},           {"atomic", 0, false},
+    {"backup", 0, false},        {"clobber", 0, false},      {"noclobber", 0, false},     {"sync", 0, false},
+    {"nosync", 0, false},        {"run", 0, false},          {"stop", 0, false},          {"term", 0, false},
+    {"kill", 0, false},          {"abort", 0, false},        {"cont", 0, false},          {"signal", 'S', true},
+    {"time", 't', true},         {"kmsg-none", 0, false},    {"kmsg-error", 0, false},    {"verbose", 'v', false},
+    {"quiet", 'q', false},       {"kmsg-warning", 0, false}, {"save-exe", 0, false},      {"save-private", 0, false},
+    {"save-shared", 0, false},   {"save-all", 0, false},     {"save-none", 0, false},     {"ptraced-error", 0, false},
+    {"ptraced-allow", 0, false}, {"ptraced-skip", 0, false}, {"ptracer-error", 0, false}, {"ptracer-skip", 0, false},
+    {"help", '?', false},        {"version", 0, false},
 };
 
 struct Word {
@@ -76,8 +78,8 @@ const Word* findWord(const Word (&words)[N], const std::string& name) {
 /** Options that set one member to a constant. */
 bool applyWord(const std::string& name, Options& options) {
   static constexpr Word kScopes[] = {{"tree", CR_SCOPE_TREE}, {"pid", CR_SCOPE_PROC}, {"pgid", CR_SCOPE_PGRP}, {"session", CR_SCOPE_SESS}};
-  static constexpr Word kFlags[] = {{"save-exe", CR_CHKPT_DUMP_EXEC},         {"save-private", CR_CHKPT_DUMP_PRIVATE},
-                                    {"save-shared", CR_CHKPT_DUMP_SHARED},    {"save-all", CR_CHKPT_DUMP_ALL},
+  static constexpr Word kFlags[] = {{"save-exe", CR_CHKPT_DUMP_EXEC},          {"save-private", CR_CHKPT_DUMP_PRIVATE},
+                                    {"save-shared", CR_CHKPT_DUMP_SHARED},     {"save-all", CR_CHKPT_DUMP_ALL},
                                     {"ptraced-allow", CR_CHKPT_PTRACED_ALLOW}, {"ptraced-skip", CR_CHKPT_PTRACED_SKIP},
                                     {"ptracer-skip", CR_CHKPT_PTRACER_SKIP}};
   static constexpr Word kReplacements[] = {{"atomic", unsigned(Replacement::kAtomic)},

@@ -48,11 +48,18 @@ struct Options {
 };
 
 const std::vector<blcr::tools::OptionSpec> kKnown = {
-    {"file", 'f', true},         {"fd", 'F', true},          {"restore-pid", 0, false}, {"no-restore-pid", 0, false}, {"restore-pgid", 0, false},
-    {"no-restore-pgid", 0, false}, {"restore-sid", 0, false},  {"no-restore-sid", 0, false}, {"relocate", 0, true},     {"run", 0, false},
-    {"stop", 0, false},          {"term", 0, false},         {"kill", 0, false},        {"abort", 0, false},          {"cont", 0, false},
-    {"signal", 'S', true},       {"kmsg-none", 0, false},    {"kmsg-error", 0, false},  {"kmsg-warning", 0, false},   {"verbose", 'v', false},
-    {"quiet", 'q', false},       {"help", '?', false},       {"version", 0, false},
+    {"file", 'f', true},        {"fd", 'F', true},
+    {"restore-pid", 0, false},  {"no-restore-pid", 0, false},
+    {"restore-pgid", 0, false}, {"no-restore-pgid", 0, false},
+    {"restore-sid", 0, false},  {"no-restore-sid", 0, false},
+    {"relocate", 0, true},      {"run", 0, false},
+    {"stop", 0, false},         {"term", 0, false},
+    {"kill", 0, false},         {"abort", 0, false},
+    {"cont", 0, false},         {"signal", 'S', true},
+    {"kmsg-none", 0, false},    {"kmsg-error", 0, false},
+    {"kmsg-warning", 0, false}, {"verbose", 'v', false},
+    {"quiet", 'q', false},      {"help", '?', false},
+    {"version", 0, false},
 };
 
 struct Flag {
@@ -61,9 +68,9 @@ struct Flag {
 };
 
 bool applyFlag(const std::string& name, Options& options) {
-  static constexpr Flag kFlags[] = {
-      {"restore-pid", CR_RSTRT_RESTORE_PID, 0},   {"no-restore-pid", 0, CR_RSTRT_RESTORE_PID},   {"restore-pgid", CR_RSTRT_RESTORE_PGID, 0},
-      {"no-restore-pgid", 0, CR_RSTRT_RESTORE_PGID}, {"restore-sid", CR_RSTRT_RESTORE_SID, 0}, {"no-restore-sid", 0, CR_RSTRT_RESTORE_SID}};
+  static constexpr Flag kFlags[] = {{"restore-pid", CR_RSTRT_RESTORE_PID, 0},   {"no-restore-pid", 0, CR_RSTRT_RESTORE_PID},
+                                    {"restore-pgid", CR_RSTRT_RESTORE_PGID, 0}, {"no-restore-pgid", 0, CR_RSTRT_RESTORE_PGID},
+                                    {"restore-sid", CR_RSTRT_RESTORE_SID, 0},   {"no-restore-sid", 0, CR_RSTRT_RESTORE_SID}};
   for (const Flag& flag : kFlags) {
     if (flag.name != name) continue;
     options.request.cr_flags = (options.request.cr_flags | flag.set) & ~flag.clear;

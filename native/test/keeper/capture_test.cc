@@ -123,7 +123,7 @@ TEST(takes_only_what_changed_against_the_baseline) {
 TEST(a_replaced_file_of_equal_size_and_time_is_new) {
   const Scratch scratch;
   write(scratch / "job/f", "old");
-  struct stat before {};
+  struct stat before{};
   ::stat((scratch / "job/f").c_str(), &before);
   blcr::Log log;
   CHECK(Capture(request(scratch)).run(log).ok());
@@ -178,7 +178,7 @@ TEST(holes_stay_holes) {
   CHECK(::ftruncate(file.get(), 128 << 20) == 0);
   blcr::Log log;
   CHECK(Capture(request(scratch)).run(log).ok());
-  struct stat status {};
+  struct stat status{};
   CHECK(::stat((scratch / "into/sparse").c_str(), &status) == 0);
   CHECK(status.st_size == 128 << 20);
   CHECK(status.st_blocks < 2048);
@@ -205,8 +205,8 @@ TEST(an_error_names_its_path) {
 }
 
 TEST(malformed_index_lines_are_refused) {
-  for (const char* line : {"", "x\t0\t0\t0\t0\t0\ta", "f\t2\t0\t0\t0\t0\ta", "f\t0\t9\t0\t0\t0\ta", "f\t0\t0\t-1\t0\t0\ta", "f\t0\t0\t0\t0\t0\t",
-                           "f\t0\t0\t0\t0\t0\t%4", "f\t0\t0\t0\t0\t0\t%zz", "f 0 0 0 0 0 a", "f\t0\t0\t0\t0"}) {
+  for (const char* line : {"", "x\t0\t0\t0\t0\t0\ta", "f\t2\t0\t0\t0\t0\ta", "f\t0\t9\t0\t0\t0\ta", "f\t0\t0\t-1\t0\t0\ta",
+                           "f\t0\t0\t0\t0\t0\t", "f\t0\t0\t0\t0\t0\t%4", "f\t0\t0\t0\t0\t0\t%zz", "f 0 0 0 0 0 a", "f\t0\t0\t0\t0"}) {
     CHECK(!blcr::parseIndexLine(line).ok());
   }
   const auto good = blcr::parseIndexLine("f\t1\t644\t12\t-5\t7\ta%2fb");

@@ -19,7 +19,7 @@ bool Destination::open(const std::string& path, int flags) {
 }
 
 bool Destination::openFile(const std::string& path, Replacement replacement, const std::string& backup) {
-  struct stat status {};
+  struct stat status{};
   const bool exists = ::stat(path.c_str(), &status) == 0;
   if (exists && replacement == Replacement::kNoClobber) {
     error_ = EEXIST;
@@ -46,7 +46,7 @@ bool Destination::openFile(const std::string& path, Replacement replacement, con
 void Destination::useDescriptor(int fd) { borrowed_ = fd; }
 
 bool Destination::commit(bool sync) {
-  struct stat status {};
+  struct stat status{};
   const bool regular = ::fstat(fd(), &status) == 0 && S_ISREG(status.st_mode);
   const bool durable = !sync || !regular || ::fsync(fd()) == 0;
   const bool kept = durable && (backup_.empty() || ::rename(path_.c_str(), backup_.c_str()) == 0);

@@ -22,7 +22,8 @@ int takeOption(int argc, char** argv, int at, const std::vector<OptionSpec>& kno
   std::string_view text = argv[at];
   const bool isLong = text.substr(0, 2) == "--";
   const size_t equals = isLong ? text.find('=') : std::string_view::npos;
-  const OptionSpec* const spec = isLong ? findName(known, text.substr(2, equals == std::string_view::npos ? equals : equals - 2)) : findLetter(known, text[1]);
+  const OptionSpec* const spec =
+      isLong ? findName(known, text.substr(2, equals == std::string_view::npos ? equals : equals - 2)) : findLetter(known, text[1]);
   if (spec == nullptr) {
     parsed.problem = "unknown option " + std::string(text);
     return 0;
