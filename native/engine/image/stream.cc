@@ -51,15 +51,9 @@ class PipeSignalGuard {
   bool wasPending_ = false;
 };
 
-/** After EAGAIN of a non-blocking descriptor. */
-void waitFor(int fd, short events) {
-  pollfd entry{fd, events, 0};
-  poll(&entry, 1, -1);
-}
-
-/** Until `fd` takes bytes. False when `cancelFd` is readable. */
-bool waitForRoom(int fd, int cancelFd) {
-  pollfd entries[2] = {{fd, POLLOUT, 0}, {cancelFd, POLLIN, 0}};  // poll ignores -1
+/** Until `fd` takes or has bytes. False when `cancelFd` is readable. */
+bool waitFor(int fd, short events, int cancelFd) {
+  pollfd entries[2] = {{fd, events, 0}, {cancelFd, POLLIN, 0}};  // poll ignores -1
   poll(entries, 2, -1);
   return entries[1].revents == 0;
 }
@@ -85,7 +79,7 @@ Status writeAll(int fd, int cancelFd, std::span<iovec> parts) {
     const ssize_t written = writeSome(fd, parts, nowait);
     if (written < 0) {
       const int code = errno;
-      if (code == EAGAIN && !waitForRoom(fd, cancelFd)) return Error{ECANCELED, "writing the context was given up"};
+      if (code == EAGAIN && !waitFor(fd, POLLOUT, cancelFd)) return Error{ECANCELED, "writing the context was given up"};
       if (code == EAGAIN || code == EINTR) continue;
       errno = code;
       return systemError("writing the context");
@@ -110,7 +104,7 @@ Status spliceAll(int fd, int cancelFd, std::span<const std::byte>& data) {
     if (given > 0) {
       data = data.subspan(size_t(given));
     } else if (errno == EAGAIN) {
-      if (!waitForRoom(fd, cancelFd)) return Error{ECANCELED, "writing the context was given up"};
+      if (!waitFor(fd, POLLOUT, cancelFd)) return Error{ECANCELED, "writing the context was given up"};
     } else if (errno != EINTR) {
       return systemError("writing the context");
     }
@@ -200,6 +194,7 @@ Status Writer::trailer() {
 
 Status Reader::fill(std::byte* into, size_t length) {
   for (size_t got = 0; got < length;) {
+    if (cancelFd_ >= 0 && !waitFor(fd_, POLLIN, cancelFd_)) return Error{ECANCELED, "reading the context was given up"};
     const ssize_t part = ::read(fd_, into + got, length - got);
     if (part > 0) {
       got += size_t(part);
@@ -207,7 +202,7 @@ Status Reader::fill(std::byte* into, size_t length) {
     }
     if (part == 0) return Error{EIO, "the context ends in frame " + std::to_string(frames_) + ", before its trailer"};
     const int code = errno;
-    if (code == EAGAIN) waitFor(fd_, POLLIN);
+    if (code == EAGAIN) waitFor(fd_, POLLIN, cancelFd_);
     if (code == EAGAIN || code == EINTR) continue;
     errno = code;
     return systemError("reading the context");
@@ -218,7 +213,7 @@ Status Reader::fill(std::byte* into, size_t length) {
 /** The header of the next frame is fetched together with a payload: one system call per frame instead of two. */
 Result<Frame> Reader::read() {
   if (finished_) return malformed(frames_, "nothing may follow the trailer");
-  if (buffer_.empty()) buffer_.resize(kMaxPayload + sizeof(FrameHeader));
+  buffer_.resize(kMaxPayload + sizeof(FrameHeader));
   auto* data = reinterpret_cast<std::byte*>(buffer_.data());
   if (!haveHeader_) BLCR_TRY(fill(reinterpret_cast<std::byte*>(&next_), sizeof next_));
   const FrameHeader header = next_;
@@ -278,6 +273,11 @@ Result<std::string> Reader::meta() {
   }
   if (all.size() != head_.metaLength) return malformed(frames_ - 1, "metadata is longer than announced");
   return all;
+}
+
+std::string Reader::exchangeBuffer(std::string spare) {
+  buffer_.swap(spare);
+  return spare;
 }
 
 Result<Frame> Reader::next() {

@@ -56,6 +56,10 @@ class Reader {
   [[nodiscard]] Result<std::string> meta();  // all slices, after head()
   /** The next PAGE, FILE or TRAILER frame; the trailer has been verified when it is returned, and nothing follows it. */
   [[nodiscard]] Result<Frame> next();
+  /** Gives the memory behind the last frame's payload away, which stays valid in it; `spare` (any string, used again) takes its place. */
+  [[nodiscard]] std::string exchangeBuffer(std::string spare);
+  /** Reading ends with ECANCELED when `fd` becomes readable. -1 = never (default). */
+  void cancelOn(int fd) { cancelFd_ = fd; }
   [[nodiscard]] uint64_t bytes() const { return bytes_; }
 
  private:
@@ -63,6 +67,7 @@ class Reader {
   [[nodiscard]] Status fill(std::byte* into, size_t length);
   [[nodiscard]] Status checkTrailer(const Frame& frame) const;
   int fd_;
+  int cancelFd_ = -1;
   HeadPayload head_{};
   FrameHeader next_{};  // read ahead with the payload before it
   bool haveHeader_ = false, finished_ = false;

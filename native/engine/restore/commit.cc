@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "restore/objects.h"
+#include "restore/relocate.h"
 
 namespace blcr {
 namespace {
@@ -43,25 +44,42 @@ Status rollBack(Job& job, const OpenFile& file, int fd) {
   return {};
 }
 
-/** A standard stream that was, and again is, a regular file goes on where the checkpoint was; any other is the launcher's own. */
-Status positionStream(Job& job, const OpenFile& file, int fd) {
+/** True when the stream's file is the job's own: found under its (relocated) path, or laid out for it and not yet written through this
+ * stream. */
+bool isJobsFile(const Job& job, const OpenFile& file, int fd, const struct stat& now) {
+  const std::string path = relocated(job.request.relocate, job.image.inheritedPath[file.inherited]);
+  struct stat named{};
+  if (!path.empty() && ::stat(path.c_str(), &named) == 0 && named.st_ino == now.st_ino && named.st_dev == now.st_dev) return true;
+  return (::fcntl(fd, F_GETFL) & O_APPEND) == 0 && ::lseek(fd, 0, SEEK_CUR) == 0 && uint64_t(now.st_size) >= file.size;
+}
+
+/** Non-blocking mode is shared with the launcher, but the job was written for the one that it set. */
+Status setBlocking(int fd, const OpenFile& file) {
   const int status = ::fcntl(fd, F_GETFL);
   const int wanted = (status & ~O_NONBLOCK) | (file.flags & O_NONBLOCK);
   if (status >= 0 && wanted != status && ::fcntl(fd, F_SETFL, wanted) != 0) return systemError("flags of a standard stream");
+  return {};
+}
+
+/** A standard stream that was, and again is, a regular file of the job goes on where the checkpoint was; any other is the launcher's own.
+ */
+Status positionStream(Job& job, const OpenFile& file, int fd) {
+  BLCR_TRY(setBlocking(fd, file));
   struct stat now{};
   if (::fstat(fd, &now) != 0) return systemError("a standard stream");
   if (!S_ISREG(now.st_mode) || !S_ISREG(file.mode)) return {};
-  const bool writable = (status & O_ACCMODE) != O_RDONLY;
-  if (uint64_t(now.st_size) < file.size && writable) {
-    // A fresh file, not the old one: what follows is simply put after what is there.
-    if (::lseek(fd, 0, SEEK_END) < 0) return systemError("position in a standard stream");
+  const bool writable = (::fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDONLY;
+  const std::string name = "standard stream " + std::to_string(file.inherited);
+  if (writable && (!isJobsFile(job, file, fd, now) || uint64_t(now.st_size) < file.size)) {
+    // Another file than before: its content is somebody else's, the job's output follows it.
+    if (::lseek(fd, 0, SEEK_END) < 0) return systemError("position in " + name);
     return {};
   }
   if (writable && job.request.files == FilePolicy::kRefuse && uint64_t(now.st_size) != file.size)
-    return Error{ESTALE, "standard stream " + std::to_string(file.inherited) + ": " + sizes(file.size, now.st_size)};
+    return Error{ESTALE, name + ": " + sizes(file.size, now.st_size)};
   if (writable && job.request.files == FilePolicy::kRollback && ::ftruncate(fd, off_t(file.size)) != 0)
-    return systemError("rolling back a standard stream");
-  if (::lseek(fd, off_t(file.offset), SEEK_SET) < 0) return systemError("position in a standard stream");
+    return systemError("rolling back " + name);
+  if (::lseek(fd, off_t(file.offset), SEEK_SET) < 0) return systemError("position in " + name);
   return {};
 }
 

@@ -8,6 +8,8 @@
 #include <cstring>
 #include <map>
 
+#include "restore/prefetch.h"
+
 namespace blcr {
 namespace {
 
@@ -19,8 +21,10 @@ class Loader {
   Loader(Job& job, const Sources& sources) : job_(job), sources_(sources), opened_(job.processes.size()) {}
 
   Status load(image::Reader& reader) {
+    Prefetch frames(reader);
+    BLCR_TRY(frames.begin());
     while (true) {
-      auto frame = reader.next();
+      auto frame = frames.next();
       if (!frame) return frame.error();
       if (frame->header.type == image::FrameType::kTrailer) return protectAgain();
       BLCR_TRY(frame->header.type == image::FrameType::kPage ? page(frame->payload) : file(frame->payload));
