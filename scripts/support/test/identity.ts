@@ -74,6 +74,8 @@ export function makeIdentities(root: string): Identities & { readonly base: stri
   chmodSync(base, 0o755);
   const directory = join(base, 'own');
   mkdirSync(directory);
+  // As open as /tmp: tests that give up their rights keep TMPDIR.
+  chmodSync(directory, 0o1777);
   const isRoot = process.getuid?.() === 0;
   const own = {
     label: isRoot ? 'as root' : `as uid ${process.getuid?.()}`,

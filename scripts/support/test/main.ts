@@ -13,6 +13,11 @@ import { printSummary } from './summary.ts';
 const KINDS = ['checks', 'native', 'sanitizers', 'unit', 'integration'] as const;
 type Kind = (typeof KINDS)[number];
 
+/** One at a time: they measure gaps and deadlines, or bring up whole pools, and the machine may have two cores. */
+const SERIAL = /^test\/(integration|condor)\/|-integration\.test\.ts$/;
+/** Run by root a second time as an ordinary user; the other ones give up root's rights themselves where it matters. */
+const BOTH_WAYS = 'test/integration/';
+
 interface Selection {
   readonly kinds: readonly Kind[];
   readonly isWanted: (file: string) => boolean;
@@ -34,7 +39,7 @@ async function runAll(selection: Selection, root: string): Promise<readonly Suit
   const { own, user, obstacle, base } = makeIdentities(root);
   const { kinds, isWanted } = selection;
   const files = findTestFiles(root).filter(isWanted);
-  const isIntegration = (file: string) => file.startsWith('test/integration/');
+  const isIntegration = (file: string) => SERIAL.test(file);
   const identities = user === undefined ? [own] : [own, user];
   const suites: Suite[] = [];
   try {
@@ -53,8 +58,8 @@ async function runAll(selection: Selection, root: string): Promise<readonly Suit
     }
     if (kinds.includes('integration')) {
       for (const identity of identities) {
-        // One at a time: they measure gaps and deadlines, and the machine may have two cores.
-        const request = { root, identity, concurrency: 1, timeoutSeconds: 300, files: files.filter(isIntegration) };
+        const wanted = files.filter((file) => isIntegration(file) && (identity === own || file.startsWith(BOTH_WAYS)));
+        const request = { root, identity, concurrency: 1, timeoutSeconds: 300, files: wanted };
         suites.push(await runNodeSuite({ ...request, title: `integration tests, ${identity.label}` }));
       }
     }

@@ -76,7 +76,7 @@ export async function runSanitizedSuite(title: string, identity: Identity, root:
   }
   if (isOurs) {
     const command = [process.execPath, 'scripts/build-native.mjs', '--sanitize'];
-    const built = await runProgram({ command, cwd: root, env: identity.env, timeoutSeconds: 600 });
+    const built = await runProgram({ command, cwd: root, env: identity.env, timeoutSeconds: 1200 });
     const outcome: Outcome = {
       name: 'sanitizer build',
       status: built.trouble === '' ? 'passed' : 'failed',
