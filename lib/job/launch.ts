@@ -1,6 +1,7 @@
 /** Starts a program under the keeper (or, with genuine BLCR, under cr_run). */
 
 import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, constants, openSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import type { ExitStatus } from '../checkpoint/types.ts';
 import { JobError } from '../errors.ts';
@@ -27,7 +28,7 @@ export async function launchUnderKeeper(keeper: string, request: LaunchRequest):
   const child = spawn(
     keeper,
     ['run', '--lifeline', String(LIFELINE), '--report', String(REPORT), '--', request.command, ...request.args],
-    { cwd: request.cwd, env: request.env, stdio: descriptors.stdio },
+    { cwd: request.cwd, env: request.env, stdio: descriptors.stdio, detached: !hasTerminal() },
   );
   for (const { fd, what } of stray)
     request.onLimitation(`descriptor ${fd} (${what}) leads outside of the job: the program gets /dev/null instead`);
@@ -36,6 +37,19 @@ export async function launchUnderKeeper(keeper: string, request: LaunchRequest):
   const started = /^started (\d+)$/.exec(line);
   if (started === null) throw await launchError(line, request.command, exit);
   return runningChild(child, Number(started[1]), exit);
+}
+
+/**
+ * With a controlling terminal the keeper does a shell's job control in our group. Without one it leaves the group, because a signal to all of
+ * it (timeout(1), some batch systems) is ours to answer: passed on by the keeper as well, an eviction would kill the program.
+ */
+function hasTerminal(): boolean {
+  try {
+    closeSync(openSync('/dev/tty', constants.O_RDWR | constants.O_NOCTTY));
+    return true;
+  } catch {
+    return false; // ENXIO: there is none
+  }
 }
 
 /** Genuine BLCR: the program itself is our child, prepared by cr_run's preloaded library; it has no lifeline. */
@@ -54,6 +68,8 @@ export async function launchUnderCrRun(request: LaunchRequest): Promise<RunningP
 function runningChild(child: ChildProcess, target: number, exit: Promise<ExitStatus>): RunningProcess {
   const pid = child.pid ?? target;
   const lifeline = child.stdio[LIFELINE];
+  // A keeper that was killed could not end the job: its session is what is known of it.
+  void exit.then(({ signal }) => signal === 'SIGKILL' && trySignal(-target, 'SIGKILL'));
   return {
     ...processOf(pid, exit),
     target,

@@ -1,6 +1,6 @@
 /** What a caller may ask of a job, checked and with defaults filled in. */
 
-import { homedir } from 'node:os';
+import { userInfo } from 'node:os';
 import { resolve } from 'node:path';
 import { UsageError } from '../errors.ts';
 import type { Store, StoreOptions } from '../store/types.ts';
@@ -74,6 +74,8 @@ export interface ResolvedOptions {
   readonly storeWaitMs: number;
   readonly snapshot: 'auto' | 'fork' | 'plain';
   readonly files: 'changed' | 'all' | 'none';
+  /** Nobody has asked for `none`: it is to be told. */
+  readonly filesOmitted: boolean;
   readonly scratch: string;
   readonly cwd: string;
   readonly env: NodeJS.ProcessEnv;
@@ -107,6 +109,7 @@ export function resolveOptions(options: JobOptions): ResolvedOptions {
     acceptChanged: options.acceptChanged ?? false,
     storeWaitMs: integer('storeWaitMs', options.storeWaitMs ?? 600_000, 0, Number.MAX_SAFE_INTEGER),
     snapshot: oneOf('snapshot', options.snapshot ?? 'auto', SNAPSHOTS),
+    filesOmitted: options.files === undefined && isEverybodys(scratch),
     files: oneOf('files', options.files ?? (isEverybodys(scratch) ? 'none' : 'changed'), FILES),
     scratch,
     cwd,
@@ -127,8 +130,15 @@ export function normaliseId(id: string): string {
   return name;
 }
 
-/** A walk of these inside every stop would serve nobody. */
-const isEverybodys = (directory: string): boolean => directory === '/' || directory === resolve(homedir());
+/** A walk of these inside every stop would serve nobody. $HOME does not count: batch systems point it to the scratch directory. */
+function isEverybodys(directory: string): boolean {
+  if (directory === '/') return true;
+  try {
+    return directory === resolve(userInfo().homedir);
+  } catch {
+    return false; // this user is in no list, and has no home directory
+  }
+}
 
 function period(name: string, value: number | string): number {
   const ms = typeof value === 'string' ? parseDuration(value, name) : value;

@@ -117,7 +117,12 @@ export function warnLimited(events: JobEvents, message: string): void {
 }
 
 function limitations(options: ResolvedOptions, engine: Engine, stdio: JobStdio): string[] {
-  if (engine.canCapture) return [...stdio.limitations];
+  const omitted = options.filesOmitted
+    ? [
+        `${options.scratch} is too large a scratch directory: its files are not stored; name another with --scratch, or say --files`,
+      ]
+    : [];
+  if (engine.canCapture) return [...stdio.limitations, ...omitted];
   const files =
     options.files === 'none' && stdio.outputs.length === 0 ? [] : ['this libcr cannot capture files: none are stored'];
   return [...stdio.limitations, ...files, 'with this libcr the job outlives a wrapper that is killed'];

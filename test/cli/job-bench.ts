@@ -16,6 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { openProvider } from '../../lib/checkpoint/provider.ts';
 import type { JobEvent } from '../../lib/job/events.ts';
 import { startCli } from './run-cli.ts';
 
@@ -23,9 +24,16 @@ const ORDINARY_USER = 1000;
 const isRoot = process.getuid?.() === 0;
 
 /** Why tests with the real keeper cannot run here, or false. */
-export const SKIP: string | false = existsSync(new URL('../../build/native/blcr-keeper', import.meta.url))
-  ? false
-  : 'the native parts are not built (npm run build:native)';
+export const SKIP: string | false = whyNot();
+
+function whyNot(): string | false {
+  try {
+    const { keeper, path } = openProvider().info;
+    return keeper !== undefined && existsSync(keeper) ? false : `${path} has no keeper (npm run build:native)`;
+  } catch (error) {
+    return `there is no libcr (npm run build): ${error instanceof Error ? error.message : String(error)}`;
+  }
+}
 
 export class JobBench {
   readonly directory: string;
@@ -104,8 +112,11 @@ export class JobBench {
     for (const deadline = Date.now() + 40_000; Date.now() < deadline; await delay(25)) {
       const found = this.events(scratch).find(is);
       if (found !== undefined) return found;
-      if (child !== undefined && child.exitCode !== null)
-        throw new Error(`exited with ${child.exitCode}: ${this.#tell(scratch)}`);
+      if (child !== undefined && child.exitCode !== null) {
+        await delay(50);
+        const said = String(child.stderr?.read() ?? '');
+        throw new Error(`exited with ${child.exitCode}: ${said}${this.#tell(scratch)}`);
+      }
     }
     throw new Error(`nothing of the kind within 40 s: ${this.#tell(scratch)}`);
   }

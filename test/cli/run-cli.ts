@@ -35,6 +35,8 @@ export function startCli(program: keyof typeof FILES, args: readonly string[], o
     ...(uid === undefined ? {} : { uid, gid: uid }),
     env: cleanEnvironment(env),
     stdio: [...stdio],
+    // A process group of its own, as a batch system would give it.
+    detached: true,
   });
 }
 

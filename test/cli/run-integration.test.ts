@@ -6,6 +6,7 @@ import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { openStore } from '../../lib/store/index.ts';
 import { counted, counting, JobBench, SKIP } from './job-bench.ts';
 import { finishCli } from './run-cli.ts';
 
@@ -48,6 +49,13 @@ test(
   },
 );
 
+async function storedFiles(url: string, id: string): Promise<readonly string[]> {
+  await using store = await openStore(url);
+  const view = await store.inspect(id);
+  const newest = await view?.open(view.summary.newest ?? 0);
+  return newest?.files.map(({ path }) => path).sort() ?? [];
+}
+
 test('a pipeline is resumed as a whole, into a new output file', LIMITS, async (context) => {
   const bench = new JobBench(context);
   const count = 'i=0; while [ $i -lt 40 ]; do echo $i; i=$((i+1)); sleep 0.1; done';
@@ -66,15 +74,18 @@ test('a pipeline is resumed as a whole, into a new output file', LIMITS, async (
 
 test('two wrappers with one id: the older stops itself with 88, the newer goes on', LIMITS, async (context) => {
   const bench = new JobBench(context);
-  const program = counting(50);
+  const program = counting(400);
   const older = bench.run('one', 'twin', program, bench.openOutput('out-one'));
   await bench.until('one', (event) => event.event === 'checkpoint', older);
   const newer = bench.run('two', 'twin', program, bench.openOutput('out-two'));
   const [code] = await once(older, 'exit');
   assert.equal(code, 88);
+  await bench.until('two', (event) => event.event === 'checkpoint', newer);
+  newer.kill('SIGTERM');
   const end = await finishCli(newer);
-  assert.equal(end.code, 0, end.stderr);
-  assert.equal(bench.read('out-two'), counted(50));
+  assert.equal(end.code, 85, end.stderr);
+  assert.ok(bench.events('two').some((event) => event.event === 'started' && event.resumedFrom !== undefined));
+  assert.ok(counted(400).startsWith(bench.read('out-two')));
 });
 
 test('exit codes and signals of the program are the wrapper’s own', LIMITS, async (context) => {
@@ -113,6 +124,20 @@ test('signals: SIGUSR2 checkpoints, SIGUSR1 and SIGHUP reach the program', LIMIT
   const { code } = await finishCli(child);
   assert.equal(code, 4);
   assert.equal(bench.read('out'), 'ready\nusr1\nhup\n');
+});
+
+test('a SIGTERM to the whole process group evicts, a new and a resumed job', LIMITS, async (context) => {
+  const bench = new JobBench(context);
+  const program = counting(300);
+  for (const scratch of ['one', 'two']) {
+    const child = bench.run(scratch, 'group', program, bench.openOutput('out'), '--first', '1h');
+    await bench.until(scratch, (event) => event.event === 'started', child);
+    process.kill(-(child.pid ?? 0), 'SIGTERM');
+    const [code, signal] = await once(child, 'exit');
+    assert.deepEqual([code, signal], [85, null]);
+    assert.ok(bench.events(scratch).some((event) => event.event === 'checkpoint' && event.reason === 'vacate'));
+    await bench.untilNothingRuns();
+  }
 });
 
 test('what a store holds: ls, show, verify, rm', LIMITS, async (context) => {
