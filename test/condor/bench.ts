@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { JobEvent } from '../../lib/job/events.ts';
+import { openStore } from '../../lib/store/index.ts';
 import { ChirpServer, hasChirpServer } from '../support/chirp-server.ts';
 import type { PoolSettings } from '../support/condor/configuration.ts';
 import { CondorJob } from '../support/condor/job.ts';
@@ -116,6 +117,36 @@ export class CondorBench implements AsyncDisposable {
     throw new Error(
       `job ${job.id}: nothing of the kind within ${LIMIT_MS / 1000} s\n${events}\n${job.read('job.log')}`,
     );
+  }
+
+  /** Waits until the store holds a checkpoint of a job. */
+  async untilStored(id: string): Promise<void> {
+    for (const end = Date.now() + LIMIT_MS; Date.now() < end; await sleep(200))
+      if ((await this.newestReason(id)) !== undefined) return;
+    throw new Error(`no checkpoint of ${id} within ${LIMIT_MS / 1000} s`);
+  }
+
+  /** Why the newest checkpoint of a job was taken; undefined when there is none. */
+  async newestReason(id: string): Promise<string | undefined> {
+    const store = await openStore(this.store);
+    try {
+      const [newest] = (await (await store.inspect(id))?.checkpoints()) ?? [];
+      return newest?.record.reason;
+    } finally {
+      await store.close();
+    }
+  }
+
+  /** Pid of the starter under which a job runs now. */
+  async starterOf(job: CondorJob): Promise<number> {
+    const node = await job.node();
+    const [cluster] = job.id.split('.');
+    const log = await readdir(join(this.pool.directory, node, 'execute'));
+    for (const name of log) {
+      const ad = await readFile(join(this.pool.directory, node, 'execute', name, '.job.ad'), 'utf8').catch(() => '');
+      if (new RegExp(`^ClusterId = ${cluster}$`, 'm').test(ad)) return Number(name.replace('dir_', ''));
+    }
+    throw new Error(`job ${job.id} has no sandbox on ${node}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

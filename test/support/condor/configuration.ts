@@ -52,7 +52,7 @@ DAEMON_LIST = ${daemons}
 CONDOR_HOST = 127.0.0.1
 COLLECTOR_HOST = 127.0.0.1:${port}`;
 
-/** Each master has a session of its own: with the shared one the collector refuses all but the first. */
+/** A notice to the negotiator while that talks to the schedd makes the two wait for each other, 20 s long; it looks every second anyway. */
 const NETWORK = `\
 NETWORK_INTERFACE = 127.0.0.1
 BIND_ALL_INTERFACES = False
@@ -63,7 +63,7 @@ FILESYSTEM_DOMAIN = localhost
 USE_SHARED_PORT = False
 SEC_DEFAULT_AUTHENTICATION_METHODS = FS
 SEC_DEFAULT_AUTHENTICATION = REQUIRED
-SEC_USE_FAMILY_SESSION = False
+SUBMIT_SEND_RESCHEDULE = False
 ALLOW_READ = *
 ALLOW_WRITE = *
 ALLOW_DAEMON = *
@@ -99,8 +99,10 @@ WANT_SUSPEND = False
 WANT_VACATE = True
 MachineMaxVacateTime = 30`;
 
+/** With the family session of its own master the collector would refuse those of another one. */
 const nodeIdentity = (node: string): string => `\
 MASTER_NAME = ${node}
 STARTD_NAME = ${node}
 NodeName = "${node}"
-STARTD_ATTRS = $(STARTD_ATTRS) NodeName`;
+STARTD_ATTRS = $(STARTD_ATTRS) NodeName
+SEC_USE_FAMILY_SESSION = False`;
