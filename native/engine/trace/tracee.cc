@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "proc/status.h"
 
 namespace blcr {
 namespace {
@@ -36,15 +37,24 @@ Result<Tracee> Tracee::seize(pid_t tid, unsigned long options) {
 
 Result<int> Tracee::waitChange(int timeoutMs) {
   const int64_t deadline = nowNs() + int64_t(timeoutMs) * 1000000;
+  bool ended = false;
   for (int round = 0;; ++round) {
     int status = 0;
-    const pid_t pid = ::waitpid(tid_, &status, __WALL | (timeoutMs < 0 ? 0 : WNOHANG));
+    const pid_t pid = ::waitpid(tid_, &status, __WALL | WNOHANG);
     if (pid < 0 && errno == EINTR) continue;
     if (pid < 0) return Error{ESRCH, "task " + std::to_string(tid_) + " is gone"};
     if (pid == 0) {
-      if (nowNs() >= deadline) return Error{ETIMEDOUT, "task " + std::to_string(tid_) + " does not stop"};
+      if (timeoutMs >= 0 && nowNs() >= deadline) return Error{ETIMEDOUT, "task " + std::to_string(tid_) + " does not stop"};
       // A running task stops within microseconds; only a task in an uninterruptible call lets this come to sleeping.
-      round < 20 ? static_cast<void>(::sched_yield()) : sleepUs(round < 100 ? 20 : 500);
+      if (round < 50) {
+        ::sched_yield();
+        continue;
+      }
+      // Never a wait that blocks: the end of a killed leader is not told before we, its tracer, have taken those of its threads.
+      if (ended) return Error{ESRCH, "task " + std::to_string(tid_) + " has been killed"};
+      const auto stat = timeoutMs < 0 ? readStat(tid_) : Result<ProcStat>(ProcStat{});
+      ended = !stat || stat.value().state == 'Z';
+      sleepUs(round < 150 ? 20 : 500);
       continue;
     }
     if (WIFSTOPPED(status)) return status;
