@@ -74,11 +74,16 @@ export class JobBench {
   }
 
   /** Starts `blcr …` in a scratch directory. */
-  start(scratch: string, args: readonly string[], stdout: number | 'pipe' = 'pipe'): ChildProcess {
+  start(
+    scratch: string,
+    args: readonly string[],
+    stdout: number | 'pipe' = 'pipe',
+    env: NodeJS.ProcessEnv = {},
+  ): ChildProcess {
     const cwd = this.makeDirectory(scratch);
     return startCli('blcr', args, {
       cwd,
-      env: { BLCR_TEST: this.#mark, HOME: cwd },
+      env: { BLCR_TEST: this.#mark, HOME: cwd, ...env },
       stdio: ['ignore', stdout, 'pipe'],
       ...(isRoot ? { uid: ORDINARY_USER } : {}),
     });
