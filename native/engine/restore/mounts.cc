@@ -92,10 +92,11 @@ Status coverDirectory(const std::string& path) {
 /** The root cannot be covered, only exchanged: the new one is put together below /tmp. */
 Status coverRoot() {
   const std::string stage = "/tmp";
-  const UniqueFd root(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)), covered(::open(stage.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  const UniqueFd root(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  // A copy of /tmp with what is mounted in it, taken before it is covered: a bind made later would contain the stage. Linux 5.2.
+  const UniqueFd covered(::open_tree(AT_FDCWD, stage.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE));
   if (!root || !covered) return systemError(stage);
   BLCR_TRY(mountTmpfs(stage));
-  // /tmp itself is taken from before it was covered; a recursive bind of it would repeat the stage without end.
   const UniqueFd listed(::open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   DIR* listing = listed ? ::fdopendir(::dup(listed.get())) : nullptr;
   if (listing == nullptr) return systemError("entries of /");
@@ -108,7 +109,8 @@ Status coverRoot() {
       continue;
     }
     status = makeDirectory(stage + "/tmp");
-    if (status.ok()) status = bind(ownPath(covered.get()), stage + "/tmp");
+    const std::string again = stage + "/tmp";
+    if (status.ok() && ::move_mount(covered.get(), "", AT_FDCWD, again.c_str(), MOVE_MOUNT_F_EMPTY_PATH) != 0) status = systemError(again);
   }
   ::closedir(listing);
   if (!status.ok()) return status;
@@ -148,19 +150,18 @@ void mountProc(Log& log) {
 }
 
 Status bindPaths(const std::vector<PathPair>& pairs) {
-  std::vector<UniqueFd> sources;  // opened before anything is covered
   for (const PathPair& pair : pairs) {
     BLCR_TRY(checkPair(pair));
+    struct stat source{};
+    if (::stat(pair.to.c_str(), &source) != 0) return systemError("bind source " + pair.to);
+    if (!exists(pair.from)) BLCR_TRY(makeMountPoint(pair.from, S_ISDIR(source.st_mode)));
+  }
+  std::vector<UniqueFd> sources;  // opened when nothing is covered or exchanged any more, and before one bind can hide another's source
+  for (const PathPair& pair : pairs) {
     sources.emplace_back(::open(pair.to.c_str(), O_PATH | O_CLOEXEC));
     if (!sources.back()) return systemError("bind source " + pair.to);
   }
-  for (size_t index = 0; index < pairs.size(); ++index) {
-    const PathPair& pair = pairs[index];
-    struct stat info{};
-    if (::fstat(sources[index].get(), &info) != 0) return systemError(pair.to);
-    if (!exists(pair.from)) BLCR_TRY(makeMountPoint(pair.from, S_ISDIR(info.st_mode)));
-    BLCR_TRY(bind(ownPath(sources[index].get()), pair.from));
-  }
+  for (size_t index = 0; index < pairs.size(); ++index) BLCR_TRY(bind(ownPath(sources[index].get()), pairs[index].from));
   return {};
 }
 

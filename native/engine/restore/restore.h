@@ -36,8 +36,12 @@ struct RestoreResult {
   uint64_t bytes = 0, totalUs = 0;
 };
 
-/** First half, in the outer process (before namespaces exist): reads and checks HEAD and META, compares CPU, kernel and files' identity
- * with this host. */
+/**
+ * First half, in the outer process (before namespaces exist): reads and checks HEAD and META, compares CPU, kernel and files' identity with
+ * this host. Blocks on `inputFd`. The Log and the Error name the reason: EIO the stream ends early · EINVAL malformed, damaged or no
+ * context · kErrorVersion other format version · kErrorBadArchitecture CPU features missing (named), other vdso or page size · EPERM a
+ * process of another user · ENOENT, EACCES, … a mapped file is missing · ESTALE it has other content (path named).
+ */
 struct RestorePlan {
   image::Image image;
   image::Reader reader;
@@ -46,14 +50,23 @@ struct RestorePlan {
 
 /**
  * Enters new namespaces as the image needs them (user unless privileged; pid, mount, time) and forks: returns 0 in the child, which is pid
- * 1 of the new pid namespace with its own /proc, binds done and clocks shifted; the child's pid in the parent. EPERM/ENOSPC/… say what this
- * host forbids.
+ * 1 of the new pid namespace with its own /proc (the host's where it is masked: logged), binds done, clocks shifted, and which is killed
+ * when the calling thread ends; the child's pid in the parent. The caller must have one thread and no other unreaped children that end
+ * meanwhile. Errors come in the parent only: ENOSPC and EPERM when this host gives users no namespaces, EINVAL a bind that is no absolute
+ * path, ENOENT its source is missing, others of unshare(2) and mount(2). BLCR_DISABLE=timens, privilege.
  */
 [[nodiscard]] Result<pid_t> enterNamespaces(const RestorePlan& plan, const RestoreRequest& request, Log& log);
 
 /**
  * Second half, in pid 1: builds every process, loads memory, verifies the trailer, and only then touches files (rollback) and lets the job
- * run. On failure everything built is killed; nothing outside the namespace was changed.
+ * run. On failure everything built is killed and reaped; nothing outside the namespace was changed. The caller must have one thread (a
+ * second one exists for the time of loading). Restored processes are the caller's children where `ppid` is 0 in the image. Errors: those of
+ * image::Reader (EIO, EINVAL) · ENOENT, EACCES, … a file or directory cannot be opened (path named) · ESTALE a file cannot be rolled back,
+ * or changed under kRefuse · EWOULDBLOCK somebody else has locked it · EPERM numbers cannot be chosen here · EEXIST a number is taken ·
+ * ENOTSUP a session, timer number or kind of file that cannot be rebuilt · ENOBUFS a pipe's content does not fit · kErrorBadArchitecture
+ * extended registers do not fit · ESRCH a task was killed meanwhile · ENOMEM and others of the calls made in the tasks' names. What is only
+ * logged: scheduling, limits, locked memory and oom_score_adj that this node does not grant; a standard stream that is another file is
+ * continued at its end. BLCR_DISABLE=clone3, close_range, timer_ids.
  */
 [[nodiscard]] Result<RestoreResult> restore(RestorePlan& plan, const RestoreRequest& request, Log& log);
 
