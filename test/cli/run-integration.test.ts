@@ -38,7 +38,7 @@ test(
     await bench.untilNothingRuns();
     assert.ok(bench.events('two').some((event) => event.event === 'checkpoint' && event.reason === 'vacate'));
     rmSync(join(bench.directory, 'two'), { recursive: true });
-  assert.deepEqual(await storedFiles(bench.store, 'job'), ['state', 'stdout']);
+    assert.deepEqual(await storedFiles(bench.store, 'job'), ['state', 'stdout']);
 
     const third = bench.run('three', 'job', program, bench.openOutput('out'));
     const { code, stderr } = await finishCli(third);
