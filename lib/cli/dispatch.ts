@@ -2,18 +2,21 @@
 
 import { UsageError } from '../errors.ts';
 import type { ProcessEnd } from '../job/exit-status.ts';
+import { advertiseCommand } from './advertise.ts';
 import { checkpointCommand } from './checkpoint.ts';
 import { classicCommand } from './classic.ts';
 import type { Command } from './command.ts';
 import { doctorCommand } from './doctor.ts';
 import { formatError } from './error-block.ts';
 import { endProcess, exitCodeOf, exitWith, success } from './exit.ts';
+import { gcCommand } from './gc.ts';
 import { formatHelp } from './help.ts';
 import { lsCommand } from './ls.ts';
 import { restartCommand } from './restart.ts';
 import { rmCommand } from './rm.ts';
 import { runCommand } from './run.ts';
 import { showCommand } from './show.ts';
+import { submitCommand } from './submit.ts';
 import { verifyCommand } from './verify.ts';
 
 export const COMMANDS: readonly Command[] = [
@@ -25,6 +28,9 @@ export const COMMANDS: readonly Command[] = [
   checkpointCommand,
   restartCommand,
   doctorCommand,
+  submitCommand,
+  advertiseCommand,
+  gcCommand,
 ];
 
 /** `blcr …`. Ends the process. */

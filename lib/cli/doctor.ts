@@ -1,8 +1,8 @@
 /** `blcr doctor`: which libcr is used and why, and what this host allows, found out by doing it. */
 
-import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { describeLimits } from '../checkpoint/capabilities.ts';
+import { type Probe, probeHost } from '../checkpoint/probe.ts';
 import { openProvider } from '../checkpoint/provider.ts';
 import type { Provider } from '../checkpoint/types.ts';
 import { NativeLoadError } from '../errors.ts';
@@ -10,15 +10,6 @@ import { EXIT_CODES } from '../job/exit-status.ts';
 import { type Command, expectPositionals, parseArguments } from './command.ts';
 import { exitWith, success } from './exit.ts';
 import { printJson } from './json.ts';
-
-const PROBE_LIMIT_MS = 60_000;
-
-interface Probe {
-  readonly ok: boolean;
-  readonly reason: string;
-  readonly userNamespaces: boolean;
-  readonly kernel: string;
-}
 
 interface Report {
   readonly ok: boolean;
@@ -54,7 +45,7 @@ async function examine(): Promise<Report> {
     return { ok: false, library: undefined, kind: undefined, keeper: undefined, reasons, probe: undefined, findings };
   }
   const { path: library, kind, keeper } = provider.info;
-  const probe = keeper === undefined ? undefined : await runProbe(keeper);
+  const probe = keeper === undefined ? undefined : await probeHost(keeper);
   const ok = kind === 'blcr' || probe?.ok === true;
   const findings = [...describeProbe(probe), ...describeLimits(provider), ...describeHost(probe)];
   return { ok, library, kind, keeper, reasons: provider.reasons, probe, findings };
@@ -67,20 +58,6 @@ function findProvider(): Provider | NativeLoadError {
     if (error instanceof NativeLoadError) return error;
     throw error;
   }
-}
-
-/** The keeper prints one JSON object, whatever its exit status. */
-function runProbe(keeper: string): Promise<Probe> {
-  return new Promise((resolve) => {
-    execFile(keeper, ['probe'], { timeout: PROBE_LIMIT_MS, killSignal: 'SIGKILL' }, (error, stdout, stderr) => {
-      try {
-        resolve(JSON.parse(stdout) as Probe);
-      } catch {
-        const reason = stderr.trim() || error?.message || 'the keeper said nothing';
-        resolve({ ok: false, reason, userNamespaces: false, kernel: '' });
-      }
-    });
-  });
 }
 
 function describeProbe(probe: Probe | undefined): string[] {

@@ -8,6 +8,7 @@ import { EXIT_CODES, type JobEnd, type ProcessEnd, processEnd } from '../job/exi
 import { batchJobId } from '../job/incarnation.ts';
 import { Job } from '../job/job.ts';
 import { type JobOptions, normaliseId } from '../job/options.ts';
+import { QueueProgress } from '../job/queue-progress.ts';
 import { parseDuration } from '../util/duration.ts';
 import { type Arguments, type Command, parseArguments, parseChoice, parseCount, splitProgram } from './command.ts';
 import { exitWith } from './exit.ts';
@@ -28,9 +29,13 @@ const OPTIONS = {
   files: { type: 'string' },
   scratch: { type: 'string' },
   'vacate-within': { type: 'string' },
+  'vacate-after': { type: 'string' },
   'requeue-code': { type: 'string' },
   json: { type: 'boolean' },
 } as const;
+
+/** What setTimeout can count. */
+const LONGEST_TIMER_MS = 24 * 86_400_000;
 
 export const runCommand: Command = {
   name: 'run',
@@ -49,6 +54,7 @@ ${STORE_USAGE}
   --files WHICH      of the scratch directory: changed, all or none (default changed)
   --scratch DIR      directory whose files belong to the job (default: the current one)
   --vacate-within T  time that an eviction may take (default: the batch system's, else 10m)
+  --vacate-after T   evict the job by itself after this time, before a limit of the pool does it
   --requeue-code N   exit code for "run me again" (default 85)
   --json             one JSON record per event on stderr
 
@@ -62,6 +68,7 @@ Exit: the program's own; 64 usage; 75 try again elsewhere or later; 85 evicted, 
     return await runJob(readOptions(parsed, program), {
       requeueCode: readRequeueCode(parsed),
       json: parsed.flag('json'),
+      vacateAfterMs: readVacateAfter(parsed),
     });
   },
 };
@@ -70,6 +77,14 @@ function readRequeueCode(args: Arguments): number {
   const code = parseCount(args.text('requeue-code') ?? String(EXIT_CODES.requeue), '--requeue-code');
   if (code < 1 || code > 255) throw new UsageError('--requeue-code: a number from 1 to 255 is needed');
   return code;
+}
+
+function readVacateAfter(args: Arguments): number | undefined {
+  const text = args.text('vacate-after');
+  if (text === undefined) return undefined;
+  const ms = parseDuration(text, '--vacate-after');
+  if (ms < 1000 || ms > LONGEST_TIMER_MS) throw new UsageError('--vacate-after: from 1s to 24d');
+  return ms;
 }
 
 function readOptions(args: Arguments, program: readonly string[]): JobOptions {
@@ -115,11 +130,18 @@ function withoutUndefined<T extends object>(object: T): Present<T> {
 export interface RunSettings {
   readonly requeueCode: number;
   readonly json: boolean;
+  /** Milliseconds from now after which the job is evicted. */
+  readonly vacateAfterMs: number | undefined;
 }
 
 /** Runs the job to its end, with this process's signals being the job's. */
 export async function runJob(options: JobOptions, settings: RunSettings): Promise<ProcessEnd> {
-  const report = createReporter(settings.json);
+  const render = createReporter(settings.json);
+  const progress = new QueueProgress(process.env);
+  const report = (event: JobEvent): void => {
+    render(event);
+    progress.listener(event);
+  };
   const opening = new AbortController();
   const early: NodeJS.Signals[] = [];
   let job: Job | undefined;
@@ -141,7 +163,15 @@ export async function runJob(options: JobOptions, settings: RunSettings): Promis
   }
   if (isEvicted) evict(job);
   for (const signal of early) deliver(job, signal);
-  return conclude(await job.done, options, settings, report);
+  const running = job;
+  const limit =
+    settings.vacateAfterMs === undefined ? undefined : setTimeout(() => evict(running), settings.vacateAfterMs);
+  try {
+    return conclude(await job.done, options, settings, report);
+  } finally {
+    clearTimeout(limit);
+    await progress.settled();
+  }
 }
 
 /** What its end means is told by `done`. */
