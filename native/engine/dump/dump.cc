@@ -148,7 +148,8 @@ class Checkpoint final : public Dump {
     for (FrozenProcess& process : frozen_.processes()) BLCR_TRY(look(process));
     keepParents();
     // It may have been killed between the request and the stop.
-    const bool living = std::any_of(frozen_.processes().begin(), frozen_.processes().end(), [](const FrozenProcess& one) { return !one.zombie; });
+    const bool living =
+        std::any_of(frozen_.processes().begin(), frozen_.processes().end(), [](const FrozenProcess& one) { return !one.zombie; });
     if (!living) return Error{ESRCH, "process " + std::to_string(request_.target) + " has ended"};
     for (FrozenProcess& process : frozen_.processes()) BLCR_TRY(recordOne(process));
     BLCR_TRY(recordFiles(frozen_.processes(), request_, recording_));

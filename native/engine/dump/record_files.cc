@@ -63,7 +63,7 @@ int inheritedStream(const std::array<Stdio, 3>& stdio, const FoundDescriptor& fo
 
 /** The file or pipe that this very context is written to, open in the job: its requester belongs to it. */
 bool isDestination(const FileContext& context, const FoundDescriptor& found) {
-  struct stat output {};
+  struct stat output{};
   if ((found.details.flags & O_ACCMODE) == O_RDONLY || ::fstat(context.request.outputFd, &output) != 0) return false;
   const bool kind = S_ISREG(output.st_mode) || S_ISFIFO(output.st_mode);
   return kind && output.st_dev == found.info.st_dev && output.st_ino == found.info.st_ino;

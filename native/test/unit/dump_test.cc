@@ -20,10 +20,6 @@ using namespace harness;
 
 namespace {
 
-int pauseForever() {
-  while (true) pause();
-}
-
 /** What the tests of memory look at: known addresses, because the victim is a fork of the test. */
 struct Areas {
   char* data = nullptr;       // 16 pages 'd', two of them zero again
@@ -91,32 +87,6 @@ void checkMemory(const Dumped& dumped) {
   CHECK(wiped != nullptr && (wiped->flags & image::kWipeOnFork) != 0);
   const image::Area* hidden = areaAt(dumped, at.hidden);
   CHECK(hidden != nullptr && hidden->protection == PROT_NONE);
-}
-
-/** A victim that finds out by itself whether anything was left behind: children, descriptors, areas, signal mask. */
-int selfChecker(const std::function<void()>& ready) {
-  const auto countLines = [](const char* path) {
-    FILE* file = fopen(path, "r");
-    int lines = 0;
-    for (int c = 0; file != nullptr && (c = fgetc(file)) != EOF;) lines += c == '\n' ? 1 : 0;
-    if (file != nullptr) fclose(file);
-    return lines;
-  };
-  static_cast<void>(countLines("/proc/self/maps"));
-  const int maps = countLines("/proc/self/maps");
-  static volatile sig_atomic_t go;
-  signal(SIGUSR1, [](int) { go = 1; });
-  ready();
-  volatile double x = 1;
-  while (go == 0) x = x * 1.0000001;
-  if (countLines("/proc/self/maps") != maps) return 1;
-  if (waitpid(-1, nullptr, __WALL | WNOHANG) != -1 || errno != ECHILD) return 2;
-  sigset_t mask;
-  sigprocmask(SIG_BLOCK, nullptr, &mask);
-  for (int signal = 1; signal < 65; ++signal) {
-    if (sigismember(&mask, signal) == 1) return 3;
-  }
-  return x > 1 ? 42 : 4;
 }
 
 }  // namespace
@@ -311,156 +281,6 @@ TEST(stopped_jobs_stay_stopped_and_say_so) {
   CHECK(dumped.verified && dumped.image.processes[0].tasks[0].stopSignal == SIGSTOP);
   sleepUs(20000);
   CHECK(readStat(victim.pid())->state == 'T');
-}
-
-TEST(eviction_kills_and_reports_the_end) {
-  Victim victim([](const std::function<void()>& ready) {
-    std::thread other([] { pauseForever(); });
-    ready();
-    return pauseForever();
-  });
-  pid_t ended = 0;
-  int status = 0;
-  const Dumped dumped = dump(victim.pid(), Snapshot::kAuto, [&](DumpRequest& request) {
-    request.signal = SIGKILL;
-    request.onExit = [&](pid_t pid, int how) { ended = pid, status = how; };
-  });
-  CHECK(dumped.verified && dumped.result.snapshot == Snapshot::kPlain && dumped.result.threads == 2);
-  CHECK(ended == victim.pid() && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-  victim.forget();
-}
-
-TEST(a_frozen_job_that_is_killed_reports_its_end) {
-  for (const bool direct : {true, false}) {
-    Victim victim([](const std::function<void()>& ready) {
-      std::thread other([] { pauseForever(); });
-      ready();
-      return pauseForever();
-    });
-    int ends = 0;
-    const Dumped dumped = dump(victim.pid(), Snapshot::kPlain, [&](DumpRequest& request) {
-      request.onExit = [&](pid_t pid, int status) { ends += pid == victim.pid() && WTERMSIG(status) == SIGKILL ? 1 : 0; };
-      request.insideStop = [&, direct]() -> Status {
-        kill(victim.pid(), SIGKILL);
-        sleepUs(direct ? 0 : 20000);
-        return {};
-      };
-    });
-    CHECK(ends == 1);
-    victim.forget();
-  }
-}
-
-TEST(cancelling_ends_a_dump_that_nobody_reads) {
-  Victim victim(selfChecker);
-  int fds[2];
-  CHECK(pipe2(fds, O_CLOEXEC) == 0);
-  fcntl(fds[1], F_SETPIPE_SZ, 4096);
-  Log log;
-  DumpRequest request;
-  request.target = victim.pid();
-  request.outputFd = fds[1];
-  request.snapshot = Snapshot::kFork;
-  auto job = Dump::create(request, log);
-  CHECK(job->start().ok());
-  sleepUs(20000);
-  job->cancel();
-  waitDone(*job);
-  const auto result = job->finish();
-  CHECK(!result.ok() && result.error().code == ECANCELED);
-  job = Dump::create(request, log);
-  CHECK(job->start().ok());
-  job.reset();  // destruction in the middle
-  close(fds[0]);
-  close(fds[1]);
-  kill(victim.pid(), SIGUSR1);
-  CHECK(victim.join() == 42);
-}
-
-TEST(a_job_that_outgrows_its_budget_is_held_and_let_go) {
-  constexpr size_t kSize = 64 << 20;
-  auto* counter = static_cast<volatile uint64_t*>(mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
-  const Victim victim([counter](const std::function<void()>& ready) {
-    auto* memory = static_cast<char*>(mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0));
-    memset(memory, 1, kSize);
-    ready();
-    for (uint64_t i = 0;; ++i) {
-      memory[i * 4096 % kSize] = char(i);
-      *counter = i;
-      if (i % 64 == 0) sleepUs(200);
-    }
-    return 0;
-  });
-  int fds[2];
-  CHECK(pipe2(fds, O_CLOEXEC) == 0);
-  Log log;
-  DumpRequest request;
-  request.target = victim.pid();
-  request.outputFd = fds[1];
-  request.snapshot = Snapshot::kFork;
-  request.memoryBudget = 4 << 20;
-  auto job = Dump::create(request, log);
-  CHECK(job->start().ok());
-  sleepUs(300000);  // nobody reads: the copy stays, the job goes on writing and is stopped
-  const uint64_t before = *counter;
-  sleepUs(100000);
-  CHECK(*counter == before);
-  Dumped dumped;
-  std::thread reader([&] { readContext(fds[0], dumped); });
-  waitDone(*job);
-  const auto result = job->finish();
-  job.reset();
-  close(fds[1]);
-  reader.join();
-  close(fds[0]);
-  CHECK(result.ok() && dumped.verified);
-  if (result.ok()) CHECK(result.value().stopUs > 100000);
-  const uint64_t after = *counter;
-  sleepUs(100000);
-  CHECK(*counter > after);
-  munmap(const_cast<uint64_t*>(counter), 4096);
-}
-
-TEST(a_target_that_dies_while_its_copy_is_read_does_no_harm) {
-  prctl(PR_SET_CHILD_SUBREAPER, 1);
-  Victim victim([](const std::function<void()>& ready) {
-    ready();
-    return pauseForever();
-  });
-  const Dumped dumped = [&] {
-    Dumped into;
-    int fds[2];
-    if (pipe2(fds, O_CLOEXEC) != 0) return into;
-    Log log;
-    DumpRequest request;
-    request.target = victim.pid();
-    request.outputFd = fds[1];
-    request.snapshot = Snapshot::kFork;
-    auto job = Dump::create(request, log);
-    CHECK(job->start().ok());
-    kill(victim.pid(), SIGKILL);
-    CHECK(victim.join() == 256 + SIGKILL);
-    std::thread reader([&] { readContext(fds[0], into); });
-    waitDone(*job);
-    into.good = job->finish().ok();
-    job.reset();
-    close(fds[1]);
-    reader.join();
-    close(fds[0]);
-    return into;
-  }();
-  CHECK(dumped.good && dumped.verified);
-  CHECK(waitpid(-1, nullptr, __WALL | WNOHANG) == -1 && errno == ECHILD);
-  prctl(PR_SET_CHILD_SUBREAPER, 0);
-}
-
-TEST(a_failing_capture_fails_the_dump_and_frees_the_job) {
-  Victim victim(selfChecker);
-  const Dumped dumped = dump(victim.pid(), Snapshot::kFork,
-                             [](DumpRequest& request) { request.insideStop = [] { return Status(Error{ENOSPC, "no room"}); }; });
-  CHECK(!dumped.good && dumped.error.code == ENOSPC);
-  kill(victim.pid(), SIGUSR1);
-  CHECK(victim.join() == 42);
 }
 
 CHECK_MAIN
