@@ -19,10 +19,6 @@ using namespace harness;
 
 namespace {
 
-int pauseForever() {
-  while (true) pause();
-}
-
 /** A directory of the test's own, removed with its files. */
 class Directory {
  public:
