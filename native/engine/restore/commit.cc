@@ -136,7 +136,7 @@ Status commitFiles(Job& job, const Sources& sources) {
 }
 
 Status startTimerFds(const Job& job, const Sources& sources) {
-  const int64_t elapsed = nowNs(CLOCK_REALTIME) - job.image.host.realtimeNs;
+  const Elapsed elapsed{nowNs(CLOCK_REALTIME) - job.image.host.realtimeNs, nowNs() - job.startNs};
   for (size_t index = 0; index < job.image.files.size(); ++index)
     if (job.image.files[index].kind == FileKind::kTimerFd) BLCR_TRY(armTimerFd(sources.files[index], job.image.files[index], elapsed));
   return {};

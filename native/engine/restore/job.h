@@ -41,6 +41,7 @@ struct Job {
   const RestoreRequest& request;
   Log& log;
   ScratchPage scratch;
+  int64_t startNs = 0;       // CLOCK_MONOTONIC when the restart began: the job's own monotonic clocks run from there
   uint64_t instruction = 0;  // a `syscall` in the coordinator's own vdso, where all stubs begin
   Numbers numbers;
   std::vector<Building> processes;  // as Image::processes

@@ -104,17 +104,25 @@ Result<UniqueFd> makeTimerFd(const image::OpenFile& file) {
   return fd;
 }
 
-Status armTimerFd(int fd, const image::OpenFile& file, int64_t realElapsedNs) {
+Status armTimerFd(int fd, const image::OpenFile& file, Elapsed elapsed) {
   const bool ofDay = file.clock == CLOCK_REALTIME || file.clock == CLOCK_REALTIME_ALARM;
+  // What is due at a time of day is due then, however long the job was away; all other clocks stood still until its restart began.
+  const int64_t away = ofDay && (file.timerFlags & TFD_TIMER_ABSTIME) != 0 ? elapsed.realNs : elapsed.monotonicNs;
   int64_t value = file.valueNs;
-  // What is due at a time of day is due then, however long the job was away; all other clocks stood still meanwhile.
-  if (ofDay && value > 0 && (file.timerFlags & TFD_TIMER_ABSTIME) != 0) value = std::max<int64_t>(1, value - realElapsedNs);
-  if (value <= 0 && file.intervalNs > 0) value = file.expirations != 0 ? file.intervalNs : 1;
+  uint64_t ticks = file.expirations;
+  if (value > 0 && away < value) {
+    value -= away;
+  } else if (value > 0 && file.intervalNs > 0) {
+    ticks += 1 + uint64_t((away - value) / file.intervalNs);
+    value = file.intervalNs - (away - value) % file.intervalNs;
+  } else if (value > 0 || file.intervalNs > 0) {
+    value = ticks != 0 && file.intervalNs > 0 ? file.intervalNs : 1;
+  }
   if (value > 0) {
     const itimerspec spec{toTimespec(file.intervalNs), toTimespec(value)};
     if (::timerfd_settime(fd, 0, &spec, nullptr) != 0) return systemError("arming a timerfd");
   }
-  if (file.expirations != 0 && ::ioctl(fd, kSetTicks, &file.expirations) != 0) {
+  if (ticks != 0 && ::ioctl(fd, kSetTicks, &ticks) != 0) {
     const itimerspec now{toTimespec(file.intervalNs), toTimespec(1)};  // a kernel without CHECKPOINT_RESTORE: at least one expiry
     if (::timerfd_settime(fd, 0, &now, nullptr) != 0) return systemError("arming a timerfd");
   }

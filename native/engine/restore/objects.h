@@ -29,8 +29,13 @@ namespace blcr {
 [[nodiscard]] Result<UniqueFd> makeSignalFd(const image::OpenFile& file);
 [[nodiscard]] Result<UniqueFd> makeEpoll();
 
-/** Disarmed; armTimerFd starts it, immediately before the job goes on. `realElapsedNs`: CLOCK_REALTIME since the checkpoint. */
+/** Time that went by while the job did not run: on CLOCK_REALTIME since the checkpoint, on its monotonic clocks since its restart began. */
+struct Elapsed {
+  int64_t realNs = 0, monotonicNs = 0;
+};
+
+/** Disarmed; armTimerFd starts it, immediately before the job goes on. */
 [[nodiscard]] Result<UniqueFd> makeTimerFd(const image::OpenFile& file);
-[[nodiscard]] Status armTimerFd(int fd, const image::OpenFile& file, int64_t realElapsedNs);
+[[nodiscard]] Status armTimerFd(int fd, const image::OpenFile& file, Elapsed elapsed);
 
 }  // namespace blcr

@@ -176,7 +176,7 @@ Result<RestoreResult> restore(RestorePlan& plan, const RestoreRequest& request, 
   if (!scratch.ok()) return scratch.error();
   const ScratchMapping mapping(scratch.value());
   BLCR_TRY(mapping.map());
-  Job job{plan.image, request, log, scratch.value(), areas->vdso.start + areas->syscallOffset, {}, {}, {}};
+  Job job{plan.image, request, log, scratch.value(), start, areas->vdso.start + areas->syscallOffset, {}, {}, {}};
   const Status status = run(job, plan, *areas);
   if (!status.ok()) {
     killAll(job);

@@ -6,6 +6,9 @@
 #include <sys/time.h>
 #include <time.h>
 
+#include <algorithm>
+
+#include "base/clock.h"
 #include "base/features.h"
 
 namespace blcr {
@@ -51,10 +54,11 @@ Status createWithNumber(Job& job, Stub& stub, const image::PosixTimer& timer) {
   return Error{ENOTSUP, "timer " + std::to_string(timer.id) + ": this kernel does not give it its number back"};
 }
 
-Status arm(Stub& stub, const image::PosixTimer& timer) {
-  if (timer.valueNs == 0 && timer.intervalNs == 0) return {};
-  const int64_t value = timer.valueNs > 0 ? timer.valueNs : timer.intervalNs > 0 && timer.valueNs < 0 ? 1 : timer.valueNs;
-  if (value == 0) return {};
+/** Timers of processor time do not run while the job does not; all others are at the same point of their clock as they were. */
+Status arm(const Job& job, Stub& stub, const image::PosixTimer& timer) {
+  if (timer.valueNs == 0) return {};
+  const bool ofProcessor = timer.clock < 0 || timer.clock == CLOCK_PROCESS_CPUTIME_ID || timer.clock == CLOCK_THREAD_CPUTIME_ID;
+  const int64_t value = std::max<int64_t>(1, timer.valueNs - (ofProcessor ? 0 : nowNs() - job.startNs));
   const itimerspec spec{{timer.intervalNs / kSecond, timer.intervalNs % kSecond}, {value / kSecond, value % kSecond}};
   const auto at = stub.putObject(spec);
   if (!at.ok()) return at.error();
@@ -77,17 +81,18 @@ Status posixTimers(Job& job, Building& building) {
     auto unset = stub.call("prctl", SYS_prctl, {kPrctlTimerIds, 0});
     if (!unset.ok()) return unset.error();
   }
-  for (const image::PosixTimer& timer : building.process->posixTimers) BLCR_TRY(arm(stub, timer));
+  for (const image::PosixTimer& timer : building.process->posixTimers) BLCR_TRY(arm(job, stub, timer));
   return {};
 }
 
-Status intervalTimers(Building& building) {
+Status intervalTimers(const Job& job, Building& building) {
   for (uint64_t which = 0; which < 3; ++which) {
     image::IntervalTimer timer = building.process->timers[which];
     // A real-time timer whose signal is still pending stands still until the signal is taken; the kernel keeps an interval only while it is
     // in use.
     if (which == ITIMER_REAL && timer.valueUs == 0) timer.valueUs = timer.intervalUs;
     if (timer.valueUs == 0) continue;
+    if (which == ITIMER_REAL) timer.valueUs = std::max<int64_t>(1, timer.valueUs - (nowNs() - job.startNs) / 1000);
     const itimerval value{{timer.intervalUs / 1000000, timer.intervalUs % 1000000}, {timer.valueUs / 1000000, timer.valueUs % 1000000}};
     const auto at = building.leader().putObject(value);
     if (!at.ok()) return at.error();
@@ -101,7 +106,7 @@ Status intervalTimers(Building& building) {
 
 Status startTimers(Job& job, Building& building) {
   Status status = posixTimers(job, building);
-  if (status.ok()) status = intervalTimers(building);
+  if (status.ok()) status = intervalTimers(job, building);
   if (!status.ok()) return inProcess(*building.process, status.error());
   return {};
 }
