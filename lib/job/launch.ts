@@ -7,6 +7,7 @@ import type { ExitStatus } from '../checkpoint/types.ts';
 import { JobError } from '../errors.ts';
 import type { LaunchRequest, RunningProcess } from './engine.ts';
 import { EXIT_CODES } from './exit-status.ts';
+import { killMarked, newMark } from './mark.ts';
 import { listDescendants, trySignal } from './process-tree.ts';
 import { ChildDescriptors, findStrayDescriptors } from './stray-descriptors.ts';
 
@@ -24,15 +25,20 @@ const OBEDIENCE_MS = 5000;
  */
 export async function launchUnderKeeper(keeper: string, request: LaunchRequest): Promise<RunningProcess> {
   const stray = findStrayDescriptors();
+  const mark = newMark();
   using descriptors = new ChildDescriptors<number | 'pipe'>([...request.stdio, 'pipe', 'pipe'], stray);
   const child = spawn(
     keeper,
     ['run', '--lifeline', String(LIFELINE), '--report', String(REPORT), '--', request.command, ...request.args],
-    { cwd: request.cwd, env: request.env, stdio: descriptors.stdio, detached: !hasTerminal() },
+    { cwd: request.cwd, env: { ...request.env, [mark]: '1' }, stdio: descriptors.stdio, detached: !hasTerminal() },
   );
   for (const { fd, what } of stray)
     request.onLimitation(`descriptor ${fd} (${what}) leads outside of the job: the program gets /dev/null instead`);
-  const exit = watchExit(child);
+  // A keeper that was killed could not end the job.
+  const exit = watchExit(child).then((status) => {
+    if (status.signal === 'SIGKILL') killMarked(mark);
+    return status;
+  });
   const line = await Promise.race([readLine(child.stdio[REPORT] as Readable | null), failedToSpawn(child, keeper)]);
   const started = /^started (\d+)$/.exec(line);
   if (started === null) throw await launchError(line, request.command, exit);
@@ -68,8 +74,6 @@ export async function launchUnderCrRun(request: LaunchRequest): Promise<RunningP
 function runningChild(child: ChildProcess, target: number, exit: Promise<ExitStatus>): RunningProcess {
   const pid = child.pid ?? target;
   const lifeline = child.stdio[LIFELINE];
-  // A keeper that was killed could not end the job: its session is what is known of it.
-  void exit.then(({ signal }) => signal === 'SIGKILL' && trySignal(-target, 'SIGKILL'));
   return {
     ...processOf(pid, exit),
     target,

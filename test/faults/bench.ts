@@ -13,7 +13,7 @@ import { hasChirpServer } from '../support/chirp-server.ts';
 
 export const IS_ROOT: boolean = process.getuid?.() === 0;
 export const ORDINARY_USER = 1000;
-export const LIMITS = { skip: SKIP, timeout: 90_000 } as const;
+export const LIMITS: { readonly skip: string | false; readonly timeout: number } = { skip: SKIP, timeout: 90_000 };
 export const CHIRP_LIMITS: { readonly skip: string | false; readonly timeout: number } = {
   ...LIMITS,
   skip: SKIP || (hasChirpServer() ? false : 'chirp_server is not installed'),

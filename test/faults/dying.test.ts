@@ -23,7 +23,8 @@ test(
   LIMITS,
   async (context) => {
     const bench = new FaultBench(context);
-    const pipeline = '{ while :; do echo x; sleep 0.01; done; } | cat >/dev/null';
+    // One process leaves the session: only what it carries with it tells that it belongs to the job.
+    const pipeline = 'setsid sleep 4321 & { while :; do echo x; sleep 0.01; done; } | cat >/dev/null';
     const output = await bench.script('keeper-rounds.ts', bench.store, '/bin/sh', '-c', pipeline);
     context.diagnostic(`rounds, last complete checkpoint: ${output.trim()}`);
     await bench.untilNothingRuns();
