@@ -30,13 +30,20 @@ export const ON_EXIT_REMOVE =
   '(ExitBySignal =?= True && ExitSignal =!= 9) || (ExitBySignal =!= True && ExitCode =!= 85 && ExitCode =!= 75)';
 
 /** How many nodes of the past are remembered. */
-const HISTORY = 10;
+const HISTORY = 5;
 
-/** The instruction set of the first node, as far back as the queue remembers; any node will do for a job that has not run. */
-const firstMicroarch = (): string => {
-  const past = Array.from({ length: HISTORY }, (_, age) => `MY.MachineAttrMicroarch${HISTORY - 1 - age}`);
-  return `(${past.join(' ?: ')} ?: "")`;
-};
+/**
+ * The instruction set of the first node; after more moves than are remembered that of a later one, which had to have as much. Any node will do
+ * for a job that has not run. Nested, because the negotiator of 23.9 finds no match for a chain of `?:`.
+ */
+function firstMicroarch(): string {
+  let expression = '""';
+  for (let age = 0; age < HISTORY; age += 1) {
+    const attribute = `MY.MachineAttrMicroarch${age}`;
+    expression = `ifThenElse(${attribute} =!= undefined, ${attribute}, ${expression})`;
+  }
+  return expression;
+}
 
 /** Nodes that can checkpoint, and whose processor has what the program found when it started. */
 export const requirements = (): string =>

@@ -163,7 +163,7 @@ function parse(text: string): Statement[] {
 }
 
 function statementOf(text: string): Statement {
-  const match = /^\s*([+\w.]+)\s*=(?!=)(.*)$/s.exec(text.replaceAll(/\\\s*\n\s*/g, ' '));
+  const match = /^\s*([+\w.]+)\s*=(?!=)(.*)$/s.exec(text.replaceAll(/\s*\\\s*\n\s*/g, ' '));
   return { text, name: (match?.[1] ?? '').toLowerCase(), value: (match?.[2] ?? '').trim() };
 }
 

@@ -6,11 +6,17 @@ import type { Claim } from '../store/types.ts';
 import { sleep } from '../util/clock.ts';
 import { errorCode, errorMessage } from '../util/error-facts.ts';
 import { leaveFinished } from './finished.ts';
-import { markerPath } from './incarnation.ts';
+import { isBatchJob, markerPath } from './incarnation.ts';
 import type { Session } from './session.ts';
 
 /** The result is there; it does not wait longer than this for a store to be told. */
 const PATIENCE_MS = 30_000;
+
+/**
+ * A batch system that kills a whole job takes its processes one by one, the youngest first: a shell may see its child die, and end with 137 as if
+ * of its own accord, while this process still lives. Who is there after this time was not to be killed.
+ */
+const KILL_SPREE_MS = 300;
 
 /**
  * Cleans the store, or leaves the result there when the batch system is going to run the job again. Checkpoints stay when the program was
@@ -21,8 +27,10 @@ export async function settle(session: Session, claim: Claim, status: ExitStatus,
   const { clock, events, scratch, options } = session;
   const limit = new AbortController();
   const work = async (): Promise<void> => {
+    if (status.signal === 'SIGKILL') return;
+    if (status.exitCode !== 0 && isBatchJob(options.env)) await sleep(clock, KILL_SPREE_MS, limit.signal);
     if (isVacating) await leaveFinished(claim, status, scratch, clock.wallTime(), limit.signal);
-    else if (status.signal !== 'SIGKILL') await claim.remove({ signal: limit.signal });
+    else await claim.remove({ signal: limit.signal });
   };
   const tooLong = sleep(clock, PATIENCE_MS, limit.signal).then(() => {
     throw new Error(`the store did not answer within ${PATIENCE_MS / 1000} s`);

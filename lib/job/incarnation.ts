@@ -34,5 +34,9 @@ export function batchVacateMs(env: NodeJS.ProcessEnv): number | undefined {
   return limit === undefined ? undefined : Math.max(RESERVE_MS, limit - RESERVE_MS);
 }
 
+/** Whether somebody else than a person may kill this job as a whole. */
+export const isBatchJob = (env: NodeJS.ProcessEnv): boolean =>
+  env['_CONDOR_JOB_AD'] !== undefined || env['SLURM_JOB_ID'] !== undefined;
+
 /** The job's name in the batch system, undefined outside of one. */
 export const batchJobId = (env: NodeJS.ProcessEnv): string | undefined => readCondorJob(env)?.globalJobId;

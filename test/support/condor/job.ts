@@ -72,6 +72,10 @@ export class CondorJob {
     return (await this.#pool.run('condor_q', [this.id, '-af', name])).trim();
   }
 
+  async untilAttribute(name: string, expected: RegExp): Promise<void> {
+    await this.#wait(`${name} like ${expected}`, async () => expected.test(await this.attribute(name)));
+  }
+
   /** Attributes of a job that has left the queue, in order; the schedd writes its history a little later than the user log. */
   async history(...names: readonly string[]): Promise<readonly string[]> {
     let values: readonly string[] = [];
