@@ -119,6 +119,13 @@ export class Checkpointer {
             onProgress(bytes);
             events.emit('progress', { reason, bytes, shipped });
           },
+          onRetry: (error, delayMs) =>
+            events.emit('warning', {
+              code: errorCode(error),
+              message: errorMessage(error),
+              consequence: `the upload is tried again in ${(delayMs / 1000).toFixed(1)} s; the job runs on`,
+              error,
+            }),
         },
       )
       .catch(note);

@@ -77,7 +77,7 @@ function startPipeline(
   options: OperationOptions,
 ): WritePipeline {
   const { run, key, codec, packBytes, manifests } = context;
-  const { onProgress, signal } = options;
+  const { onProgress, onRetry, signal } = options;
   try {
     return new WritePipeline({
       init: {
@@ -93,6 +93,7 @@ function startPipeline(
       put: (name, data, abort, onBytes) => run.put(name, data, { signal: abort, onBytes }),
       signal,
       onProgress: onProgress && ((bytes, shipped) => onProgress({ bytes, shipped })),
+      onRetry,
     });
   } catch (error) {
     if (contextFd !== undefined) closeQuietly(contextFd);
@@ -170,17 +171,18 @@ function toManifest(
 async function publish(
   { run, key, life }: WriterContext,
   manifest: Manifest,
-  { signal }: OperationOptions,
+  { signal, onRetry }: OperationOptions,
 ): Promise<void> {
   const { epoch, sequence } = manifest;
   const { name } = nameOf(manifest);
   const encoded = encodeManifest(manifest);
   const place = { purpose: 'manifest', jobId: run.jobId, life, epoch, sequence, name } as const;
   const object = key === undefined ? encoded : sealObject(key, place, encoded);
-  await retryUpload(() => run.put(name, object, { signal }), signal);
+  await retryUpload(() => run.put(name, object, { signal }), signal, onRetry);
   if (key === undefined) return;
   // From here on the checkpoint exists: a head that cannot be renewed now is renewed with the next one, and an older head is no error.
-  await retryUpload(() => writeHead(run, key, { life, epoch, sequence }, { signal }), signal).catch(() => undefined);
+  const renew = (): Promise<void> => writeHead(run, key, { life, epoch, sequence }, { signal });
+  await retryUpload(renew, signal, onRetry).catch(() => undefined);
 }
 
 function nameOf({

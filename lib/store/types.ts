@@ -17,6 +17,8 @@ export interface StoreOptions {
 export interface OperationOptions {
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: Progress) => void;
+  /** Called before a part of an upload that failed is sent again. */
+  readonly onRetry?: (error: unknown, delayMs: number) => void;
 }
 
 export interface Progress {

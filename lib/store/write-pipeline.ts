@@ -5,6 +5,7 @@ import { createDeferred, type Deferred } from '../util/deferred.ts';
 import { startWorker } from '../util/worker-url.ts';
 import type { PackRef } from './manifest.ts';
 import { badContext, failed } from './store-error.ts';
+import type { OperationOptions } from './types.ts';
 import { retryUpload } from './upload-retry.ts';
 import type {
   ContextInput,
@@ -28,6 +29,7 @@ export interface PipelineOptions {
   ) => Promise<void>;
   readonly signal: AbortSignal | undefined;
   readonly onProgress: ((bytes: number, shipped: number) => void) | undefined;
+  readonly onRetry: OperationOptions['onRetry'];
 }
 
 export class WritePipeline {
@@ -120,19 +122,23 @@ export class WritePipeline {
   }
 
   async #upload(name: string, data: Uint8Array): Promise<void> {
-    await retryUpload(async () => {
-      let sent = 0;
-      try {
-        await this.#options.put(name, data, this.#signal, (count) => {
-          sent += count;
-          this.#shippedBytes += count;
-          this.#options.onProgress?.(this.#bytes, this.#shippedBytes);
-        });
-      } catch (error) {
-        this.#shippedBytes -= sent;
-        throw error;
-      }
-    }, this.#signal);
+    await retryUpload(
+      async () => {
+        let sent = 0;
+        try {
+          await this.#options.put(name, data, this.#signal, (count) => {
+            sent += count;
+            this.#shippedBytes += count;
+            this.#options.onProgress?.(this.#bytes, this.#shippedBytes);
+          });
+        } catch (error) {
+          this.#shippedBytes -= sent;
+          throw error;
+        }
+      },
+      this.#signal,
+      this.#options.onRetry,
+    );
   }
 
   #send(message: ToWriteWorker, transfer: ArrayBuffer[] = []): void {
