@@ -20,19 +20,31 @@ void tellRestored(int outer, crx_result_t result, const std::string& log) {
   static_cast<void>(sendMessage(outer, std::string(bytesOf(message)) + log));
 }
 
+/** The job's process group when it lives in our session, and so on our terminal; else 0. */
+pid_t groupAtTerminal(const Terminal& terminal, pid_t root) { return terminal && ::getsid(root) == ::getsid(0) ? ::getpgid(root) : 0; }
+
+void enterForeground(const Terminal& terminal, pid_t group, bool foreground) {
+  if (foreground) terminal.giveTo(group);
+  ::kill(-group, SIGCONT);
+}
+
 /** What the outer keeper passes on. */
-void onOuter(Job& job, pid_t root, int outer) {
+void onOuter(Job& job, pid_t root, int outer, const Terminal& terminal) {
   auto message = receiveMessage(outer, MSG_DONTWAIT);
   if (!message && message.error().code == EAGAIN) return;
   if (!message || message->bytes.empty()) return job.kill();  // it is gone, and so is everybody who could want this job
-  if (const auto* signal = message->as<wire::Signal>()) return deliverSignal(root, signal->number, signal->code, signal->value);
+  if (const auto* signal = message->as<wire::Signal>()) {
+    const pid_t group = signal->number == SIGCONT ? groupAtTerminal(terminal, root) : 0;
+    if (group > 0) return enterForeground(terminal, group, signal->foreground != 0);
+    return deliverSignal(root, signal->number, signal->code, signal->value);
+  }
   if (message->as<wire::Connection>() == nullptr) return;
   for (UniqueFd& connection : message->fds) job.requests().add(std::move(connection));
 }
 
 }  // namespace
 
-void runInner(RestorePlan& plan, IncomingRestart& incoming, Log& log, UniqueFd outer) {
+void runInner(RestorePlan& plan, IncomingRestart& incoming, Log& log, UniqueFd outer, const Terminal& terminal, bool foreground) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // the end of `outer` tells too, should the outer keeper have died before this
   blockSignals();
   const int64_t start = nowNs();
@@ -56,10 +68,16 @@ void runInner(RestorePlan& plan, IncomingRestart& incoming, Log& log, UniqueFd o
   if (!listener) log.line("requests from inside the job are not possible: " + listener.error().detail);
   tellRestored(outer.get(), result, log.text());
 
-  Job job(restored.value().root, nullptr);
-  if (listener) job.serve(*listener);
+  const pid_t root = restored.value().root;
+  const pid_t group = groupAtTerminal(terminal, root);
+  // It may have tried to read before it had the terminal, and been stopped for that.
+  if (group > 0 && foreground) enterForeground(terminal, group, true);
   const int fd = outer.get();
-  job.loop().watch(fd, POLLIN, [&job, fd, root = restored.value().root](short) { onOuter(job, root, fd); });
+  JobControl control;
+  if (group > 0) control.stopped = [fd] { static_cast<void>(sendMessage(fd, bytesOf(wire::Stopped()))); };
+  Job job(root, std::move(control));
+  if (listener) job.serve(*listener);
+  job.loop().watch(fd, POLLIN, [&job, fd, root, &terminal](short) { onOuter(job, root, fd, terminal); });
   const auto status = job.run();
   wire::Ended ended;
   ended.status = status ? status.value() : SIGKILL;

@@ -21,11 +21,8 @@ JobFacts factsOf(pid_t root) {
 
 }  // namespace
 
-Job::Job(pid_t root, const Terminal* terminal)
-    : root_(root),
-      group_(terminal != nullptr && *terminal ? root : 0),
-      terminal_(terminal),
-      requests_(loop_, factsOf(root), [this](pid_t pid, int status) { onChild(pid, status); }) {}
+Job::Job(pid_t root, JobControl control)
+    : root_(root), control_(std::move(control)), requests_(loop_, factsOf(root), [this](pid_t pid, int status) { onChild(pid, status); }) {}
 
 void Job::serve(Listener& listener) {
   loop_.watch(listener.fd(), POLLIN, [this, &listener](short) {
@@ -55,13 +52,13 @@ void Job::onSignals(int descriptor) {
 void Job::onSignal(const signalfd_siginfo& info) {
   const int number = static_cast<int>(info.ssi_signo);
   if (number == SIGCHLD) return;
-  if (number == SIGCONT && group_ > 0) return terminal_->continueJob(group_);
+  if (number == SIGCONT && control_.continued) return control_.continued();
   deliverSignal(root_, number, info.ssi_code, info.ssi_ptr);
 }
 
 void Job::reap() {
   // A dump may stop, resume and reap tasks of its own by any of these: it is asked first.
-  const int options = WNOHANG | __WALL | (group_ > 0 ? WUNTRACED : 0);
+  const int options = WNOHANG | __WALL | (control_.stopped ? WUNTRACED : 0);
   int status = 0;
   for (pid_t pid = 0; !status_ && (pid = ::waitpid(-1, &status, options)) > 0;) {
     if (!requests_.onChild(pid, status)) onChild(pid, status);
@@ -71,7 +68,7 @@ void Job::reap() {
 void Job::onChild(pid_t pid, int status) {
   if (pid != root_) return;  // an orphan, reaped
   if (WIFSTOPPED(status)) {
-    if (group_ > 0) terminal_->stopWith(group_);
+    if (control_.stopped) control_.stopped();
     return;
   }
   status_ = status;

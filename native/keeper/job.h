@@ -8,14 +8,18 @@
 #include "loop.h"
 #include "requests.h"
 #include "signals.h"
-#include "terminal.h"
 
 namespace blcr {
 
+/** What a keeper with a controlling terminal does when its job stops (^Z) and continues; empty without one. */
+struct JobControl {
+  std::function<void()> stopped, continued;
+};
+
 class Job {
  public:
-  /** `root` is a child of the calling process; `terminal` may be nullptr. All signals must be blocked. */
-  Job(pid_t root, const Terminal* terminal);
+  /** `root` is a child of the calling process. All signals must be blocked. */
+  Job(pid_t root, JobControl control);
 
   [[nodiscard]] Loop& loop() { return loop_; }
   [[nodiscard]] Requests& requests() { return requests_; }
@@ -37,8 +41,7 @@ class Job {
   void onChild(pid_t pid, int status);
 
   pid_t root_;
-  pid_t group_ = 0;  // the root's process group when job control is ours
-  const Terminal* terminal_;
+  JobControl control_;
   std::optional<int> status_;
   Loop loop_;
   Requests requests_;

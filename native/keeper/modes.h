@@ -3,7 +3,8 @@
 
 namespace blcr {
 
-/** `run [--lifeline FD] [--report FD] -- PROGRAM ARGS…`: launches a job and looks after it. */
+/** `run [--lifeline FD] [--report FD] -- PROGRAM ARGS…`: launches a job and looks after it. Inside a job (and without a lifeline, which
+ * asks for a life of its own) it just becomes the program. */
 struct RunOptions {
   int lifeline = -1;
   int report = -1;

@@ -16,6 +16,7 @@
 #include "protocol/exit_status.h"
 #include "restart_request.h"
 #include "signals.h"
+#include "terminal.h"
 
 namespace blcr {
 
@@ -45,13 +46,16 @@ int refuse(UniqueFd& requester, const Error& error, Log& log) {
 /** The outer half while the inner one lives. Forwards signals and requesters inwards, results and the job's end outwards. */
 class Outer {
  public:
-  Outer(pid_t inner, UniqueFd channel, UniqueFd requester, Listener& listener, int lifeline, int64_t startNs)
+  Outer(pid_t inner, UniqueFd channel, UniqueFd requester, Listener& listener, int lifeline, const Terminal& terminal, bool foreground,
+        int64_t startNs)
       : inner_(inner),
         channel_(std::move(channel)),
         requester_(std::move(requester)),
         listener_(listener),
         lifeline_(lifeline),
-        startNs_(startNs) {}
+        terminal_(terminal),
+        startNs_(startNs),
+        ownsTerminal_(foreground) {}
 
   [[noreturn]] void run() {
     loop_.watch(channel_.get(), POLLIN, [this](short) { onInner(); });
@@ -63,6 +67,7 @@ class Outer {
       answer(requester_, failure_->result, failureLog_);
       ::_exit(kFailed);
     }
+    if (ownsTerminal_) terminal_.takeBack();
     endLike(status_.value_or(status));
   }
 
@@ -72,7 +77,15 @@ class Outer {
     if (!message && message.error().code == EAGAIN) return;
     if (!message || message->bytes.empty()) return onInnerGone();
     if (const auto* restored = message->as<wire::Restored>()) return onRestored(*restored, message->after(sizeof *restored));
+    if (message->as<wire::Stopped>() != nullptr) return onStopped();
     if (const auto* ended = message->as<wire::Ended>()) status_ = ended->status;
+  }
+
+  /** Stops as the job did, so that the requester, and its shell, see it. They continue us. */
+  void onStopped() {
+    if (ownsTerminal_) terminal_.takeBack();
+    ownsTerminal_ = false;
+    ::kill(::getpid(), SIGSTOP);
   }
 
   void onInnerGone() {
@@ -108,6 +121,8 @@ class Outer {
       signal.number = static_cast<int32_t>(info->ssi_signo);
       signal.code = info->ssi_code;
       signal.value = info->ssi_ptr;
+      signal.foreground = info->ssi_signo == SIGCONT && terminal_.isForeground() ? 1 : 0;
+      if (signal.foreground != 0) ownsTerminal_ = true;
       static_cast<void>(sendMessage(channel_.get(), bytesOf(signal)));
     }
   }
@@ -138,12 +153,14 @@ class Outer {
   UniqueFd requester_;
   Listener& listener_;
   int lifeline_;
+  const Terminal& terminal_;
   int64_t startNs_;
   Loop loop_;
   std::optional<Result<UniqueFd>> signals_;
   std::optional<wire::Restored> failure_;
   std::string failureLog_;
   std::optional<int> status_;
+  bool ownsTerminal_;  // the job is in the foreground
 };
 
 }  // namespace
@@ -151,6 +168,8 @@ class Outer {
 int restartJob() {
   const int64_t start = nowNs();
   fillStandardDescriptors();
+  const Terminal terminal;
+  const bool foreground = terminal.isForeground();
   // A signal to the whole group (a terminal's, timeout(1)'s) is for the requester to pass on, or to answer with a checkpoint.
   ::setpgid(0, 0);
   if (!claimDescriptor(kRequesterFd)) return kUsage;
@@ -177,12 +196,12 @@ int restartJob() {
     {
       const Listener outers = *std::move(listener);
     }
-    runInner(*plan, *incoming, log, std::move(channel->second));
+    runInner(*plan, *incoming, log, std::move(channel->second), terminal, foreground);
   }
   channel->second.reset();
   const int lifeline = incoming->lifeline.get();
   incoming->context.reset();
-  Outer(inner.value(), std::move(channel->first), std::move(requester), *listener, lifeline, start).run();
+  Outer(inner.value(), std::move(channel->first), std::move(requester), *listener, lifeline, terminal, foreground, start).run();
 }
 
 }  // namespace blcr

@@ -12,6 +12,7 @@
 #include "launch.h"
 #include "modes.h"
 #include "protocol/exit_status.h"
+#include "protocol/find_keeper.h"
 
 namespace blcr {
 
@@ -34,6 +35,34 @@ int refuse(UniqueFd& fd, const Error& error, int status) {
   return status;
 }
 
+/** A keeper up the parent chain looks after whatever this process starts. Two keepers in one tree could checkpoint neither job. */
+bool isKept() {
+  pid_t nearest = 0;
+  const auto connection = connectKeeper(::getpid(), nearest);
+  return connection && connection.value();
+}
+
+/** The program instead of this process, as a part of the job that this process belongs to. */
+int joinJob(char* const* arguments, UniqueFd& reportFd) {
+  report(reportFd, "started " + std::to_string(::getpid()) + "\n");
+  ::execvp(arguments[0], arguments);
+  const Error error = systemError(arguments[0]);
+  return refuse(reportFd, error, error.code == ENOENT ? kNotFound : kCannotExecute);
+}
+
+/** The job has a process group of its own: it takes the terminal while it runs, and stops and continues with the keeper. */
+JobControl controlFor(const Terminal& terminal, pid_t group) {
+  if (!terminal) return {};
+  return {[&terminal, group] {
+            if (terminal.isHeldBy(group)) terminal.takeBack();
+            ::kill(::getpid(), SIGSTOP);  // so that the shell sees it; it continues us
+          },
+          [&terminal, group] {
+            if (terminal.isForeground()) terminal.giveTo(group);
+            ::kill(-group, SIGCONT);
+          }};
+}
+
 /** Many children and requesters need many descriptors; the job has its own limit by now. */
 void raiseDescriptorLimit() {
   rlimit limit{};
@@ -49,9 +78,10 @@ int runJob(const RunOptions& options) {
     std::fprintf(stderr, "blcr-keeper: the descriptor of --lifeline or --report is not open\n");
     return kUsage;
   }
-  const SignalSettings settings = SignalSettings::takeOver();
   const UniqueFd lifeline(options.lifeline);
   UniqueFd reportFd(options.report);
+  if (!lifeline && isKept()) return joinJob(options.arguments, reportFd);
+  const SignalSettings settings = SignalSettings::takeOver();
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
   auto listener = Listener::open();
   if (!listener) return refuse(reportFd, listener.error(), kInternal);
@@ -60,7 +90,7 @@ int runJob(const RunOptions& options) {
   if (!root) return refuse(reportFd, root.error(), root.error().code == ENOENT ? kNotFound : kCannotExecute);
   closeInherited();
   raiseDescriptorLimit();
-  Job job(root.value(), &terminal);
+  Job job(root.value(), controlFor(terminal, root.value()));
   job.serve(*listener);
   if (lifeline) job.tieTo(lifeline.get());
   report(reportFd, "started " + std::to_string(root.value()) + "\n");

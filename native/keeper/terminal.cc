@@ -1,27 +1,22 @@
 #include "terminal.h"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <unistd.h>
 
 namespace blcr {
 
-Terminal::Terminal() : tty_(::open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY)) {}
+Terminal::Terminal() : tty_(::open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY)), home_(::getpgrp()) {}
+
+bool Terminal::isHeldBy(pid_t group) const { return tty_ && ::tcgetpgrp(tty_.get()) == group; }
 
 void Terminal::enterJobGroup() const {
-  const bool foreground = ::tcgetpgrp(tty_.get()) == ::getpgrp();
+  const bool foreground = isForeground();
   ::setpgid(0, 0);
-  if (foreground) ::tcsetpgrp(tty_.get(), ::getpid());
+  if (foreground) giveTo(::getpid());
 }
 
-void Terminal::stopWith(pid_t group) const {
-  if (::tcgetpgrp(tty_.get()) == group) ::tcsetpgrp(tty_.get(), ::getpgrp());
-  ::kill(::getpid(), SIGSTOP);
-}
+void Terminal::giveTo(pid_t group) const { ::tcsetpgrp(tty_.get(), group); }
 
-void Terminal::continueJob(pid_t group) const {
-  if (::tcgetpgrp(tty_.get()) == ::getpgrp()) ::tcsetpgrp(tty_.get(), group);
-  ::kill(-group, SIGCONT);
-}
+void Terminal::takeBack() const { ::tcsetpgrp(tty_.get(), home_); }
 
 }  // namespace blcr

@@ -1,41 +1,18 @@
 #include "target.h"
 
 #include <dirent.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <memory>
 #include <string>
 
-#include "process_info.h"
-#include "protocol/address.h"
+#include "protocol/find_keeper.h"
+#include "protocol/process_info.h"
 
 namespace blcr::libcr {
 
 namespace {
-
-/** A connection is a keeper's only when the process that listens is the ancestor itself: anybody may take an abstract name. */
-bool listens(int socket, pid_t expected) {
-  ucred peer{};
-  socklen_t length = sizeof peer;
-  return ::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 && peer.pid == expected;
-}
-
-Result<UniqueFd> tryConnect(pid_t pid) {
-  struct stat directory{};
-  if (::stat(("/proc/" + std::to_string(pid)).c_str(), &directory) != 0) return Error{ESRCH, "no such process"};
-  auto address = keeperAddress(directory.st_uid, pid);
-  if (!address) return address.error();
-  UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!socket) return systemError("make a socket");
-  const auto* name = reinterpret_cast<const sockaddr*>(&address->address);
-  if (::connect(socket.get(), name, address->length) != 0) {
-    if (errno == ECONNREFUSED || errno == ENOENT) return UniqueFd();
-    return systemError("connect to the keeper " + std::to_string(pid));
-  }
-  return listens(socket.get(), pid) ? std::move(socket) : UniqueFd();
-}
 
 /** The first living process for which `wanted` holds, 0 when there is none. */
 template <typename Wanted>
@@ -83,20 +60,6 @@ Status checkAllowed(pid_t pid, const ProcessInfo& info) {
 }
 
 }  // namespace
-
-Result<UniqueFd> connectKeeper(pid_t pid, pid_t& nearest) {
-  for (int depth = 0; pid > 0 && depth < 4096; ++depth) {
-    auto socket = tryConnect(pid);
-    if (!socket) return socket.error();
-    nearest = pid;
-    if (*socket) return socket;
-    const auto info = readProcess(pid);
-    if (!info) return info.error();
-    pid = info.value().parent;
-  }
-  nearest = 0;
-  return UniqueFd();
-}
 
 Result<Target> findTarget(cr_scope_t scope, pid_t number) {
   if (number < 0) return Error{ESRCH, "no such process"};

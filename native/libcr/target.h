@@ -23,7 +23,4 @@ struct Target {
  */
 [[nodiscard]] Result<Target> findTarget(cr_scope_t scope, pid_t number);
 
-/** Connects to the keeper of `pid`, walking up its parents; `nearest` becomes the keeper's pid. No descriptor when there is none. */
-[[nodiscard]] Result<UniqueFd> connectKeeper(pid_t pid, pid_t& nearest);
-
 }  // namespace blcr::libcr

@@ -2,7 +2,7 @@
 //
 //   requester -> keeper   CheckpointRequest (+ descriptors), later perhaps Cancel; RestartRequest (+ descriptors) to a fresh keeper
 //   keeper -> requester   one Reply; the requester's end of the connection is the handle that libcr gives its caller
-//   outer <-> inner       (the two halves of a restarted job's keeper) Connection, Signal; Restored, Ended
+//   outer <-> inner       (the two halves of a restarted job's keeper) Connection, Signal; Restored, Stopped, Ended
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@ inline constexpr uint32_t kMaxPaths = 128 * 1024;    // bytes of all paths of a 
 inline constexpr uint32_t kMaxMessage = 192 * 1024;  // below the default socket buffer
 inline constexpr uint32_t kMaxDescriptors = 64;
 
-enum class Kind : uint32_t { kCheckpoint = 1, kCancel, kRestart, kReply, kConnection, kSignal, kRestored, kEnded };
+enum class Kind : uint32_t { kCheckpoint = 1, kCancel, kRestart, kReply, kConnection, kSignal, kRestored, kStopped, kEnded };
 
 /** First in every message; a message of another magic, version or length is dropped with its connection. */
 struct Header {
@@ -87,14 +87,20 @@ struct Connection {
 struct Signal {
   Header header{.kind = Kind::kSignal};
   int32_t number = 0;
-  int32_t code = 0;    // si_code: SI_QUEUE carries value
-  uint64_t value = 0;  // sigval
+  int32_t code = 0;         // si_code: SI_QUEUE carries value
+  uint64_t value = 0;       // sigval
+  uint32_t foreground = 0;  // SIGCONT: the shell has put the job into the foreground
 };
 
 /** Inner to outer, once: how the restart went. Followed by the log's text. */
 struct Restored {
   Header header{.kind = Kind::kRestored};
   crx_result_t result{};
+};
+
+/** Inner to outer: the job's root was stopped at the terminal (^Z). */
+struct Stopped {
+  Header header{.kind = Kind::kStopped};
 };
 
 /** Inner to outer: the job's root has ended. */

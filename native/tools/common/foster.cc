@@ -22,7 +22,11 @@ void Foster::waitLike(pid_t child) const {
   ::sigfillset(&all);
   for (;;) {
     int status = 0;
-    const pid_t ended = ::waitpid(child, &status, WNOHANG);
+    const pid_t ended = ::waitpid(child, &status, WNOHANG | WUNTRACED);
+    if (ended == child && WIFSTOPPED(status)) {
+      ::kill(::getpid(), SIGSTOP);  // for the shell to see; its SIGCONT is passed on
+      continue;
+    }
     if (ended == child) endLike(status);
     if (ended < 0 && errno == ECHILD) ::_exit(255);  // SIGCHLD was ignored by whoever started us
     siginfo_t info{};

@@ -7,7 +7,7 @@
 
 #include "base/result.h"
 
-namespace blcr::libcr {
+namespace blcr {
 
 struct ProcessInfo {
   std::string name;  // comm
@@ -22,4 +22,4 @@ struct ProcessInfo {
 /** ESRCH when the process is gone. Source: proc(5). */
 [[nodiscard]] Result<ProcessInfo> readProcess(pid_t pid);
 
-}  // namespace blcr::libcr
+}  // namespace blcr

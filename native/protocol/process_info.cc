@@ -1,4 +1,4 @@
-#include "process_info.h"
+#include "protocol/process_info.h"
 
 #include <fcntl.h>
 
@@ -9,7 +9,7 @@
 
 #include "base/unique_fd.h"
 
-namespace blcr::libcr {
+namespace blcr {
 
 namespace {
 
@@ -67,4 +67,4 @@ Result<ProcessInfo> readProcess(pid_t pid) {
   return info;
 }
 
-}  // namespace blcr::libcr
+}  // namespace blcr

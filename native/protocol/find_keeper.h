@@ -1,0 +1,14 @@
+// From a process to the keeper that looks after it.
+#pragma once
+
+#include <sys/types.h>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+
+namespace blcr {
+
+/** Connects to the keeper of `pid`, walking up its parents; `nearest` becomes the keeper's pid. No descriptor when there is none. */
+[[nodiscard]] Result<UniqueFd> connectKeeper(pid_t pid, pid_t& nearest);
+
+}  // namespace blcr
