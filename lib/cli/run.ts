@@ -45,7 +45,7 @@ export const runCommand: Command = {
 ${STORE_USAGE}
   --id ID            name of the job in the store, the same at each start (default: the batch system's)
   --every TIME       time between checkpoints, give or take a tenth (default 60m)
-  --first TIME       time to the first one (default 60s)
+  --first TIME       time to the first one (default 60s, or --every when that is shorter)
   --keep N           checkpoints to keep (default 2)
   --fresh            start from the beginning, dropping what the store has of the job
   --accept-changed   resume although program, arguments or inputs have changed

@@ -109,6 +109,9 @@ function changesTo(
     (part) => part !== undefined && part !== '',
   );
   if (inputs.length > 0) own.set('transfer_input_files', inputs.join(', '));
+  // Without a sandbox of its own the job would share its directory with the user log and with other jobs.
+  const transfer = theirs('should_transfer_files')?.toUpperCase();
+  if (transfer === undefined || transfer === 'IF_NEEDED') own.set('should_transfer_files', 'YES');
   own.set('executable', wrapping.wrapper);
   if (shipped === undefined) own.set('transfer_executable', 'True');
   own.set('arguments', wrapArguments(theirs('arguments') ?? '', program, wrapping));

@@ -21,7 +21,7 @@ export interface JobOptions {
   readonly args?: readonly string[];
   /** Time between checkpoints: milliseconds or text such as `90m`. Default `60m`. */
   readonly every?: number | string;
-  /** Time to the first checkpoint, default `60s`. */
+  /** Time to the first checkpoint, default `60s` or `every`, whichever is shorter. */
   readonly first?: number | string;
   /** How many checkpoints the store keeps, 1 to 1000, default 2. */
   readonly keep?: number;
@@ -39,7 +39,7 @@ export interface JobOptions {
   readonly snapshot?: 'auto' | 'fork' | 'plain';
   /**
    * Which files below the scratch directory are stored with a checkpoint: those `changed` or created since the first start (default), `all`,
-   * or `none`. Default `none` when the scratch directory is / or the home directory.
+   * or `none`. Default `none` when the scratch directory is /, the home directory, or not in the sandbox of a job of HTCondor.
    */
   readonly files?: 'changed' | 'all' | 'none';
   /** Directory whose files belong to the job, default `cwd`. */
@@ -92,6 +92,8 @@ const FILES = ['changed', 'all', 'none'] as const;
 export function resolveOptions(options: JobOptions): ResolvedOptions {
   const cwd = resolve(options.cwd ?? '.');
   const scratch = resolve(options.scratch ?? cwd);
+  const isShared = isEverybodys(scratch) || isOutsideSandbox(scratch, options.env ?? process.env);
+  const everyMs = period('every', options.every ?? 3_600_000);
   integer('requeueCode', options.requeueCode ?? EXIT_CODES.requeue, 1, 255);
   if (options.key !== undefined && options.key.length !== 32) throw new UsageError('key: 32 bytes are needed');
   if (typeof options.command !== 'string' || options.command === '')
@@ -102,15 +104,15 @@ export function resolveOptions(options: JobOptions): ResolvedOptions {
     storeOptions: { ...options.storeOptions, ...(options.key === undefined ? {} : { key: options.key }) },
     command: options.command,
     args: options.args ?? [],
-    everyMs: period('every', options.every ?? 3_600_000),
-    firstMs: period('first', options.first ?? 60_000),
+    everyMs,
+    firstMs: period('first', options.first ?? Math.min(60_000, everyMs)),
     keep: integer('keep', options.keep ?? 2, 1, 1000),
     fresh: options.fresh ?? false,
     acceptChanged: options.acceptChanged ?? false,
     storeWaitMs: integer('storeWaitMs', options.storeWaitMs ?? 600_000, 0, Number.MAX_SAFE_INTEGER),
     snapshot: oneOf('snapshot', options.snapshot ?? 'auto', SNAPSHOTS),
-    filesOmitted: options.files === undefined && isEverybodys(scratch),
-    files: oneOf('files', options.files ?? (isEverybodys(scratch) ? 'none' : 'changed'), FILES),
+    filesOmitted: options.files === undefined && isShared,
+    files: oneOf('files', options.files ?? (isShared ? 'none' : 'changed'), FILES),
     scratch,
     cwd,
     env: options.env ?? process.env,
@@ -138,6 +140,16 @@ function isEverybodys(directory: string): boolean {
   } catch {
     return false; // this user is in no list, and has no home directory
   }
+}
+
+/**
+ * HTCondor runs jobs without file transfer in the directory that they were submitted from, which has the user log and other jobs' files:
+ * those must not be rolled back with this one.
+ */
+function isOutsideSandbox(directory: string, env: NodeJS.ProcessEnv): boolean {
+  const sandbox = env['_CONDOR_SCRATCH_DIR'];
+  if (sandbox === undefined || env['_CONDOR_JOB_AD'] === undefined) return false;
+  return directory !== resolve(sandbox) && !directory.startsWith(`${resolve(sandbox)}/`);
 }
 
 function period(name: string, value: number | string): number {

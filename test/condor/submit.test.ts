@@ -59,10 +59,16 @@ queue name, size from (
   assert.ok(lines.includes(`arguments  = ${PREFIX} ./tool -n $(Process) -v`));
   assert.ok(lines.includes('transfer_input_files = data.$(Process), bin/app.$(Version)/tool, job.key'));
   assert.ok(lines.includes('# remove_kill_sig = SIGINT'));
+  assert.ok(lines.includes('should_transfer_files = YES'));
   assert.ok(lines.some((line) => line.startsWith('requirements = (OpSys == "LINUX") && (')));
   const added = lines.indexOf('# added by blcr submit --convert');
   assert.ok(added > 0 && lines.indexOf('want_graceful_removal = False') > added);
   assert.ok(lines.indexOf('queue name, size from (') > lines.indexOf('+WantIOProxy = True'));
+});
+
+test('whoever wants no file transfer keeps it so', () => {
+  const text = 'executable = a\nshould_transfer_files = NO\nqueue';
+  assert.match(convertDescription(text, WRAPPING), /^should_transfer_files = NO$/m);
 });
 
 test('arguments in the new syntax, macros as executable, conditions of the user’s own', () => {

@@ -51,6 +51,9 @@ test('options are checked by name', () => {
   assert.throws(() => resolveOptions({ ...good, requeueCode: 300 }), /requeueCode/);
   assert.throws(() => resolveOptions({ ...good, command: '' }), /command/);
   assert.equal(resolveOptions({ ...good, scratch: '/' }).files, 'none');
+  const env = { _CONDOR_JOB_AD: '/pool/dir_1/.job.ad', _CONDOR_SCRATCH_DIR: '/pool/dir_1' };
+  assert.equal(resolveOptions({ ...good, scratch: '/submit', env }).files, 'none');
+  assert.equal(resolveOptions({ ...good, scratch: '/pool/dir_1', env }).files, 'changed');
 });
 
 test('what the job ad says', (context) => {

@@ -6,6 +6,7 @@
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import {
+  appendFileSync,
   chmodSync,
   chownSync,
   mkdirSync,
@@ -98,10 +99,23 @@ export class CondorPool implements AsyncDisposable {
   }
 
   /** Runs a program as the pool's user, by default in the directory `jobs`; its standard output. */
-  async run(command: string, args: readonly string[], cwd: string = join(this.directory, 'jobs')): Promise<string> {
-    const options = { cwd, env: this.env, timeout: COMMAND_LIMIT_MS, ...this.user };
+  async run(
+    command: string,
+    args: readonly string[],
+    cwd: string = join(this.directory, 'jobs'),
+    timeout: number = COMMAND_LIMIT_MS,
+  ): Promise<string> {
+    const options = { cwd, env: this.env, timeout, ...this.user };
     const { stdout } = await run(command, [...args], options);
     return stdout;
+  }
+
+  /** Adds lines to a node's configuration and makes its startd read them. */
+  async configure(node: NodeName, lines: string): Promise<void> {
+    const path = join(this.directory, node, 'condor_config');
+    appendFileSync(path, `\n${lines}\n`);
+    const master = this.#masters[Object.keys(DAEMONS).indexOf(node)];
+    master?.kill('SIGHUP'); // read the configuration again, and tell the others. Source: condor_master(1)
   }
 
   /** Pids of what runs on behalf of the pool, daemons and jobs, whoever their parents are. */
