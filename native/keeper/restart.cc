@@ -177,6 +177,9 @@ int restartJob() {
   useDefaultSignals();
   UniqueFd requester(kRequesterFd);
   Log log;
+  // Under the outer keeper's number, by which the requester's side knows the job. Whoever comes before it is restarted waits.
+  auto listener = Listener::open();
+  if (!listener) return refuse(requester, listener.error(), log);
   auto message = receiveMessage(requester.get(), 0);
   if (!message) return refuse(requester, message.error(), log);
   auto incoming = parseRestart(*message);
@@ -184,8 +187,6 @@ int restartJob() {
   auto plan = readPlan(incoming->restore, log);
   if (!plan) return refuse(requester, plan.error(), log);
   reopenRegularStdio(plan->image, *incoming);
-  auto listener = Listener::open();  // under the outer keeper's number, by which the requester's side knows the job
-  if (!listener) return refuse(requester, listener.error(), log);
   auto channel = messagePair();
   if (!channel) return refuse(requester, channel.error(), log);
   const auto inner = enterNamespaces(*plan, incoming->restore, log);

@@ -89,6 +89,9 @@ Result<Target> findTarget(cr_scope_t scope, pid_t number) {
                   : scope == CR_SCOPE_SESS ? info.value().innerSession
                                            : info.value().innerPid;
   if (target.keeper && nearest == target.member && !many) target.number = 0;
+  if (!target.keeper && (info->name == "cr_restart" || info->name == "blcr-keeper")) {
+    return Error{CR_ETEMPFAIL, "process " + std::to_string(target.member) + " is about to start or restart a job"};
+  }
   if (!target.keeper && target.member == 1) return Error{CR_ENOSUPPORT, "pid 1 cannot be checkpointed"};
   return target;
 }

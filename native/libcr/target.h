@@ -20,6 +20,7 @@ struct Target {
 /**
  * Finds the target of a request and connects to the keeper up its parent chain.
  * ESRCH: no such process, group or session. EPERM: of another user, or a kernel thread. CR_ENOSUPPORT: pid 1.
+ * CR_ETEMPFAIL: a keeper, or cr_restart, that does not listen yet.
  */
 [[nodiscard]] Result<Target> findTarget(cr_scope_t scope, pid_t number);
 

@@ -18,7 +18,7 @@ async function survive(child: ChildProcess, name: string, generations: number): 
   for (let generation = 1; generation <= generations; generation++) {
     await shop.waitForLines(name, 8 * generation);
     const file = `${name}.context-${generation}`;
-    shop.checkpoint(current, file, '--kill');
+    await shop.checkpoint(current, file, '--kill');
     assert.equal((await ended(current)).signal, 'SIGKILL');
     assert.equal(statSync(shop.path(file)).mode & 0o777, 0o400);
     current = shop.start('cr_restart', [file], `${name}.restart-${generation}`);
@@ -51,7 +51,7 @@ test('two copies run at the same time, each with the old number', LIMIT, async (
   const script = "echo up; sleep 1; [ $(sh -c 'echo $PPID') = $$ ] && exit 6";
   const child = shop.start('cr_run', ['bash', '-c', script], 'copies');
   await shop.waitForLines('copies', 1);
-  shop.checkpoint(child, 'copies.context', '--term');
+  await shop.checkpoint(child, 'copies.context', '--term');
   await ended(child);
   const copies = [1, 2].map((copy) => shop.start('cr_restart', ['copies.context'], `copies.${copy}`));
   for (const copy of copies) assert.equal((await ended(copy)).code, 6);
@@ -61,7 +61,7 @@ test('signals reach a restarted program, and it ends its keeper as itself', LIMI
   const script = 'trap "echo usr1" USR1; echo ready; for i in $(seq 1 1000); do sleep 0.05; done';
   const child = shop.start('cr_run', ['bash', '-c', script], 'signals');
   await shop.waitForLines('signals', 1);
-  shop.checkpoint(child, 'signals.context', '--kill');
+  await shop.checkpoint(child, 'signals.context', '--kill');
   await ended(child);
   const restarted = shop.start('cr_restart', ['signals.context'], 'signals.restart');
   await waitUntil(() => childrenOf(childrenOf(childrenOf(restarted.pid)[0])[0]).length > 0, 'the restarted program');
@@ -74,7 +74,7 @@ test('signals reach a restarted program, and it ends its keeper as itself', LIMI
 test('a restarted job dies with its keepers, outer or inner', LIMIT, async () => {
   const child = shop.start('cr_run', ['sh', '-c', 'sleep 1000 & sleep 1000'], 'deaths');
   await waitUntil(() => childrenOf(childrenOf(child.pid)[0]).length === 2, 'the job');
-  shop.checkpoint(child, 'deaths.context', '--kill');
+  await shop.checkpoint(child, 'deaths.context', '--kill');
   await ended(child);
   for (const victim of ['outer', 'inner'] as const) {
     const restarted = shop.start('cr_restart', ['deaths.context'], 'deaths.restart');
@@ -118,7 +118,7 @@ test('a requester killed in the middle costs its request only', LIMIT, async () 
 test('damaged contexts are refused and leave files alone', LIMIT, async () => {
   const child = shop.start('cr_run', ['bash', '-c', COUNTER], 'damage');
   await shop.waitForLines('damage', 3);
-  shop.checkpoint(child, 'damage.context');
+  await shop.checkpoint(child, 'damage.context');
   await ended(child);
   const output = shop.read('damage');
   const good = readFileSync(shop.path('damage.context'));

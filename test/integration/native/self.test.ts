@@ -36,7 +36,7 @@ test('without a keeper', LIMIT, async () => {
 test('after a restart, inside the namespaces of the job', LIMIT, async () => {
   const child = shop.start('cr_run', ['sh', '-c', `echo up; sleep 1; ${program} inside`], 'inside.out');
   await shop.waitForLines('inside.out', 1);
-  shop.checkpoint(child, 'outside', '--kill');
+  await shop.checkpoint(child, 'outside', '--kill');
   await ended(child);
   const restarted = shop.run('cr_restart', ['outside']);
   assert.equal(restarted.status, 0, restarted.text);

@@ -16,6 +16,9 @@ export const INCLUDE: string = fileURLToPath(new URL('../../../native/include/',
 // biome-ignore lint/suspicious/noTemplateCurlyInString: for bash
 const ONLY = 'for d in /proc/$$/fd/*; do n=${d##*/}; [ $n -gt $0 ] && eval "exec $n>&-"; done; exec "$@"';
 
+/** Low byte of CR_ETEMPFAIL. */
+const TEMPORARY = 50;
+
 export interface Ended {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -62,9 +65,14 @@ export class Workshop {
     return { status, signal, text: stdout + stderr };
   }
 
-  /** Takes a checkpoint that must succeed. */
-  checkpoint(child: ChildProcess, file: string, ...options: string[]): void {
-    const { status, text } = this.run('cr_checkpoint', ['-f', file, ...options, String(child.pid)]);
+  /** Takes a checkpoint that must succeed, once the keeper is there to take it. */
+  async checkpoint(child: ChildProcess, file: string, ...options: string[]): Promise<void> {
+    const request = () => this.run('cr_checkpoint', ['-f', file, ...options, String(child.pid)]);
+    let { status, text } = request();
+    for (let tries = 0; status === TEMPORARY && tries < 200; tries++) {
+      await sleep(20);
+      ({ status, text } = request());
+    }
     assert.equal(status, 0, text);
   }
 
