@@ -1,9 +1,9 @@
 /** From stored bytes back to the content of a unit, through every check. */
-import { createHash } from 'node:crypto';
 import { openUnit, packKey, TAG_BYTES } from './cipher.ts';
 import { decompress } from './codec.ts';
 import type { ReadInit } from './read-protocol.ts';
 import { corrupt, unauthentic } from './store-error.ts';
+import { unitHash } from './unit-hash.ts';
 import { hashAt, unitAt } from './unit-table.ts';
 
 export class UnitOpener {
@@ -29,7 +29,7 @@ export class UnitOpener {
     } catch (cause) {
       throw corrupt(path, `the unit at ${unit.offset} cannot be decompressed`, cause);
     }
-    if (Buffer.compare(createHash('sha256').update(content).digest(), hashAt(rows, row)) !== 0) {
+    if (Buffer.compare(unitHash(content), hashAt(rows, row)) !== 0) {
       throw corrupt(path, `the hash of the unit at ${unit.offset} does not match`);
     }
     return content;

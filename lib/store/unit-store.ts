@@ -1,9 +1,9 @@
 /** Worker side: finds units that the job has stored before, and puts the others into packs. */
-import { createHash } from 'node:crypto';
 import { packKey, sealUnit, TAG_BYTES } from './cipher.ts';
 import { compress } from './codec.ts';
 import type { PackRef } from './manifest.ts';
 import { packName } from './names.ts';
+import { unitHash } from './unit-hash.ts';
 import { hashAt, ROW_BYTES, type Unit, UnitTable, unitAt } from './unit-table.ts';
 import type { KnownUnits, WriteInit } from './write-protocol.ts';
 
@@ -68,7 +68,7 @@ export class UnitStore {
 
   /** Stores a unit unless its content is known. @returns Its row. */
   take(content: Uint8Array): number {
-    const hash = createHash('sha256').update(content).digest();
+    const hash = unitHash(content);
     const row = this.#fresh.find(hash);
     if (row >= 0) return row;
     const knownRow = this.#known.find(hash);
