@@ -10,7 +10,6 @@
 #include <optional>
 #include <thread>
 
-#include "arch/x86_64/vdso.h"
 #include "base/clock.h"
 #include "base/codes.h"
 #include "base/features.h"
@@ -18,6 +17,7 @@
 #include "dump/budget.h"
 #include "dump/frozen.h"
 #include "dump/host.h"
+#include "dump/injection_point.h"
 #include "dump/memory_watch.h"
 #include "dump/record_files.h"
 #include "dump/record_memory.h"
@@ -179,13 +179,9 @@ class Checkpoint final : public Dump {
     auto maps = readMaps(process.pid);
     if (!maps) return maps.error();
     process.maps = *std::move(maps);
-    for (const Mapping& mapping : process.maps) {
-      if (mapping.path != "[vdso]") continue;
-      auto instruction = findSyscall(RemoteMemory(process.pid), mapping.start, mapping.end);
-      if (!instruction) return instruction.error();
-      process.syscallInstruction = *instruction;
-    }
-    if (process.syscallInstruction == 0) return Error{kErrorNoSupport, "process " + std::to_string(process.pid) + " has no vdso"};
+    auto instruction = injectionPoint(process.pid, process.maps);
+    if (!instruction) return instruction.error();
+    process.syscallInstruction = *instruction;
     return {};
   }
 

@@ -8,6 +8,7 @@
 
 #include "arch/x86_64/batch.h"
 #include "base/features.h"
+#include "dump/injection_point.h"
 
 namespace blcr {
 namespace {
@@ -65,9 +66,13 @@ Status closeDescriptors(Tracee& copy, const image::Process& recorded, uint64_t i
   return {};
 }
 
-/** Makes the original wait for its copy, which has ended. */
+/** Makes the original wait for its copy, which has ended. It may be another program than the one that was copied: execve keeps children. */
 void reapBy(Tracee& original, const SnapshotProcess& snapshot) {
-  auto scope = InjectionScope::enter(original, snapshot.syscallInstruction);
+  const auto maps = readMaps(original.tid());
+  if (!maps) return;
+  const auto instruction = injectionPoint(original.tid(), maps.value());
+  if (!instruction) return;
+  auto scope = InjectionScope::enter(original, instruction.value());
   const auto status = readStatus(snapshot.pid);
   const pid_t inside = status && !status.value().nsPid.empty() ? status.value().nsPid.back() : snapshot.pid;
   if (scope) static_cast<void>(scope->raw(SYS_wait4, {uint64_t(inside), 0, __WALL | WNOHANG, 0}));
@@ -86,7 +91,7 @@ Result<SnapshotProcess> takeSnapshot(FrozenProcess& process, const image::Proces
   const Status undone = advise(*scope, process.pid, recorded, false);
   if (!made) return made.error();
   if (children.size() != 1) return Error{ECHILD, "process " + std::to_string(process.pid) + ": its copy was not attached"};
-  SnapshotProcess snapshot{children.front(), process.pid, process.syscallInstruction, false};
+  SnapshotProcess snapshot{children.front(), process.pid, false};
   Tracee copy = Tracee::adopt(snapshot.pid, leader.options());  // EXITKILL is on: the options of the injection
   Status ready = copy.waitStop(-1);
   if (ready) ready = closeDescriptors(copy, recorded, process.syscallInstruction);

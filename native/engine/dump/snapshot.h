@@ -13,7 +13,6 @@ namespace blcr {
 struct SnapshotProcess {
   pid_t pid = 0;     // of the copy
   pid_t parent = 0;  // the copied process, which must reap it
-  uint64_t syscallInstruction = 0;
   bool dead = false;
 };
 
