@@ -117,34 +117,61 @@ TEST(a_job_that_outgrows_its_budget_is_held_and_let_go) {
   munmap(const_cast<uint64_t*>(counter), 4096);
 }
 
+/** A forked copy of `target` is read only after `meanwhile`, which finds the target running. */
+static Dumped dumpWhile(pid_t target, const std::function<void()>& meanwhile) {
+  Dumped into;
+  int fds[2];
+  if (pipe2(fds, O_CLOEXEC) != 0) return into;
+  Log log;
+  DumpRequest request;
+  request.target = target;
+  request.outputFd = fds[1];
+  request.snapshot = Snapshot::kFork;
+  auto job = Dump::create(request, log);
+  CHECK(job->start().ok());
+  meanwhile();
+  std::thread reader([&] { readContext(fds[0], into); });
+  waitDone(*job);
+  into.good = job->finish().ok();
+  job.reset();
+  close(fds[1]);
+  reader.join();
+  close(fds[0]);
+  return into;
+}
+
+TEST(a_target_that_executes_another_program_while_its_copy_is_read_goes_on) {
+  Victim victim([](const std::function<void()>& ready) {
+    static volatile sig_atomic_t go;
+    signal(SIGUSR1, [](int) { go = 1; });
+    ready();
+    while (go == 0) sleepUs(100);
+    execl("/bin/sleep", "sleep", "100", nullptr);
+    return 1;
+  });
+  const auto isExecuted = [&] {
+    const auto stat = readStat(victim.pid());
+    return stat && stat.value().comm == "sleep";
+  };
+  const Dumped dumped = dumpWhile(victim.pid(), [&] {
+    kill(victim.pid(), SIGUSR1);
+    for (int round = 0; round < 5000 && !isExecuted(); ++round) sleepUs(1000);
+  });
+  CHECK(dumped.good && dumped.verified);
+  sleepUs(20000);
+  CHECK(isExecuted() && readStat(victim.pid()).value().state == 'S');
+}
+
 TEST(a_target_that_dies_while_its_copy_is_read_does_no_harm) {
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   Victim victim([](const std::function<void()>& ready) {
     ready();
     return pauseForever();
   });
-  const Dumped dumped = [&] {
-    Dumped into;
-    int fds[2];
-    if (pipe2(fds, O_CLOEXEC) != 0) return into;
-    Log log;
-    DumpRequest request;
-    request.target = victim.pid();
-    request.outputFd = fds[1];
-    request.snapshot = Snapshot::kFork;
-    auto job = Dump::create(request, log);
-    CHECK(job->start().ok());
+  const Dumped dumped = dumpWhile(victim.pid(), [&] {
     kill(victim.pid(), SIGKILL);
     CHECK(victim.join() == 256 + SIGKILL);
-    std::thread reader([&] { readContext(fds[0], into); });
-    waitDone(*job);
-    into.good = job->finish().ok();
-    job.reset();
-    close(fds[1]);
-    reader.join();
-    close(fds[0]);
-    return into;
-  }();
+  });
   CHECK(dumped.good && dumped.verified);
   CHECK(waitpid(-1, nullptr, __WALL | WNOHANG) == -1 && errno == ECHILD);
   prctl(PR_SET_CHILD_SUBREAPER, 0);
