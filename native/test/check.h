@@ -27,6 +27,7 @@ struct Registration {
 
 /** Runs every TEST; a name containing argv[1] when given. Prints one line each; the exit status is the verdict. */
 inline int run(int argc, char** argv) {
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);  // a test that hangs must not take the lines of those before it along
   int failed = 0;
   for (const Case& test : cases()) {
     if (argc > 1 && std::string(test.name).find(argv[1]) == std::string::npos) continue;

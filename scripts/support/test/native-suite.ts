@@ -85,5 +85,7 @@ export async function runSanitizedSuite(title: string, identity: Identity, root:
     announce('sanitizer build', [outcome], built.seconds, built.output);
     if (outcome.status === 'failed') return { title, outcomes: [outcome], seconds: built.seconds };
   }
-  return runNativeSuite(title, directory, identity, root);
+  // Victims are forks of their test: memory kept back by the sanitizer would be dumped again and again.
+  const env = { ...identity.env, ASAN_OPTIONS: 'quarantine_size_mb=1' };
+  return runNativeSuite(title, directory, { ...identity, env }, root);
 }
