@@ -103,10 +103,15 @@ TEST(memory_is_complete_in_both_modes) {
 
 // A sanitized victim maps terabytes of shadow memory, which only PAGEMAP_SCAN passes over in reasonable time.
 #ifdef __SANITIZE_ADDRESS__
-constexpr const char* kFallbacks[] = {"process_vm", "batch", "close_range", "pidfd", "rseq_config",
-                                      "process_vm,batch,close_range,pidfd,rseq_config,sock_diag"};
+constexpr const char* kFallbacks[] = {"process_vm", "batch",       "close_range",
+                                      "pidfd",      "rseq_config", "process_vm,batch,close_range,pidfd,rseq_config,sock_diag"};
 #else
-constexpr const char* kFallbacks[] = {"pagemap_scan", "process_vm", "batch", "close_range", "pidfd", "rseq_config",
+constexpr const char* kFallbacks[] = {"pagemap_scan",
+                                      "process_vm",
+                                      "batch",
+                                      "close_range",
+                                      "pidfd",
+                                      "rseq_config",
                                       "pagemap_scan,process_vm,batch,close_range,pidfd,rseq_config,sock_diag"};
 #endif
 
