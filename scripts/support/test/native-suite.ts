@@ -66,9 +66,6 @@ function isWritable(path: string): boolean {
   }
 }
 
-/** Victims are forks of the tests: what a test has freed would be dumped with each of them. */
-const SMALL_QUARANTINE = 'quarantine_size_mb=1:thread_local_quarantine_size_kb=16';
-
 /** Builds the unit tests with AddressSanitizer and UndefinedBehaviorSanitizer and runs them. */
 export async function runSanitizedSuite(title: string, identity: Identity, root: string): Promise<Suite> {
   const directory = 'build/native-asan';
