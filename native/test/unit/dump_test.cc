@@ -172,7 +172,7 @@ TEST(sleeps_are_recorded_with_their_remaining_time) {
     CHECK(simple || regs.orig_rax == SYS_clock_nanosleep);
     timespec left{};
     memcpy(&left, dumped.bytes(0, simple ? regs.rdi : regs.rdx, sizeof left).data(), sizeof left);
-    CHECK(left.tv_sec == 99);
+    CHECK(left.tv_sec < 100 && left.tv_sec >= 90);  // a sanitized dump may take seconds
   }
 }
 
