@@ -1,5 +1,6 @@
 /** Directories with their ancestors; the protocol makes one at a time. */
 
+import { setTimeout as delay } from 'node:timers/promises';
 import { ChirpConnectionError, ChirpError } from '../errors.ts';
 import type { ChirpPath, ChirpStat, RequestOptions } from './types.ts';
 import { RESULT, resultError } from './wire/codes.ts';
@@ -9,6 +10,10 @@ interface Directories {
   stat(path: ChirpPath, options?: RequestOptions): Promise<ChirpStat>;
   mkdir(path: ChirpPath, mode: number, options?: RequestOptions): Promise<void>;
 }
+
+/** The server makes a directory first and its access list a moment later; in between whoever looks is told "not authorized". */
+const LOOKS = 10;
+const LOOK_AGAIN_MS = 10;
 
 export async function makeDirectories(
   client: Directories,
@@ -34,18 +39,42 @@ async function makeOne(client: Directories, path: Buffer, mode: number, options?
     const mayExist =
       error instanceof ChirpConnectionError || (error instanceof ChirpError && error.result === RESULT.exists);
     options?.signal?.throwIfAborted();
-    if (!mayExist || !(await isDirectory(client, path, options))) throw error;
+    if (!mayExist) throw error;
+    await waitForDirectory(client, path, error, options);
+  }
+}
+
+async function waitForDirectory(
+  client: Directories,
+  path: Buffer,
+  refusal: Error,
+  options?: RequestOptions,
+): Promise<void> {
+  for (let look = 1; ; look++) {
+    const found = await examine(client, path, options);
+    if (found === 'directory') return;
+    if (found === 'missing') throw refusal;
+    if (look === LOOKS) throw resultError('mkdir', RESULT.notAuthorized, displayPath(path));
+    await delay(LOOK_AGAIN_MS, undefined, options?.signal === undefined ? {} : { signal: options.signal });
   }
 }
 
 /** False when it does not exist. Without rights on the parent the server does not tell missing from forbidden: then mkdir will say it. */
 async function isDirectory(client: Directories, path: Buffer, options?: RequestOptions): Promise<boolean> {
+  return (await examine(client, path, options)) === 'directory';
+}
+
+async function examine(
+  client: Directories,
+  path: Buffer,
+  options?: RequestOptions,
+): Promise<'directory' | 'missing' | 'forbidden'> {
   try {
     const { type } = await client.stat(path, options);
-    if (type === 'directory') return true;
+    if (type === 'directory') return 'directory';
   } catch (error) {
-    if (error instanceof ChirpError && (error.result === RESULT.missing || error.result === RESULT.notAuthorized))
-      return false;
+    if (error instanceof ChirpError && error.result === RESULT.missing) return 'missing';
+    if (error instanceof ChirpError && error.result === RESULT.notAuthorized) return 'forbidden';
     throw error;
   }
   throw resultError('mkdir', RESULT.notDirectory, displayPath(path));

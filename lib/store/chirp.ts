@@ -61,8 +61,8 @@ export class ChirpDriver implements Driver {
   }
 
   async prepare(options: DriverOptions = {}): Promise<void> {
-    // Looked at first: who may use the root need not have rights above it.
-    if (this.#root === '' || (await this.stat('', options)) !== undefined) return;
+    // Looked at first: who may use the root need not have rights above it. "Not authorized" may mean that another job is making it right now.
+    if (this.#root === '' || (await this.#exists(options))) return;
     await this.#use('', options, (client, request) => client.mkdirp(this.#root, 0o700, request));
   }
 
@@ -153,6 +153,15 @@ export class ChirpDriver implements Driver {
 
   async close(): Promise<void> {
     await this.#pool.close();
+  }
+
+  async #exists(options: DriverOptions): Promise<boolean> {
+    try {
+      return (await this.stat('', options)) !== undefined;
+    } catch (error) {
+      if (isStoreError(error, 'DENIED')) return false;
+      throw error;
+    }
   }
 
   #at(path: string): string {

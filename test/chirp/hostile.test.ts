@@ -176,3 +176,20 @@ test('replies cut into single bytes are understood', options, async () => {
   assert.equal((await client.getBuffer('/x')).toString(), '-1\n0\n');
   await client.chmod('/x', 1);
 });
+
+test('a directory that somebody else is making has no access list for a moment', options, async () => {
+  const answers: Readonly<Record<string, readonly string[]>> = {
+    stat: ['-3\n', '0\n0 0 16877 1 0 0 0 0 0 0 0 0 0\n', '-2\n', '-2\n', '0\n0 0 16877 1 0 0 0 0 0 0 0 0 0\n'],
+    mkdir: ['-4\n'],
+  };
+  const asked: Record<string, number> = {};
+  await using server = await ScriptedChirp.start((line, socket) => {
+    const command = line.split(' ')[0] ?? '';
+    const turn = asked[command] ?? 0;
+    asked[command] = turn + 1;
+    socket.write(answers[command]?.[turn] ?? '-127\n');
+  });
+  await using client = clientOf(server);
+  await client.mkdirp('/store');
+  assert.deepEqual(asked, { stat: 5, mkdir: 1 });
+});
