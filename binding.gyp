@@ -13,7 +13,8 @@
             "native/addon/library.cc",
             "native/addon/request.cc",
             "native/addon/restart.cc",
-            "native/addon/system.cc"
+            "native/addon/system.cc",
+            "native/compat/glibc.c"
           ],
           "include_dirs": ["native/include"],
           "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_DISABLE_DEPRECATED", "NAPI_DISABLE_CPP_EXCEPTIONS"],

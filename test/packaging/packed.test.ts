@@ -13,6 +13,7 @@ import {
   packPackage,
   pathWithoutCompiler,
 } from './packed.ts';
+import { isStatic, tooNewSymbols } from './symbols.ts';
 
 const work = mkdtempSync(join(tmpdir(), 'blcr-pack-'));
 chmodSync(work, 0o755);
@@ -76,6 +77,12 @@ test('the bundled library is found and usable, with and without install scripts'
     assert.match(info.keeper, /prebuilds\/.*blcr-keeper$/);
     assert.match(reasons.at(-1) ?? '', /in use/);
   }
+});
+
+test('the prebuilt binaries load on any node that Node.js runs on', () => {
+  const prebuilt = join(plain.directory, 'node_modules/node-blcr/prebuilds', `${process.platform}-${process.arch}`);
+  for (const name of ['node_blcr.node', 'libcr.so.0']) assert.deepEqual(tooNewSymbols(join(prebuilt, name)), [], name);
+  assert.ok(isStatic(join(prebuilt, 'blcr-keeper')));
 });
 
 test('an ordinary user can use the installation, the keeper included', () => {
