@@ -11,14 +11,18 @@
 namespace blcr {
 namespace {
 
-/** "(seconds, nanoseconds)" */
-int64_t takeTime(std::string_view value) {
+/** "(seconds, nanoseconds)", at most what the kernel's own 64 bits of nanoseconds hold. */
+bool takeTime(std::string_view value, int64_t& nanoseconds) {
+  constexpr uint64_t kSecond = 1'000'000'000;
   skipBlanks(value);
   takeChar(value, '(');
-  const int64_t seconds = int64_t(takeNumber(value, 10).value_or(0));
+  const auto seconds = takeNumber(value, 10);
   takeChar(value, ',');
   skipBlanks(value);
-  return seconds * 1000000000 + int64_t(takeNumber(value, 10).value_or(0));
+  const auto rest = takeNumber(value, 10);
+  if (!seconds || !rest || *rest >= kSecond || *seconds > (uint64_t{INT64_MAX} - *rest) / kSecond) return false;
+  nanoseconds = int64_t(*seconds * kSecond + *rest);
+  return true;
 }
 
 /** "tfd:        5 events:       19 data:                5  pos:0 ino:2c sdev:e" */
@@ -65,8 +69,8 @@ bool applyLine(std::string_view key, std::string_view value, std::string_view li
   if (key == "clockid") info.clock = int32_t(number(10));
   if (key == "ticks") info.ticks = number(10);
   if (key == "settime flags") info.timerFlags = uint32_t(number(8));
-  if (key == "it_value") info.valueNs = takeTime(value);
-  if (key == "it_interval") info.intervalNs = takeTime(value);
+  if (key == "it_value") return takeTime(value, info.valueNs);
+  if (key == "it_interval") return takeTime(value, info.intervalNs);
   if (key == "tfd") return takeWatch(line, info.watches.emplace_back());
   if (key == "lock") return takeLock(value, info.locks.emplace_back());
   return true;
