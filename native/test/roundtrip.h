@@ -29,7 +29,8 @@ struct Job {
   int intervalMs = 250;  // between a (re)start and the next checkpoint
   int firstMs = 300;     // from the start to the first
   blcr::Snapshot snapshot = blcr::Snapshot::kPlain;
-  uid_t uid = 0;  // whom it runs as
+  uid_t uid = 0;                          // whom it runs as
+  std::vector<std::string> disable = {};  // BLCR_DISABLE by generation
 };
 
 struct Outcome {
@@ -154,6 +155,7 @@ inline Outcome run(const Job& job) {
     const pid_t keeper = fork();
     if (keeper == 0) {
       alarm(60);
+      if (size_t(generation) < job.disable.size()) setenv("BLCR_DISABLE", job.disable[size_t(generation)].c_str(), 1);
       generation == 0 ? start(job) : goOn(job, generation);
     }
     int status = 0;

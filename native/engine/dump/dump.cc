@@ -18,6 +18,7 @@
 #include "dump/frozen.h"
 #include "dump/host.h"
 #include "dump/injection_point.h"
+#include "dump/leave_vdso.h"
 #include "dump/memory_watch.h"
 #include "dump/record_files.h"
 #include "dump/record_memory.h"
@@ -182,7 +183,7 @@ class Checkpoint final : public Dump {
     auto instruction = injectionPoint(process.pid, process.maps);
     if (!instruction) return instruction.error();
     process.syscallInstruction = *instruction;
-    return {};
+    return leaveVdso(process);
   }
 
   /** A zombie whose parent is not dumped has nobody left to ask for it. */

@@ -8,10 +8,10 @@
 #include <cstring>
 
 #include "arch/x86_64/cpu.h"
+#include "arch/x86_64/xstate.h"
 #include "base/clock.h"
 #include "base/codes.h"
 #include "base/io.h"
-#include "image/identity.h"
 #include "proc/maps.h"
 
 namespace blcr {
@@ -47,13 +47,13 @@ void recordHost(image::Host& into) {
   into.machine = name.machine;
   into.cpuid = cpuFeatures();
   into.xcr0 = cpuXcr0();
+  into.xstateLayout = xstateLayout();
   const auto maps = readMaps(::getpid());
   const uint64_t vdso = ::getauxval(AT_SYSINFO_EHDR);
   if (!maps) return;
   for (const Mapping& mapping : maps.value()) {
     if (mapping.start != vdso) continue;
-    into.vdsoSize = mapping.end - mapping.start;
-    into.vdsoHash = image::sha256(std::span(reinterpret_cast<const std::byte*>(vdso), into.vdsoSize));
+    into.vdso.assign(reinterpret_cast<const char*>(vdso), mapping.end - mapping.start);
   }
 }
 

@@ -1,11 +1,10 @@
 #include "dump/rseq_offset.h"
 
-#include <elf.h>
 #include <sys/ptrace.h>
 
-#include <cstring>
 #include <string>
 
+#include "base/elf.h"
 #include "base/features.h"
 #include "base/io.h"
 #include "trace/tracee.h"
@@ -13,28 +12,10 @@
 namespace blcr {
 namespace {
 
-template <typename T>
-bool readAt(const std::string& image, uint64_t offset, T& into) {
-  if (offset > image.size() || image.size() - offset < sizeof(T)) return false;
-  std::memcpy(&into, image.data() + offset, sizeof(T));
-  return true;
-}
-
 /** Value of a dynamic symbol in an ELF file, 0 when there is none. */
-uint64_t findSymbol(const std::string& image, const char* wanted) {
-  Elf64_Ehdr header{};
-  if (!readAt(image, 0, header) || std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) return 0;
-  for (uint64_t index = 0; index < header.e_shnum; ++index) {
-    Elf64_Shdr symbols{}, strings{};
-    if (!readAt(image, header.e_shoff + index * sizeof symbols, symbols) || symbols.sh_type != SHT_DYNSYM) continue;
-    if (!readAt(image, header.e_shoff + uint64_t(symbols.sh_link) * sizeof strings, strings)) continue;
-    for (uint64_t at = 0; at + sizeof(Elf64_Sym) <= symbols.sh_size; at += sizeof(Elf64_Sym)) {
-      Elf64_Sym symbol{};
-      if (!readAt(image, symbols.sh_offset + at, symbol)) break;
-      const uint64_t name = strings.sh_offset + symbol.st_name;
-      const size_t length = std::strlen(wanted) + 1;
-      if (name < image.size() && image.size() - name >= length && std::memcmp(&image[name], wanted, length) == 0) return symbol.st_value;
-    }
+uint64_t findSymbol(const std::string& image, std::string_view wanted) {
+  for (const ElfSymbol& symbol : dynamicSymbols(std::as_bytes(std::span(image)))) {
+    if (symbol.name == wanted) return symbol.value;
   }
   return 0;
 }

@@ -15,7 +15,7 @@ namespace blcr::image {
  */
 [[nodiscard]] Result<std::string> contentIdentity(int fd);
 
-/** SHA-256 as hex of bytes in memory (Host::vdsoHash is that of the vdso as mapped). */
+/** SHA-256 as hex of bytes in memory. */
 [[nodiscard]] std::string sha256(std::span<const std::byte> data);
 
 }  // namespace blcr::image

@@ -20,8 +20,9 @@ struct Host {
   int64_t monotonicNs = 0;      // the job's CLOCK_MONOTONIC at the freeze
   int64_t boottimeNs = 0;       // the job's CLOCK_BOOTTIME
   int64_t realtimeNs = 0;
-  uint64_t vdsoSize = 0;
-  std::string vdsoHash;  // hex; a different vdso needs its calls redirected (refused by name until then)
+  std::string vdso;                    // as mapped; on a host with another one its functions are redirected
+  std::string cpuBaseline;             // "x86-64-v2", …: what cpuid was reduced to; empty = all that the processor offers
+  std::vector<uint32_t> xstateLayout;  // of Task::xstate: three words a component, see arch/x86_64/xstate.h
 };
 
 /** One queued signal: the raw siginfo_t (128 bytes). */

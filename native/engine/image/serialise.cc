@@ -62,7 +62,7 @@ constexpr uint8_t lastEnumerator(const ProcessState*) { return uint8_t(ProcessSt
 // One overload per structure: its members in order. A is Encoder (S const) or Decoder; the pointer only selects the overload.
 template <typename A, typename S>
 void visit(A& a, S& s, const Host*) {
-  a(s.kernel, s.machine, s.cpuid, s.xcr0, s.xstateSize, s.monotonicNs, s.boottimeNs, s.realtimeNs, s.vdsoSize, s.vdsoHash);
+  a(s.kernel, s.machine, s.cpuid, s.xcr0, s.xstateSize, s.monotonicNs, s.boottimeNs, s.realtimeNs, s.vdso, s.cpuBaseline, s.xstateLayout);
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const PendingSignal*) {

@@ -12,6 +12,8 @@ constexpr uint64_t kPage = 4096;
 constexpr uint64_t kTop = 0x00fffffffffff000ull;  // end of user space with five-level page tables
 constexpr size_t kSiginfo = 128;
 constexpr size_t kMaxXstate = 64 * 1024;
+constexpr size_t kMaxVdso = 1 << 20;
+constexpr size_t kMaxLayout = 3 * 64;
 constexpr int32_t kMaxPid = 4 * 1024 * 1024;  // PID_MAX_LIMIT, linux/threads.h
 constexpr int32_t kMaxDescriptor = 1 << 30;
 constexpr uint64_t kMaxSegment = 1ull << 46;
@@ -93,6 +95,12 @@ Status checkAlive(const Image& image, const Process& process, std::unordered_set
   return checkMemory(image, process);
 }
 
+Status checkHost(const Host& host) {
+  if (host.vdso.size() > kMaxVdso) return wrong("a vdso of impossible size");
+  if (host.xstateLayout.size() > kMaxLayout) return wrong("impossible extended registers");
+  return {};
+}
+
 Status checkProcesses(const Image& image) {
   std::unordered_map<int32_t, ProcessState> seen;
   std::unordered_set<int32_t> tids;
@@ -145,6 +153,7 @@ Status checkObjects(const Image& image) {
 }  // namespace
 
 Status validate(const Image& image) {
+  BLCR_TRY(checkHost(image.host));
   BLCR_TRY(checkProcesses(image));
   return checkObjects(image);
 }

@@ -5,11 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
-
-#include "arch/x86_64/vdso.h"
-#include "base/io.h"
-#include "image/identity.h"
+#include "restore/free_place.h"
 
 namespace blcr {
 namespace {
@@ -17,57 +13,10 @@ namespace {
 using image::Area;
 using image::AreaKind;
 
-constexpr uint64_t kUserEnd = 0x7ffffffff000;    // TASK_SIZE with four-level page tables; nothing is ever put above unasked
-constexpr uint64_t kLowest = 0x10000;            // vm.mmap_min_addr at its usual value
-constexpr uint64_t kDistance = 4 * 1024 * 1024;  // from any area: clear of stack guard gaps (1 MiB) and of merging
-constexpr const char* kAreaNames[] = {"", "", "", "[vdso]", "[vvar]", "[vvar_vclock]"};
-
 std::string hexAddress(uint64_t address) {
   char text[32];
   std::snprintf(text, sizeof text, "0x%llx", static_cast<unsigned long long>(address));
   return text;
-}
-
-Status moveArea(Stub& stub, const char* name, uint64_t from, uint64_t to, uint64_t size) {
-  auto moved = stub.call(std::string("moving ") + name, SYS_mremap, {from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, to});
-  if (moved.ok()) return {};
-  Error error = moved.error();
-  if (error.code == EPERM) error.detail += " (this kernel seals its own mappings)";
-  return error;
-}
-
-/** Parks the kernel's areas, removes everything else, moves them to where the job had them. */
-Status clearAndMoveKernelAreas(Stub& stub, const image::Process& process, const KernelAreas& areas) {
-  struct Move {
-    AreaKind kind;
-    const Mapping* own;
-    uint64_t parked;
-  };
-  std::vector<Move> moves;
-  uint64_t parked = stub.scratch().parking();
-  for (const AreaKind kind : {AreaKind::kVvar, AreaKind::kVvarVclock, AreaKind::kVdso}) {
-    const Mapping* own = areas.find(kind);
-    if (own == nullptr) continue;
-    const uint64_t size = own->end - own->start;
-    BLCR_TRY(moveArea(stub, kAreaNames[size_t(kind)], own->start, parked, size));
-    if (kind == AreaKind::kVdso) stub.moveInstruction(parked + areas.syscallOffset);
-    moves.push_back({kind, own, parked});
-    parked += size;
-  }
-  const ScratchPage scratch = stub.scratch();
-  for (const auto& [from, to] : {std::pair{uint64_t(0), scratch.address}, std::pair{parked, kUserEnd}}) {
-    auto done = stub.call("munmap", SYS_munmap, {from, to - from});
-    if (!done.ok()) return done.error();
-  }
-  for (const Move& move : moves) {
-    const uint64_t size = move.own->end - move.own->start;
-    const auto wanted =
-        std::find_if(process.memory.areas.begin(), process.memory.areas.end(), [&](const Area& a) { return a.kind == move.kind; });
-    if (wanted == process.memory.areas.end()) continue;  // the job had removed it; what is parked goes with the scratch page
-    BLCR_TRY(moveArea(stub, kAreaNames[size_t(move.kind)], move.parked, wanted->start, size));
-    if (move.kind == AreaKind::kVdso) stub.moveInstruction(wanted->start + areas.syscallOffset);
-  }
-  return {};
 }
 
 uint64_t mapFlags(const Area& area) {
@@ -143,52 +92,21 @@ Status describeMemory(const Job& job, Building& building, const Sources& sources
 
 }  // namespace
 
-const Mapping* KernelAreas::find(AreaKind kind) const {
-  const Mapping& area = kind == AreaKind::kVdso ? vdso : kind == AreaKind::kVvar ? vvar : vvarVclock;
-  return area.end == 0 ? nullptr : &area;
-}
-
-Result<KernelAreas> kernelAreas() {
-  const auto text = readFile("/proc/self/maps");  // "self" also in a /proc that belongs to another pid namespace
-  if (!text.ok()) return text.error();
-  auto maps = parseMaps(text.value());
-  if (!maps) return maps.error();
-  KernelAreas areas;
-  for (const Mapping& mapping : *maps) {
-    if (mapping.path == "[vdso]") areas.vdso = mapping;
-    if (mapping.path == "[vvar]") areas.vvar = mapping;
-    if (mapping.path == "[vvar_vclock]") areas.vvarVclock = mapping;
-  }
-  areas.coordinator = *std::move(maps);
-  if (areas.vdso.end == 0) return Error{ENOTSUP, "this kernel gives its processes no vdso"};
-  const std::span image(reinterpret_cast<const std::byte*>(areas.vdso.start), areas.vdso.end - areas.vdso.start);
-  const auto offset = findSyscall(image);
-  if (!offset.ok()) return offset.error();
-  areas.syscallOffset = offset.value();
-  areas.hash = image::sha256(image);
-  return areas;
-}
-
 Result<ScratchPage> chooseScratch(const image::Image& image, const KernelAreas& areas) {
-  std::vector<std::pair<uint64_t, uint64_t>> used;
+  Ranges used;
   for (const Mapping& mapping : areas.coordinator) used.emplace_back(mapping.start, mapping.end);
   for (const image::Process& process : image.processes) {
-    for (const Area& area : process.memory.areas) used.emplace_back(area.start, area.end);
-    used.emplace_back(process.memory.startBrk, process.memory.brk);
+    const Ranges ranges = usedRanges(process);
+    used.insert(used.end(), ranges.begin(), ranges.end());
   }
-  std::sort(used.begin(), used.end());
-  uint64_t at = kLowest + kDistance;
-  for (const auto& [start, end] : used) {
-    if (start > at && start - at >= ScratchPage::kSize + kDistance) break;
-    at = std::max(at, (end + kPageBytes - 1) / kPageBytes * kPageBytes + kDistance);
-  }
-  if (at + ScratchPage::kSize > kUserEnd) return Error{ENOMEM, "no address is free in all processes"};
-  return ScratchPage{at};
+  const auto place = lowFreePlace(std::move(used), ScratchPage::kSize);
+  if (!place.ok()) return place.error();
+  return ScratchPage{place.value()};
 }
 
 Status buildMemory(Job& job, Building& building, const KernelAreas& areas, const Sources& sources) {
   Stub& stub = building.leader();
-  Status done = clearAndMoveKernelAreas(stub, *building.process, areas);
+  Status done = placeKernelAreas(job, building, areas);
   for (const Area& area : building.process->memory.areas)
     if (done.ok() && !isKernelArea(area)) done = mapArea(job, stub, area, sources);
   if (done.ok()) done = describeMemory(job, building, sources);

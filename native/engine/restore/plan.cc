@@ -1,6 +1,5 @@
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "arch/x86_64/cpu.h"
@@ -8,7 +7,7 @@
 #include "base/unique_fd.h"
 #include "image/identity.h"
 #include "image/serialise.h"
-#include "restore/memory.h"
+#include "restore/kernel_areas.h"
 #include "restore/relocate.h"
 #include "restore/restore.h"
 
@@ -23,30 +22,6 @@ Status checkProcessor(const image::Host& host) {
   std::string names;
   for (const std::string& name : missing) names += " " + name;
   return Error{kErrorBadArchitecture, "this processor lacks features that the job may be using:" + names};
-}
-
-Status checkKernel(const image::Host& host) {
-  auto areas = kernelAreas();
-  if (!areas) return areas.error();
-  const uint64_t size = areas->vdso.end - areas->vdso.start;
-  if (size == host.vdsoSize && areas->hash == host.vdsoHash) return {};
-  utsname here{};
-  ::uname(&here);
-  return Error{kErrorBadArchitecture, "the job was checkpointed on kernel " + host.kernel + ", whose vdso differs from that of kernel " +
-                                          std::string(here.release) + " here: restart it on a node with the same kernel"};
-}
-
-/** The kernel's areas can be moved, not resized. */
-Status checkKernelAreas(const Image& image, const KernelAreas& areas) {
-  for (const image::Process& process : image.processes) {
-    for (const image::Area& area : process.memory.areas) {
-      if (area.kind < image::AreaKind::kVdso) continue;
-      const Mapping* own = areas.find(area.kind);
-      if (own == nullptr || own->end - own->start != area.end - area.start)
-        return Error{kErrorBadArchitecture, "process " + std::to_string(process.pid) + ": this kernel lays out its vdso data differently"};
-    }
-  }
-  return {};
 }
 
 /** An ordinary user can be nobody else; a privileged one must not become root on the word of a file that somebody else could write. */
@@ -110,7 +85,6 @@ Result<RestorePlan> readPlan(const RestoreRequest& request, Log& log) {
     if (!image) return image.error();
     plan.image = *std::move(image);
     BLCR_TRY(checkProcessor(plan.image.host));
-    BLCR_TRY(checkKernel(plan.image.host));
     auto areas = kernelAreas();
     if (!areas) return areas.error();
     BLCR_TRY(checkKernelAreas(plan.image, *areas));

@@ -67,9 +67,10 @@ Status build(Job& job, const KernelAreas& areas, const Sources& sources) {
 }
 
 /** What must wait for the pages. */
-Status dress(Job& job) {
+Status dress(Job& job, const KernelAreas& areas) {
   for (Building& building : job.processes) {
     if (!building.isAlive()) continue;
+    BLCR_TRY(checkSignalFrames(job, building, areas));
     applyLimits(job, building);
     BLCR_TRY(applyCredentials(job, building));
     BLCR_TRY(dressTasks(job, building));
@@ -84,7 +85,7 @@ Status arm(Job& job) {
     if (!building.isAlive()) continue;
     BLCR_TRY(startTimers(job, building));
     BLCR_TRY(sealMemory(job, building));
-    BLCR_TRY(loadRegisters(building));
+    BLCR_TRY(loadRegisters(job, building));
   }
   return {};
 }
@@ -132,7 +133,7 @@ Status run(Job& job, RestorePlan& plan, const KernelAreas& areas) {
     BLCR_TRY(checkFiles(job, *sources));
     BLCR_TRY(build(job, areas, *sources));
     BLCR_TRY(loadContent(job, plan.reader, *sources));
-    BLCR_TRY(dress(job));
+    BLCR_TRY(dress(job, areas));
     BLCR_TRY(takeLocks(job, *sources));
     BLCR_TRY(commitFiles(job, *sources));
     BLCR_TRY(arm(job));

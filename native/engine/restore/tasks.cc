@@ -10,8 +10,8 @@
 
 #include <cstring>
 
+#include "arch/x86_64/xstate.h"
 #include "restore/spawn.h"
-#include "restore/xstate.h"
 
 namespace blcr {
 namespace {
@@ -66,14 +66,20 @@ Status dressTask(Job& job, Stub& stub, const Task& task) {
   return {};
 }
 
-Status loadTask(Stub& stub, const Task& task) {
+Status loadXstate(Tracee& tracee, const Task& task, const image::Host& host) {
+  if (task.xstate.empty()) return {};
+  const auto here = tracee.xstate();
+  if (!here.ok()) return here.error();
+  const std::vector<uint32_t> layout = xstateLayout();
+  const auto state = convertXstate({task.xstate, host.xstateLayout}, {here.value(), layout});
+  if (!state.ok()) return state.error();
+  return tracee.setXstate(state.value());
+}
+
+Status loadTask(Stub& stub, const Task& task, const image::Host& host) {
   Tracee& tracee = stub.tracee();
   BLCR_TRY(tracee.settle());
-  if (!task.xstate.empty()) {
-    auto state = fittingXstate(tracee, task.xstate);
-    if (!state) return state.error();
-    BLCR_TRY(tracee.setXstate(*state));
-  }
+  BLCR_TRY(loadXstate(tracee, task, host));
   user_regs_struct regs{};
   std::memcpy(&regs, task.regs.data(), sizeof regs);
   BLCR_TRY(tracee.setRegisters(regs));
@@ -101,9 +107,9 @@ Status dressTasks(Job& job, Building& building) {
   return {};
 }
 
-Status loadRegisters(Building& building) {
+Status loadRegisters(const Job& job, Building& building) {
   for (size_t index = 0; index < building.tasks.size(); ++index) {
-    const Status loaded = loadTask(building.tasks[index], building.process->tasks[index]);
+    const Status loaded = loadTask(building.tasks[index], building.process->tasks[index], job.image.host);
     if (!loaded.ok()) return inProcess(*building.process, loaded.error());
   }
   return {};

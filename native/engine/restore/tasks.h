@@ -12,6 +12,6 @@ namespace blcr {
 [[nodiscard]] Status dressTasks(Job& job, Building& building);
 
 /** Registers, extended registers, signal mask; the task is then in a stop from which it can be let go. */
-[[nodiscard]] Status loadRegisters(Building& building);
+[[nodiscard]] Status loadRegisters(const Job& job, Building& building);
 
 }  // namespace blcr

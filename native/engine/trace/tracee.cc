@@ -211,6 +211,21 @@ Status Tracee::runUntilSignal(int wanted) {
   }
 }
 
+Status Tracee::step() {
+  int signal = 0;
+  while (true) {
+    if (request(PTRACE_SINGLESTEP, tid_, 0, unsigned(signal)) != 0) return traceError("ptrace step", tid_);
+    eventStop_ = false;
+    auto status = waitChange(-1);
+    if (!status) return status.error();
+    noteEvent(*status);
+    signal = eventOf(*status) == 0 ? WSTOPSIG(*status) : 0;
+    siginfo_t info{};
+    if (signal == SIGTRAP && request(PTRACE_GETSIGINFO, tid_, 0, reinterpret_cast<unsigned long>(&info)) == 0 && info.si_code > 0)
+      return {};
+  }
+}
+
 Status Tracee::detach(int signal) {
   if (request(PTRACE_DETACH, tid_, 0, unsigned(signal)) != 0) return traceError("ptrace detach", tid_);
   return {};

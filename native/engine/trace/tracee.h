@@ -82,6 +82,11 @@ class Tracee {
    */
   [[nodiscard]] Status runUntilSignal(int signal);
 
+  /**
+   * Lets the stopped task execute one instruction. SIGTRAP must neither be blocked nor ignored. What else happens on the way is passed on.
+   */
+  [[nodiscard]] Status step();
+
   /** Detaches and lets the task run, delivering `signal` (0 = none). */
   Status detach(int signal = 0);
 

@@ -1,5 +1,6 @@
 // What must not be restarted is refused before anything of it runs and before anything outside is touched.
 #include <sys/stat.h>
+#include <sys/user.h>
 
 #include <cstring>
 #include <filesystem>
@@ -151,7 +152,14 @@ TEST(damagedContextsNeverRun) {
 
 TEST(anotherMachineIsRefusedByName) {
   refuses(changed([](image::Image& image) { image.host.cpuid[2] = ~0u; }), kErrorBadArchitecture, "lacks features");
-  refuses(changed([](image::Image& image) { image.host.vdsoHash.clear(); }), kErrorBadArchitecture, "vdso");
+  refuses(changed([](image::Image& image) { image.host.vdso[1] = 0; }), kErrorBadArchitecture, "vdso");
+  refuses(changed([](image::Image& image) {
+            image.host.vdso.back() = char(image.host.vdso.back() + 1);
+            for (const image::Area& area : image.processes[0].memory.areas)
+              if (area.kind == image::AreaKind::kVdso)
+                image.processes[0].tasks[0].regs.replace(offsetof(user_regs_struct, rip), 8, reinterpret_cast<const char*>(&area.start), 8);
+          }),
+          kErrorBadArchitecture, "inside the vdso");
 }
 
 TEST(otherFilesAreRefusedByPath) {

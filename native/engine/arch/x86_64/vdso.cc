@@ -2,28 +2,18 @@
 
 #include <elf.h>
 
-#include <cstring>
 #include <vector>
 
+#include "base/elf.h"
+
 namespace blcr {
-namespace {
-
-template <typename T>
-bool readAt(std::span<const std::byte> image, uint64_t offset, T& into) {
-  if (offset > image.size() || image.size() - offset < sizeof(T)) return false;
-  std::memcpy(&into, image.data() + offset, sizeof(T));
-  return true;
-}
-
-}  // namespace
-
 Result<uint64_t> findSyscall(std::span<const std::byte> image) {
   Elf64_Ehdr header{};
-  if (!readAt(image, 0, header) || std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) return Error{ENOENT, "vdso: no ELF image"};
+  if (!readObject(image, 0, header) || std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) return Error{ENOENT, "vdso: no ELF image"};
   for (uint64_t index = 0; index < header.e_shnum; ++index) {
     // Sections, not segments: a vdso has one segment, and 0f 05 in its tables would be data.
     Elf64_Shdr section{};
-    if (header.e_shoff > image.size() || !readAt(image, header.e_shoff + index * sizeof section, section)) break;
+    if (header.e_shoff > image.size() || !readObject(image, header.e_shoff + index * sizeof section, section)) break;
     if ((section.sh_flags & SHF_EXECINSTR) == 0 || section.sh_type != SHT_PROGBITS) continue;
     if (section.sh_offset > image.size() || section.sh_size > image.size() - section.sh_offset) continue;
     for (uint64_t at = section.sh_offset; at + 1 < section.sh_offset + section.sh_size; ++at) {

@@ -1,0 +1,16 @@
+// Tasks are recorded outside of the vdso: its code may be another where the job goes on.
+#pragma once
+
+#include "base/result.h"
+#include "dump/frozen.h"
+
+namespace blcr {
+
+/**
+ * Lets every task that was stopped inside the vdso finish the function it is in, instruction by instruction (about 0.1 ms; the functions
+ * are short and do not wait). One that does not come out soon, or whose process ignores SIGTRAP, is left where it is: its context can be
+ * restarted on the same kernel only. ESRCH when a task died.
+ */
+[[nodiscard]] Status leaveVdso(FrozenProcess& process);
+
+}  // namespace blcr

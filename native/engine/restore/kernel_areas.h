@@ -1,0 +1,48 @@
+// What the kernel puts into every process: the vdso and its data.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "proc/maps.h"
+#include "restore/job.h"
+
+namespace blcr {
+
+/** The areas that the kernel put into every process of this host. */
+struct KernelAreas {
+  Mapping vdso, vvar, vvarVclock;    // end 0: there is none
+  uint64_t syscallOffset = 0;        // of a `syscall` instruction in the vdso
+  std::vector<Mapping> coordinator;  // everything mapped here
+  [[nodiscard]] const Mapping* find(image::AreaKind kind) const;
+  /** Bounds of all three: the code finds its data by distance. */
+  [[nodiscard]] uint64_t start() const;
+  [[nodiscard]] uint64_t end() const;
+  /** The vdso's content. */
+  [[nodiscard]] std::span<const std::byte> code() const;
+};
+[[nodiscard]] Result<KernelAreas> kernelAreas();
+
+/**
+ * True when the process has the areas of another kernel: this one's are then put elsewhere, and the recorded vdso stays as a bridge to it.
+ * BLCR_DISABLE=same_vdso makes it so for every process.
+ */
+[[nodiscard]] bool needsBridge(const image::Host& host, const image::Process& process, const KernelAreas& areas);
+
+/** kErrorBadArchitecture, naming process or thread, when a bridge is needed and cannot be built. */
+[[nodiscard]] Status checkKernelAreas(const image::Image& image, const KernelAreas& areas);
+
+/**
+ * Removes everything from the stub's address space but the scratch page and the kernel's areas, which are moved to where the job had them,
+ * or to a free place when they differ; then also lays out the bridge. Where the kernel seals its areas (Linux 6.15, BLCR_DISABLE=vdso_move)
+ * they stay where they are and are bridged to as well; EAGAIN when the job has something there: another attempt finds them elsewhere.
+ */
+[[nodiscard]] Status placeKernelAreas(Job& job, Building& building, const KernelAreas& areas);
+
+/**
+ * After the pages are loaded: EINVAL when a signal had interrupted a thread inside the vdso and its handler has not returned; what it would
+ * return to does not work here.
+ */
+[[nodiscard]] Status checkSignalFrames(Job& job, Building& building, const KernelAreas& areas);
+
+}  // namespace blcr
