@@ -90,7 +90,7 @@ function startPipeline(
         packCount: PACKS_IN_MEMORY,
       },
       contextFd,
-      put: (name, data, abort, onBytes) => run.put(name, data, { signal: abort, onBytes }),
+      add: (name, data, abort, onBytes) => run.add(name, data, { signal: abort, onBytes }),
       signal,
       onProgress: onProgress && ((bytes, shipped) => onProgress({ bytes, shipped })),
       onRetry,
@@ -202,7 +202,7 @@ async function discard({ run, sequence }: WriterContext, pipeline: WritePipeline
   const kinds = ['checkpoint', 'finished'] as const;
   try {
     for (const kind of kinds) await run.remove(manifestName(kind, sequence, run.epoch).name, options);
-    for (const { name } of pipeline.shipped) await run.remove(name, options);
+    for (const name of pipeline.shipped) await run.remove(name, options);
   } catch {
     // The error that led here is the one to report.
   }

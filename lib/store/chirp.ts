@@ -67,13 +67,27 @@ export class ChirpDriver implements Driver {
   }
 
   async put(path: string, data: Uint8Array, options: PutOptions = {}): Promise<void> {
+    await this.#upload(path, data, options, { atomic: true });
+  }
+
+  /** The free space is not asked for: what does not fit is refused at its end, and no older object of that name can be lost. */
+  async add(path: string, data: Uint8Array, options: PutOptions = {}): Promise<void> {
+    await this.#upload(path, data, options, { atomic: false, checkSpace: false });
+  }
+
+  async #upload(
+    path: string,
+    data: Uint8Array,
+    options: PutOptions,
+    how: { readonly atomic: boolean; readonly checkSpace?: boolean },
+  ): Promise<void> {
     let reported = 0;
     const onProgress = ({ bytes }: { readonly bytes: number }): void => {
       options.onBytes?.(bytes - reported);
       reported = bytes;
     };
     await this.#use(path, options, (client, request) =>
-      client.putFile(this.#at(path), data, { ...request, atomic: true, sync: true, onProgress }),
+      client.putFile(this.#at(path), data, { ...request, ...how, sync: true, onProgress }),
     );
   }
 

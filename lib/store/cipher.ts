@@ -10,6 +10,7 @@
  * cannot be opened, and neither can a unit that was moved.
  */
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
+import { packIdentity } from './names.ts';
 import { badArgument, unauthentic } from './store-error.ts';
 
 export const TAG_BYTES = 16;
@@ -34,8 +35,9 @@ export function jobKey(key: Uint8Array, jobId: string): Uint8Array {
   return derive(key, new Uint8Array(0), ['job', jobId]);
 }
 
-/** Key of the units of one pack. */
-export function packKey(key: Uint8Array, jobId: string, pack: string): Uint8Array {
+/** Key of the units of one pack. @param name Of any try to store it. */
+export function packKey(key: Uint8Array, jobId: string, name: string): Uint8Array {
+  const pack = packIdentity(name);
   return derive(key, Buffer.from(pack.slice(-2 * SALT_BYTES), 'hex'), ['pack', jobId, pack]);
 }
 

@@ -62,16 +62,7 @@ export class DirectoryDriver implements Driver {
     const temporary = join(dirname(target), randomName('tmp'));
     signal?.throwIfAborted();
     await this.#guard(path, async () => {
-      const file = await open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
-      try {
-        await writeAll(file, data, signal, onBytes);
-        await file.sync();
-      } catch (error) {
-        await file.close();
-        await rm(temporary, { force: true });
-        throw error;
-      }
-      await file.close();
+      await writeNew(temporary, data, signal, onBytes);
       try {
         await rename(temporary, target);
       } catch (error) {
@@ -81,6 +72,11 @@ export class DirectoryDriver implements Driver {
       }
       await syncDirectory(dirname(target));
     });
+  }
+
+  async add(path: string, data: Uint8Array, { signal, onBytes }: PutOptions = {}): Promise<void> {
+    signal?.throwIfAborted();
+    await this.#guard(path, () => writeNew(this.#at(path), data, signal, onBytes));
   }
 
   async get(path: string, offset: number, length: number, { signal }: DriverOptions = {}): Promise<Uint8Array> {
@@ -164,6 +160,25 @@ export class DirectoryDriver implements Driver {
       throw make(`${this.url}: ${path === '' ? 'root' : path} (${errno})`, { path, cause: error });
     }
   }
+}
+
+/** A file that did not exist, synced; after a failure there is none. */
+async function writeNew(
+  path: string,
+  data: Uint8Array,
+  signal: AbortSignal | undefined,
+  onBytes: PutOptions['onBytes'],
+): Promise<void> {
+  const file = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
+  try {
+    await writeAll(file, data, signal, onBytes);
+    await file.sync();
+  } catch (error) {
+    await file.close();
+    await rm(path, { force: true });
+    throw error;
+  }
+  await file.close();
 }
 
 async function writeAll(

@@ -28,6 +28,11 @@ export interface Driver {
   prepare(options?: DriverOptions): Promise<void>;
   /** Writes a whole object under a temporary name, syncs it and renames it to `path`, replacing what is there. Nobody sees a part of it. */
   put(path: string, data: Uint8Array, options?: PutOptions): Promise<void>;
+  /**
+   * Writes and syncs an object that nobody looks for until an object put later names it, which spares the rename and the sync of the directory: those of
+   * that later `put` serve for both. `path` must never have been used: a failure may leave a part of the object there, or remove it much later.
+   */
+  add(path: string, data: Uint8Array, options?: PutOptions): Promise<void>;
   /** Reads exactly `length` bytes at `offset`; an object that is shorter fails with ERR_STORE_CORRUPT. */
   get(path: string, offset: number, length: number, options?: DriverOptions): Promise<Uint8Array>;
   /** undefined when there is no such object. */

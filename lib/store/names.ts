@@ -1,7 +1,7 @@
 /**
  * Names of everything in a store:
  *
- *     job-<id, percent-encoded>/run-<epoch>-<random>/pack-<epoch>-<random>      unit contents
+ *     job-<id, percent-encoded>/run-<epoch>-<random>/pack-<epoch>-<random>[.n]  unit contents; `.n` after n failed tries to store it
  *                                                    ckpt-<sequence>-<epoch>    manifest of one checkpoint
  *                                                    done-<sequence>-<epoch>    manifest of a finished record
  *                                                    head                       newest sequence, sealed (only with a key)
@@ -60,7 +60,20 @@ export function packName(epoch: number): string {
 }
 
 export function isPackName(name: string): boolean {
-  return /^pack-[1-9]\d{0,14}-[0-9a-f]{32}$/.test(name);
+  return /^pack-[1-9]\d{0,14}-[0-9a-f]{32}(\.[1-9]\d?)?$/.test(name);
+}
+
+/**
+ * What a pack is stored as by the n-th try, from 0. Every try has a name of its own: a server removes a broken upload when it notices the break,
+ * and that may be long after a later try has succeeded.
+ */
+export function packAttempt(pack: string, attempt: number): string {
+  return attempt === 0 ? pack : `${pack}.${attempt}`;
+}
+
+/** The name that a pack got first, whichever try has stored it. */
+export function packIdentity(name: string): string {
+  return name.replace(/\.\d+$/, '');
 }
 
 export type ManifestKind = 'checkpoint' | 'finished';

@@ -45,6 +45,10 @@ export class RunDirectory implements ObjectSource {
     await this.#fence(options, () => this.#driver.put(this.pathOf(name), data, options));
   }
 
+  async add(name: string, data: Uint8Array, options?: PutOptions): Promise<void> {
+    await this.#fence(options, () => this.#driver.add(this.pathOf(name), data, options));
+  }
+
   async remove(name: string, options?: DriverOptions): Promise<void> {
     await this.#fence(options, async () => {
       if (!(await this.#driver.remove(this.pathOf(name), options))) await this.check(options);

@@ -7,12 +7,16 @@ import { unitHash } from './unit-hash.ts';
 import { hashAt, ROW_BYTES, type Unit, UnitTable, unitAt } from './unit-table.ts';
 import type { KnownUnits, WriteInit } from './write-protocol.ts';
 
-/** Takes a full pack away; its buffer comes back through giveBuffer. */
-export type ShipPack = (name: string, buffer: ArrayBuffer, length: number) => void;
+/**
+ * Takes a full pack away; its memory comes back through takeBack. It is shared, not transferred: to V8 each arrival of a transferred buffer is new
+ * memory, and it would collect garbage for every pack.
+ */
+export type ShipPack = (name: string, memory: SharedArrayBuffer, length: number) => void;
 
 interface OpenPack {
   readonly index: number;
-  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly memory: SharedArrayBuffer;
+  readonly bytes: Uint8Array;
   readonly key: Uint8Array | undefined;
   used: number;
 }
@@ -25,7 +29,7 @@ export class UnitStore {
   readonly #knownPacks: PackRef[] = [];
   readonly #packs: { name: string; size: number }[] = [];
   readonly #packIndex = new Map<string, number>();
-  readonly #free: ArrayBuffer[] = [];
+  readonly #free: SharedArrayBuffer[] = [];
   #unallocated: number;
   #open: OpenPack | undefined;
   #wakeUp: (() => void) | undefined;
@@ -61,8 +65,8 @@ export class UnitStore {
     }
   }
 
-  giveBuffer(buffer: ArrayBuffer): void {
-    this.#free.push(buffer);
+  takeBack(memory: SharedArrayBuffer): void {
+    this.#free.push(memory);
     this.#wakeUp?.();
   }
 
@@ -94,7 +98,7 @@ export class UnitStore {
     if (pack === undefined) throw new RangeError('the open pack is not listed');
     pack.size = open.used;
     this.#open = undefined;
-    this.#ship(pack.name, open.bytes.buffer, open.used);
+    this.#ship(pack.name, open.memory, open.used);
   }
 
   #learn({ rows, packs, isSparse }: KnownUnits): void {
@@ -132,15 +136,16 @@ export class UnitStore {
     this.flush();
     const name = packName(this.#init.epoch);
     const key = this.#init.key === undefined ? undefined : packKey(this.#init.key, this.#init.jobId, name);
-    this.#open = { index: this.#refer({ name, size: 0 }), bytes: new Uint8Array(this.#buffer()), key, used: 0 };
+    const memory = this.#memory();
+    this.#open = { index: this.#refer({ name, size: 0 }), memory, bytes: new Uint8Array(memory), key, used: 0 };
     return this.#open;
   }
 
-  #buffer(): ArrayBuffer {
+  #memory(): SharedArrayBuffer {
     const free = this.#free.pop();
     if (free !== undefined) return free;
     if (this.#unallocated === 0) throw new RangeError('no memory for another pack');
     this.#unallocated--;
-    return new ArrayBuffer(this.#init.packBytes);
+    return new SharedArrayBuffer(this.#init.packBytes);
   }
 }

@@ -12,7 +12,7 @@ function isWorthWaiting(error: unknown): boolean {
 }
 
 export async function retryUpload<T>(
-  upload: () => Promise<T>,
+  upload: (attempt: number) => Promise<T>,
   signal: AbortSignal | undefined,
   onRetry: OperationOptions['onRetry'],
 ): Promise<T> {

@@ -4,6 +4,7 @@ import type { Worker } from 'node:worker_threads';
 import { createDeferred, type Deferred } from '../util/deferred.ts';
 import { startWorker } from '../util/worker-url.ts';
 import type { PackRef } from './manifest.ts';
+import { packAttempt } from './names.ts';
 import { badContext, failed } from './store-error.ts';
 import type { OperationOptions } from './types.ts';
 import { retryUpload } from './upload-retry.ts';
@@ -21,7 +22,7 @@ import { fromPlainError } from './write-protocol.ts';
 export interface PipelineOptions {
   readonly init: Omit<WriteInit, 'input'>;
   readonly contextFd: number | undefined;
-  readonly put: (
+  readonly add: (
     name: string,
     data: Uint8Array,
     signal: AbortSignal,
@@ -41,7 +42,9 @@ export class WritePipeline {
   readonly #context: Deferred<number> = createDeferred();
   readonly #result: Deferred<WriteResult> = createDeferred();
   readonly #shipments = new Set<Promise<void>>();
-  readonly #shipped: PackRef[] = [];
+  readonly #shipped: string[] = [];
+  /** Packs that were not stored by the first try, by their first name. */
+  readonly #renamed = new Map<string, string>();
   #bytes = 0;
   #shippedBytes = 0;
 
@@ -61,8 +64,8 @@ export class WritePipeline {
     if (this.#signal.aborted) this.#fail(this.#signal.reason);
   }
 
-  /** Packs whose upload was begun, for cleaning up. */
-  get shipped(): readonly PackRef[] {
+  /** Names under which an upload was begun, for cleaning up. */
+  get shipped(): readonly string[] {
     return this.#shipped;
   }
 
@@ -81,7 +84,8 @@ export class WritePipeline {
     const result = await this.#result.promise;
     while (this.#shipments.size > 0) await Promise.all(this.#shipments);
     this.#signal.throwIfAborted();
-    return result;
+    const packs = result.packs.map(({ name, size }): PackRef => ({ name: this.#renamed.get(name) ?? name, size }));
+    return { ...result, packs };
   }
 
   /** Aborts the uploads that are under way and waits for them to be over. */
@@ -101,7 +105,7 @@ export class WritePipeline {
   }
 
   #receive(message: FromWriteWorker): void {
-    if (message.type === 'pack') this.#ship(message.name, message.buffer, message.length);
+    if (message.type === 'pack') this.#ship(message.name, message.memory, message.length);
     else if (message.type === 'context') this.#context.resolve(message.bytes);
     else if (message.type === 'done') this.#result.resolve(message.result);
     else if (message.type === 'error') this.#fail(fromPlainError(message.error));
@@ -111,10 +115,9 @@ export class WritePipeline {
     }
   }
 
-  #ship(name: string, buffer: ArrayBuffer, length: number): void {
-    this.#shipped.push({ name, size: length });
-    const shipment = this.#upload(name, new Uint8Array(buffer, 0, length)).then(
-      () => this.#send({ type: 'buffer', buffer }, [buffer]),
+  #ship(name: string, memory: SharedArrayBuffer, length: number): void {
+    const shipment = this.#upload(name, new Uint8Array(memory, 0, length)).then(
+      () => this.#send({ type: 'shipped', memory }),
       (error: unknown) => this.#fail(error),
     );
     this.#shipments.add(shipment);
@@ -123,10 +126,13 @@ export class WritePipeline {
 
   async #upload(name: string, data: Uint8Array): Promise<void> {
     await retryUpload(
-      async () => {
+      async (attempt) => {
+        const stored = packAttempt(name, attempt - 1);
+        this.#shipped.push(stored);
+        if (stored !== name) this.#renamed.set(name, stored);
         let sent = 0;
         try {
-          await this.#options.put(name, data, this.#signal, (count) => {
+          await this.#options.add(stored, data, this.#signal, (count) => {
             sent += count;
             this.#shippedBytes += count;
             this.#options.onProgress?.(this.#bytes, this.#shippedBytes);
@@ -141,8 +147,8 @@ export class WritePipeline {
     );
   }
 
-  #send(message: ToWriteWorker, transfer: ArrayBuffer[] = []): void {
-    this.#worker.postMessage(message, transfer);
+  #send(message: ToWriteWorker): void {
+    this.#worker.postMessage(message);
   }
 
   /** The first reason wins: a deferred settles once. */

@@ -51,7 +51,7 @@ export interface PreviousUnits {
 }
 
 export type ToWriteWorker =
-  | { readonly type: 'buffer'; readonly buffer: ArrayBuffer }
+  | { readonly type: 'shipped'; readonly memory: SharedArrayBuffer }
   | { readonly type: 'files'; readonly files: readonly FileJob[]; readonly previous: PreviousUnits | undefined };
 
 export interface WriteResult {
@@ -64,7 +64,7 @@ export interface WriteResult {
 }
 
 export type FromWriteWorker =
-  | { readonly type: 'pack'; readonly name: string; readonly buffer: ArrayBuffer; readonly length: number }
+  | { readonly type: 'pack'; readonly name: string; readonly memory: SharedArrayBuffer; readonly length: number }
   | { readonly type: 'progress'; readonly bytes: number }
   | { readonly type: 'context'; readonly bytes: number }
   | { readonly type: 'done'; readonly result: WriteResult }

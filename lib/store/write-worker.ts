@@ -33,14 +33,14 @@ class WriteJob {
   #isPaused = false;
 
   constructor(init: WriteInit) {
-    this.#units = new UnitStore(init, (name, buffer, length) => send({ type: 'pack', name, buffer, length }, [buffer]));
+    this.#units = new UnitStore(init, (name, memory, length) => send({ type: 'pack', name, memory, length }));
     if (init.input === undefined) send({ type: 'context', bytes: 0 });
     else this.#readContext(init.input);
   }
 
   /** A pack has been shipped. */
-  giveBuffer(buffer: ArrayBuffer): void {
-    this.#units.giveBuffer(buffer);
+  takeBack(memory: SharedArrayBuffer): void {
+    this.#units.takeBack(memory);
     if (!this.#isPaused || !this.#pump()) return;
     this.#isPaused = false;
     this.#input?.resume();
@@ -188,6 +188,6 @@ function fail(error: unknown): void {
 
 const job = new WriteJob(workerData as WriteInit);
 parentPort?.on('message', (message: ToWriteWorker) => {
-  if (message.type === 'buffer') job.giveBuffer(message.buffer);
+  if (message.type === 'shipped') job.takeBack(message.memory);
   else job.storeFiles(message.files, message.previous).catch(fail);
 });

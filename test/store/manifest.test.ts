@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { jobKey, openObject, openUnit, packKey, sealObject, sealUnit, TAG_BYTES } from '../../lib/store/cipher.ts';
 import { codecNamed, compress, decompress } from '../../lib/store/codec.ts';
 import { decodeManifest, encodeManifest, type Manifest } from '../../lib/store/manifest.ts';
-import { history, jobDirectory, jobIdOf, manifestName, packName } from '../../lib/store/names.ts';
+import { history, jobDirectory, jobIdOf, manifestName, packAttempt, packName } from '../../lib/store/names.ts';
 import { RecipeWriter, readRecipe, type Step } from '../../lib/store/recipe.ts';
 import { ROW_BYTES, UnitTable } from '../../lib/store/unit-table.ts';
 import { RECORD } from './backends.ts';
@@ -215,6 +215,7 @@ test('a sealed unit opens at its own offset of its own pack only', () => {
   assert.equal(length, 4 + TAG_BYTES);
   const sealed = target.subarray(100, 100 + length);
   assert.equal(Buffer.from(openUnit(packKey(key, JOB, one), sealed, 100)).toString(), 'page');
+  assert.equal(Buffer.from(openUnit(packKey(key, JOB, packAttempt(one, 2)), sealed, 100)).toString(), 'page');
   assert.throws(() => openUnit(packKey(key, JOB, one), sealed, 101));
   assert.throws(() => openUnit(packKey(key, JOB, two), sealed, 100));
   assert.throws(() => openUnit(packKey(key, 'other', one), sealed, 100));

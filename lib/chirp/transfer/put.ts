@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { ChirpConnectionError, ChirpError } from '../../errors.ts';
 import { putfile } from '../commands/transfer.ts';
+import { connectionError } from '../connection-error.ts';
 import { type ChirpFile, openFile } from '../file.ts';
 import type { Link } from '../link.ts';
 import type { ChirpPath, ChirpStat, ChirpStatfs, PutOptions, PutSource, RequestOptions } from '../types.ts';
@@ -35,7 +36,7 @@ export async function put(context: Context, path: ChirpPath, source: PutSource, 
     await checkSpace(context, path, upload.size, isAtomic, options);
   if (!isAtomic) {
     await send(context, path, () => path, upload, options);
-    if (options.sync === true) await sync(context, path, options);
+    if (options.sync === true) await sync(context, path, options, upload.size);
     return upload.size;
   }
   return await putAtomically(context, path, upload, options);
@@ -51,7 +52,7 @@ async function putAtomically(context: Context, path: ChirpPath, upload: Upload, 
   };
   try {
     const temporary = await send(context, path, nextName, upload, options);
-    if (options.sync === true) await sync(context, temporary, options);
+    if (options.sync === true) await sync(context, temporary, options, upload.size);
     await publish(context, temporary, path, upload.size, options);
     if (options.sync === true) await sync(context, parentOf(path), options);
     return upload.size;
@@ -137,9 +138,14 @@ async function publish(
   }
 }
 
-async function sync(context: Context, path: ChirpPath, options: RequestOptions): Promise<void> {
+/** @param size What must be there: on a new connection this may be a server that has been started again, after its machine lost what was not synced. */
+async function sync(context: Context, path: ChirpPath, options: RequestOptions, size?: number): Promise<void> {
   const file: ChirpFile = await openFile(context.link, path, 'r', 0, context.rules, options);
   try {
+    if (size !== undefined && file.openedStat.size !== size) {
+      const message = `chirp put: ${displayPath(path)} has ${file.openedStat.size} bytes after ${size} were stored`;
+      throw connectionError(context.link, { code: 'ECONNRESET', message }, false);
+    }
     await file.sync(options);
   } finally {
     await file.close();
