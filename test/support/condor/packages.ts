@@ -4,17 +4,16 @@
  */
 
 import { execFile } from 'node:child_process';
-import { accessSync, constants, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { chmod, cp, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { homedir, tmpdir } from 'node:os';
-import { basename, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
+import { cacheDirectories, isWritable, Release } from '../debian/packages.ts';
 
 const run = promisify(execFile);
 
 const SUITE = 'trixie';
-const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 const ELF = Buffer.from('\x7fELF');
 const OWN_LIBRARIES = /^lib(condor|classad|getpwnam).*\.so/;
 const LOADER = 'ld-linux-x86-64.so.2';
@@ -39,10 +38,6 @@ export async function obtainCondor(): Promise<string> {
   const candidates = cacheDirectories().map((directory) => join(directory, `htcondor-${SUITE}`));
   const ready = candidates.find(isReady);
   if (ready !== undefined) return ready;
-  if (process.platform !== 'linux' || process.arch !== 'x64')
-    throw new CondorUnavailable('HTCondor is fetched for Linux on amd64 only');
-  if (!existsSync('/usr/bin/apt-get') || !existsSync(KEYRING))
-    throw new CondorUnavailable('this is not a Debian: no apt-get or no archive keys');
   const prefix = candidates.find((path) => isWritable(join(path, '..')));
   if (prefix === undefined) throw new CondorUnavailable('no cache directory can be written');
   const work = await mkdtemp(join(tmpdir(), 'condor-get-'));
@@ -59,12 +54,6 @@ export async function obtainCondor(): Promise<string> {
   return prefix;
 }
 
-function cacheDirectories(): string[] {
-  const checkout = fileURLToPath(new URL('../../../.cache', import.meta.url));
-  const own = resolve(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'node-blcr');
-  return [checkout, own];
-}
-
 const stampOf = (prefix: string): string => `${RECIPE} ${prefix}\n`;
 
 /** The programs name their loader by its absolute path: a prefix that was moved is useless. */
@@ -76,22 +65,11 @@ function isReady(prefix: string): boolean {
   }
 }
 
-function isWritable(directory: string): boolean {
-  try {
-    mkdirSync(directory, { recursive: true });
-    accessSync(directory, constants.W_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 async function make(prefix: string, work: string): Promise<void> {
   const signal = AbortSignal.timeout(LIMIT_MS);
   const root = join(work, 'root');
-  await download(work, signal);
-  const archives = (await readdir(join(work, 'debs'))).filter((name) => name.endsWith('.deb'));
-  for (const name of archives) await run('dpkg-deb', ['-x', join(work, 'debs', name), root], { signal });
+  await using release = await Release.open(SUITE, signal);
+  await release.unpack(PACKAGES, root);
   const made = await mkdtemp(`${prefix}.`);
   try {
     await chmod(made, 0o755);
@@ -105,32 +83,6 @@ async function make(prefix: string, work: string): Promise<void> {
   } finally {
     await rm(made, { recursive: true, force: true });
   }
-}
-
-/** An apt of its own, which knows only the other release, from the mirror that this machine uses anyway. */
-async function download(work: string, signal: AbortSignal): Promise<void> {
-  for (const path of ['etc/preferences.d', 'lists/partial', 'cache/archives/partial', 'debs'])
-    mkdirSync(join(work, path), { recursive: true });
-  const { stdout } = await run('apt-get', ['indextargets', '--format', '$(REPO_URI)'], { signal });
-  const mirror = stdout.split('\n').find((uri) => /\/debian\/?$/.test(uri)) ?? 'http://deb.debian.org/debian/';
-  await writeFile(join(work, 'status'), '');
-  await writeFile(join(work, 'sources.list'), `deb [signed-by=${KEYRING}] ${mirror} ${SUITE} main\n`);
-  const settings = {
-    'Dir::Etc': join(work, 'etc'),
-    'Dir::Etc::sourcelist': join(work, 'sources.list'),
-    'Dir::Etc::sourceparts': '/dev/null',
-    'Dir::State': work,
-    'Dir::State::lists': join(work, 'lists'),
-    'Dir::State::status': join(work, 'status'),
-    'Dir::Cache': join(work, 'cache'),
-    'APT::Sandbox::User': '',
-    'Acquire::Languages': 'none',
-    'Acquire::http::Timeout': '10',
-    'Debug::NoLocking': '1',
-  };
-  const options = Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
-  await run('apt-get', ['-qq', ...options, '-o', 'APT::Update::Error-Mode=any', 'update'], { signal });
-  await run('apt-get', ['-qq', ...options, 'download', ...PACKAGES], { signal, cwd: join(work, 'debs') });
 }
 
 /** From Debian's places into one short tree. */
