@@ -31,6 +31,7 @@ struct Job {
   blcr::Snapshot snapshot = blcr::Snapshot::kPlain;
   uid_t uid = 0;                          // whom it runs as
   std::vector<std::string> disable = {};  // BLCR_DISABLE by generation
+  bool tellsReady = false;  // no times: the first checkpoint comes when the job made `ready`, the last life begins with making `go`
 };
 
 struct Outcome {
@@ -54,6 +55,16 @@ inline std::string contextPath(const Job& job, int generation) { return job.dire
 }
 
 inline int openOutput(const Job& job) { return open((job.directory + "/out").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644); }
+
+/** The job has set everything up; a job that ended instead is seen by the dump. */
+inline void awaitReady(const Job& job, pid_t root) {
+  const std::string path = job.directory + "/ready";
+  siginfo_t ended{};
+  while (access(path.c_str(), F_OK) != 0 && (waitid(P_PID, id_t(root), &ended, WEXITED | WNOHANG | WNOWAIT), ended.si_pid == 0))
+    blcr::sleepUs(500);
+}
+
+inline void letFinish(const Job& job) { close(open((job.directory + "/go").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644)); }
 
 /** Checkpoints `root` into the context of `generation` and kills it. */
 inline void dumpAndKill(const Job& job, int generation, pid_t root, int output) {
@@ -114,7 +125,10 @@ inline void become(uid_t uid) {
     _exit(96);
   }
   if (job.generations == 0) follow(root);
-  blcr::sleepUs(job.firstMs * 1000);
+  if (job.tellsReady)
+    awaitReady(job, root);
+  else
+    blcr::sleepUs(job.firstMs * 1000);
   dumpAndKill(job, 0, root, output);
   _exit(0);
 }
@@ -141,7 +155,10 @@ inline void become(uid_t uid) {
   const auto restored = blcr::restore(*plan, request, log);
   if (!restored.ok()) quit("restore " + std::to_string(generation), restored.error());
   if (!log.text().empty()) std::fprintf(stderr, "  log: %s", log.text().c_str());
-  if (generation == job.generations) follow(restored.value().root);
+  if (generation == job.generations) {
+    if (job.tellsReady) letFinish(job);
+    follow(restored.value().root);
+  }
   blcr::sleepUs(job.intervalMs * 1000);
   dumpAndKill(job, generation, restored.value().root, output);
   _exit(0);

@@ -36,22 +36,28 @@ bool isSame(const FoundDescriptor& a, const FoundDescriptor& b) { return keyOf(a
 
 }  // namespace
 
+Result<FoundDescriptor> describeDescriptor(pid_t pid, int fd) {
+  FoundDescriptor found;
+  found.pid = pid;
+  found.fd = fd;
+  const std::string path = fdPath(pid, fd);
+  auto link = readLink(path);
+  if (!link) return link.error();
+  found.link = *std::move(link);
+  if (::stat(path.c_str(), &found.info) != 0) return systemError(found.name());
+  auto details = readFdInfo(pid, fd);
+  if (!details) return details.error();
+  found.details = *std::move(details);
+  return found;
+}
+
 Status findDescriptors(pid_t pid, std::vector<FoundDescriptor>& into) {
   auto numbers = listDescriptors(pid);
   if (!numbers) return numbers.error();
   for (const int fd : *numbers) {
-    FoundDescriptor found;
-    found.pid = pid;
-    found.fd = fd;
-    const std::string path = fdPath(pid, fd);
-    auto link = readLink(path);
-    if (!link) return link.error();
-    found.link = *std::move(link);
-    if (::stat(path.c_str(), &found.info) != 0) return systemError(found.name());
-    auto details = readFdInfo(pid, fd);
-    if (!details) return details.error();
-    found.details = *std::move(details);
-    into.push_back(std::move(found));
+    auto found = describeDescriptor(pid, fd);
+    if (!found) return found.error();
+    into.push_back(*std::move(found));
   }
   return {};
 }

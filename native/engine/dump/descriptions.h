@@ -23,9 +23,13 @@ struct FoundDescriptor {
   uint32_t description = 0;  // index of its open file description, filled by groupDescriptions
 
   [[nodiscard]] std::string name() const {
+    if (pid == ::getpid()) return "a descriptor under way in a socket (" + link + ")";
     return "process " + std::to_string(pid) + " descriptor " + std::to_string(fd) + " (" + link + ")";
   }
 };
+
+/** One descriptor of a frozen process, or of this one. */
+[[nodiscard]] Result<FoundDescriptor> describeDescriptor(pid_t pid, int fd);
 
 /** All descriptors of a frozen process. */
 [[nodiscard]] Status findDescriptors(pid_t pid, std::vector<FoundDescriptor>& into);

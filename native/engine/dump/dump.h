@@ -19,18 +19,26 @@ enum class Snapshot : uint32_t { kAuto = 0, kFork = 1, kPlain = 2 };
 /** What happens to the target when the context is complete (always a plain stop unless kRun). */
 enum class Afterwards : uint8_t { kRun, kStop, kKill, kTerminate };
 
+/** What becomes of a connection whose other end is outside the job. */
+enum class ConnectionPolicy : uint32_t {
+  kRefuse = 0,  // the checkpoint fails and names it
+  kClose = 1,   // the restarted program finds it reset by its peer
+};
+
 struct DumpRequest {
   pid_t target = 0;
   Scope scope = Scope::kTree;
   int outputFd = -1;  // borrowed
   Snapshot snapshot = Snapshot::kAuto;
   uint64_t memoryBudget = 0;  // bytes, 0 = work it out
+  ConnectionPolicy tcp = ConnectionPolicy::kRefuse;
+  ConnectionPolicy local = ConnectionPolicy::kRefuse;  // AF_UNIX
   int signal = 0;  // delivered to every dumped process once the context is complete; SIGKILL, SIGTERM, SIGSTOP imply a plain stop
   bool checksum = true;
   pid_t keeper = 0;                   // parent of orphans: its other children belong to the tree when the root is dumped; 0 = none
   pid_t jobRoot = 0;                  // the keeper's own direct child, or 0; its parent-death signal is the keeper's doing: recorded as 0
   std::vector<uint64_t> deadSockets;  // inodes of sockets in the job that lead to the keeper (handles of requesters inside the job):
-                                      // recorded as one end of a SocketPair (SOCK_SEQPACKET) whose other end is closed, queues empty
+                                      // recorded as SOCK_SEQPACKET sockets whose other end is closed, queues empty
   int stdioFds[3] = {0, 1, 2};        // the launcher's stdio: descriptions equal to these (kcmp) are recorded as kInherited
   std::vector<pid_t> omit;            // never dumped (the keeper itself, requester helpers)
   /** Called for each process whose end the dump took with waitpid (any wait, start and finish included): nobody else can reap it any more,

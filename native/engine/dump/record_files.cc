@@ -114,7 +114,7 @@ Status recordDescription(FileContext& context, const std::array<Stdio, 3>& stdio
 
 /** Owner of SIGIO, when the description asks for signals. */
 void recordOwner(const FoundDescriptor& found, image::OpenFile& file) {
-  if ((found.details.flags & O_ASYNC) == 0) return;
+  if ((found.details.flags & O_ASYNC) == 0 && !S_ISSOCK(found.info.st_mode)) return;  // SIGURG needs an owner only
   const auto own = borrowDescriptor(found.pid, found.fd);
   f_owner_ex owner{};
   if (!own || ::fcntl(own.value().get(), F_GETOWN_EX, &owner) != 0) return;
@@ -165,9 +165,11 @@ Status recordFiles(std::deque<FrozenProcess>& processes, const DumpRequest& requ
   for (const FrozenProcess& process : processes) {
     if (!process.zombie) BLCR_TRY(findDescriptors(process.pid, found));
   }
+  auto sockets = lookAtSockets(request, found);
+  if (!sockets) return sockets.error();
   auto count = groupDescriptions(found);
   if (!count) return count.error();
-  FileContext context{request, recording, found, {}, {}};
+  FileContext context{request, recording, found, {}, *sockets, {}};
   const std::array<Stdio, 3> stdio = lookAtStdio(request);
   for (size_t i = 0; i < 3; ++i) {
     const auto path = readLink("/proc/self/fd/" + std::to_string(stdio[i].fd));
@@ -186,6 +188,7 @@ Status recordFiles(std::deque<FrozenProcess>& processes, const DumpRequest& requ
     image::OpenFile& file = files[entry.description];
     if (file.kind == image::FileKind::kEpoll && file.epoll.empty()) BLCR_TRY(recordEpollTargets(context, entry, file));
   }
+  BLCR_TRY(connectSockets(context));
   for (image::Process& process : recording.image.processes) {
     if (process.state == image::ProcessState::kZombie) continue;
     BLCR_TRY(recordWorkingDirectory(process.pid, process));

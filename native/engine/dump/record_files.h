@@ -6,6 +6,7 @@
 #include "dump/descriptions.h"
 #include "dump/frozen.h"
 #include "dump/recording.h"
+#include "dump/sockets.h"
 
 namespace blcr {
 
@@ -21,8 +22,9 @@ struct FileContext {
   const DumpRequest& request;
   Recording& recording;
   std::vector<FoundDescriptor>& found;
-  std::map<ObjectKey, uint32_t> pipeOf;    // pipe inode: Image::pipes
-  std::map<ObjectKey, uint32_t> socketOf;  // socket inode: Image::socketPairs * 2 + end
+  std::map<ObjectKey, uint32_t> pipeOf;  // pipe inode: Image::pipes
+  SocketTable& sockets;
+  std::map<ObjectKey, uint32_t> socketOf;  // socket inode: Image::sockets
 };
 
 [[nodiscard]] Error refuseFile(const FoundDescriptor& found, const std::string& why);
@@ -33,6 +35,7 @@ struct FileContext {
 [[nodiscard]] Status recordSocket(FileContext& context, const FoundDescriptor& found, image::OpenFile& file);
 [[nodiscard]] Status recordAnonymousInode(FileContext& context, const FoundDescriptor& found, image::OpenFile& file);
 /** After all descriptions are known. */
+[[nodiscard]] Status connectSockets(FileContext& context);
 [[nodiscard]] Status recordEpollTargets(FileContext& context, const FoundDescriptor& found, image::OpenFile& file);
 
 }  // namespace blcr

@@ -122,9 +122,9 @@ enum class FileKind : uint8_t {
   kTimerFd,
   kSignalFd,
   kEpoll,
-  kSocketPair,  // one end of Image::socketPairs[object]
-  kMemFd,       // Image::shared[object]
-  kProc,        // /proc/self/… opened by path
+  kSocket,  // Image::sockets[object]
+  kMemFd,   // Image::shared[object]
+  kProc,    // /proc/self/… opened by path
   kInotify,
 };
 
@@ -143,7 +143,7 @@ struct OpenFile {
   std::string path;
   uint64_t size = 0;        // regular: length at the checkpoint
   uint32_t mode = 0;        // st_mode
-  uint32_t object = kNone;  // pipes, socketPairs, shared
+  uint32_t object = kNone;  // pipes, sockets, shared
   uint32_t blob = kNone;
   int32_t inherited = -1;  // 0, 1, 2
   uint64_t counter = 0;    // eventfd count
@@ -153,7 +153,7 @@ struct OpenFile {
   uint32_t timerFlags = 0;
   int64_t valueNs = 0, intervalNs = 0;
   uint64_t expirations = 0;
-  int32_t end = 0;  // pipe: 0 read, 1 write; socketpair: 0 or 1
+  int32_t end = 0;  // pipe: 0 read, 1 write
   std::vector<EpollEntry> epoll;
   int32_t ownerPid = 0, ownerSignal = 0, ownerType = 0;  // fcntl F_SETOWN_EX, F_SETSIG
   std::vector<std::string> locks;                        // flock / POSIX / OFD locks, serialised by the file rooms
@@ -166,13 +166,45 @@ struct Pipe {
   std::vector<uint32_t> packetLengths;  // packets: how `content` is divided
 };
 
-/** A connected AF_UNIX pair with both ends in the job. queue[i] holds what end i has yet to read. */
-struct SocketPair {
-  int32_t type = 0;  // SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET
-  std::vector<std::string> queue[2];
-  uint32_t sendBuffer[2] = {0, 0}, receiveBuffer[2] = {0, 0};
-  bool shutRead[2] = {false, false}, shutWrite[2] = {false, false};
-  bool open[2] = {true, true};
+enum class SocketState : uint8_t {
+  kUnconnected,  // bound or not
+  kListening,
+  kConnected,  // peer: the other end, or peerName (datagrams, whose receiver may be outside)
+  kPending,    // a client that the listening socket `peer` has yet to accept
+  kClosed,     // the other end is gone in good order
+  kReset,      // the other end is gone, and the program has yet to be told so by an error
+};
+
+/** One message, or a stretch of a stream, that a socket has yet to read. */
+struct SocketMessage {
+  std::string data;
+  std::vector<uint32_t> files;         // descriptors under way: Image::files
+  std::string sender;                  // its address, "" = none (as sockaddr)
+  uint32_t pid = 0, uid = 0, gid = 0;  // SCM_CREDENTIALS, pid 0 = none
+};
+
+/** Set again only where a fresh socket differs. */
+struct SocketOption {
+  int32_t level = 0, name = 0;
+  std::string value;
+};
+
+/** Addresses travel as the kernel's sockaddr, as getsockname and getpeername give them. */
+struct Socket {
+  int32_t domain = 0, type = 0, protocol = 0;
+  SocketState state = SocketState::kUnconnected;
+  std::string name, peerName;
+  uint32_t peer = kNone;                            // Image::sockets
+  std::string directory;                            // AF_UNIX, relative name: what it is relative to
+  bool unlinked = false;                            // AF_UNIX: the name leads to no file, or to one of another socket
+  bool inheritsName = false;                        // it was accepted: the name is that of the listening socket
+  uint32_t fileMode = 0, fileUid = 0, fileGid = 0;  // AF_UNIX: of the file
+  bool shutRead = false, shutWrite = false;
+  int32_t backlog = 0;
+  std::vector<uint32_t> waiting;  // kListening: clients to be accepted, in order; Image::sockets
+  uint32_t peerPid = 0;           // SO_PEERCRED; kListening: who listens
+  std::vector<SocketMessage> queue;
+  std::vector<SocketOption> options;
 };
 
 struct Descriptor {
@@ -248,7 +280,7 @@ struct Image {
   std::vector<SharedSegment> shared;
   std::vector<OpenFile> files;
   std::vector<Pipe> pipes;
-  std::vector<SocketPair> socketPairs;
+  std::vector<Socket> sockets;
   std::vector<Blob> blobs;
   std::string inheritedPath[3];  // where the launcher's stdio pointed, "" if not a regular file
   int32_t foregroundGroup = 0;   // of the controlling terminal, when the job has one

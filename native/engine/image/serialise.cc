@@ -57,6 +57,7 @@ struct IsVector<std::vector<T>> : std::true_type {};
 
 constexpr uint8_t lastEnumerator(const AreaKind*) { return uint8_t(AreaKind::kVvarVclock); }
 constexpr uint8_t lastEnumerator(const FileKind*) { return uint8_t(FileKind::kInotify); }
+constexpr uint8_t lastEnumerator(const SocketState*) { return uint8_t(SocketState::kReset); }
 constexpr uint8_t lastEnumerator(const ProcessState*) { return uint8_t(ProcessState::kZombie); }
 
 // One overload per structure: its members in order. A is Encoder (S const) or Decoder; the pointer only selects the overload.
@@ -109,8 +110,17 @@ void visit(A& a, S& s, const Pipe*) {
   a(s.capacity, s.content, s.packets, s.packetLengths);
 }
 template <typename A, typename S>
-void visit(A& a, S& s, const SocketPair*) {
-  a(s.type, s.queue, s.sendBuffer, s.receiveBuffer, s.shutRead, s.shutWrite, s.open);
+void visit(A& a, S& s, const SocketMessage*) {
+  a(s.data, s.files, s.sender, s.pid, s.uid, s.gid);
+}
+template <typename A, typename S>
+void visit(A& a, S& s, const SocketOption*) {
+  a(s.level, s.name, s.value);
+}
+template <typename A, typename S>
+void visit(A& a, S& s, const Socket*) {
+  a(s.domain, s.type, s.protocol, s.state, s.name, s.peerName, s.peer, s.directory, s.unlinked, s.inheritsName, s.fileMode, s.fileUid,
+    s.fileGid, s.shutRead, s.shutWrite, s.backlog, s.waiting, s.peerPid, s.queue, s.options);
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const Descriptor*) {
@@ -145,7 +155,7 @@ void visit(A& a, S& s, const Process*) {
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const Image*) {
-  a(s.host, s.root, s.processes, s.mapped, s.shared, s.files, s.pipes, s.socketPairs, s.blobs, s.inheritedPath, s.foregroundGroup);
+  a(s.host, s.root, s.processes, s.mapped, s.shared, s.files, s.pipes, s.sockets, s.blobs, s.inheritedPath, s.foregroundGroup);
 }
 
 template <typename T>

@@ -1,5 +1,6 @@
 #include "image/validate.h"
 
+#include <sys/socket.h>
 #include <sys/user.h>
 
 #include <unordered_map>
@@ -125,14 +126,38 @@ Status checkFile(const Image& image, const OpenFile& file, const std::string& wh
   if (hasZero(file.path)) return wrong(who + "a path with a zero byte");
   const bool isPipe = file.kind == FileKind::kPipe || file.kind == FileKind::kFifo;
   if (isPipe && !isIndex(file.object, image.pipes.size())) return wrong(who + "an unknown pipe");
-  if (file.kind == FileKind::kSocketPair && !isIndex(file.object, image.socketPairs.size())) return wrong(who + "an unknown socket");
+  if (file.kind == FileKind::kSocket && !isIndex(file.object, image.sockets.size())) return wrong(who + "an unknown socket");
   if (file.kind == FileKind::kMemFd && !isIndex(file.object, image.shared.size())) return wrong(who + "an unknown segment");
-  if ((isPipe || file.kind == FileKind::kSocketPair) && file.end != 0 && file.end != 1) return wrong(who + "an impossible end");
+  if (isPipe && file.end != 0 && file.end != 1) return wrong(who + "an impossible end");
   if (!isIndexOrNone(file.blob, image.blobs.size())) return wrong(who + "unknown content");
   if (file.kind == FileKind::kUnlinked && file.blob == kNone) return wrong(who + "content is missing");
   if (file.kind == FileKind::kInherited && (file.inherited < 0 || file.inherited > 2)) return wrong(who + "an impossible stream");
   for (const EpollEntry& entry : file.epoll)
     if (!isIndexOrNone(entry.file, image.files.size())) return wrong(who + "watches an unknown file");
+  return {};
+}
+
+bool isAddress(const std::string& name) {
+  return name.empty() || (name.size() >= sizeof(sa_family_t) && name.size() <= sizeof(sockaddr_storage));
+}
+
+Status checkSocket(const Image& image, const Socket& socket, const std::string& who) {
+  if (!isAddress(socket.name) || !isAddress(socket.peerName)) return wrong(who + "an impossible address");
+  if (hasZero(socket.directory)) return wrong(who + "a path with a zero byte");
+  if (!isIndexOrNone(socket.peer, image.sockets.size())) return wrong(who + "an unknown peer");
+  const Socket* peer = socket.peer == kNone ? nullptr : &image.sockets[socket.peer];
+  if (peer != nullptr && (peer == &socket || (peer->domain == AF_UNIX) != (socket.domain == AF_UNIX)))
+    return wrong(who + "a peer of another family");
+  if (socket.state == SocketState::kPending && (peer == nullptr || peer->state != SocketState::kListening))
+    return wrong(who + "waits for no listening socket");
+  for (const uint32_t client : socket.waiting)
+    if (!isIndex(client, image.sockets.size()) || image.sockets[client].state != SocketState::kPending)
+      return wrong(who + "an unknown client waits for it");
+  for (const SocketMessage& message : socket.queue) {
+    if (!isAddress(message.sender)) return wrong(who + "a message from an impossible address");
+    for (const uint32_t file : message.files)
+      if (!isIndex(file, image.files.size())) return wrong(who + "a message with an unknown file");
+  }
   return {};
 }
 
@@ -145,6 +170,8 @@ Status checkObjects(const Image& image) {
     if (segment.size > kMaxSegment || hasZero(segment.name)) return wrong("an impossible shared segment");
   for (const Blob& blob : image.blobs)
     if (blob.size > kMaxSegment) return wrong("impossible file content");
+  for (size_t index = 0; index < image.sockets.size(); ++index)
+    BLCR_TRY(checkSocket(image, image.sockets[index], "socket " + std::to_string(index) + ": "));
   for (const Pipe& pipe : image.pipes)
     if (pipe.capacity > (1u << 30) || pipe.content.size() > (1u << 30)) return wrong("an impossible pipe");
   return {};

@@ -18,21 +18,40 @@ struct Request {
   unix_diag_req diag;
 };
 
+template <typename T>
+T valueOf(const void* data, size_t size) {
+  T value{};
+  if (size >= sizeof value) std::memcpy(&value, data, sizeof value);
+  return value;
+}
+
 void applyAttribute(const rtattr& attribute, UnixSocket& socket) {
   const size_t size = RTA_PAYLOAD(&attribute);
-  const void* data = reinterpret_cast<const char*>(&attribute) + RTA_LENGTH(0);
-  if (attribute.rta_type == UNIX_DIAG_NAME) socket.named = size > 0;
-  if (attribute.rta_type == UNIX_DIAG_PEER && size >= 4) {
-    uint32_t peer = 0;
-    std::memcpy(&peer, data, sizeof peer);
-    socket.peer = peer;
-    socket.hasPeer = true;
-  }
-  if (attribute.rta_type == UNIX_DIAG_SHUTDOWN && size >= 1) {
-    uint8_t bits = 0;
-    std::memcpy(&bits, data, sizeof bits);
-    socket.shutRead = (bits & 1) != 0;
-    socket.shutWrite = (bits & 2) != 0;
+  const char* data = reinterpret_cast<const char*>(&attribute) + RTA_LENGTH(0);
+  switch (attribute.rta_type) {
+    case UNIX_DIAG_PEER:
+      socket.peer = valueOf<uint32_t>(data, size);
+      socket.hasPeer = true;
+      break;
+    case UNIX_DIAG_VFS:
+      socket.fileInode = valueOf<unix_diag_vfs>(data, size).udiag_vfs_ino;
+      break;
+    case UNIX_DIAG_RQLEN:
+      socket.queued = valueOf<unix_diag_rqlen>(data, size).udiag_rqueue;
+      socket.limit = valueOf<unix_diag_rqlen>(data, size).udiag_wqueue;
+      break;
+    case UNIX_DIAG_ICONS:
+      for (size_t at = 0; at + sizeof(uint32_t) <= size; at += sizeof(uint32_t))
+        socket.waiting.push_back(valueOf<uint32_t>(data + at, sizeof(uint32_t)));
+      break;
+    case UNIX_DIAG_SHUTDOWN: {
+      const auto bits = valueOf<uint8_t>(data, size);
+      socket.shutRead = (bits & 1) != 0;
+      socket.shutWrite = (bits & 2) != 0;
+      break;
+    }
+    default:
+      break;
   }
 }
 
@@ -48,10 +67,10 @@ Result<UnixSocket> readUnixSocket(uint64_t inode) {
   request.diag.sdiag_family = AF_UNIX;
   request.diag.udiag_states = ~0u;
   request.diag.udiag_ino = uint32_t(inode);
-  request.diag.udiag_show = UDIAG_SHOW_NAME | UDIAG_SHOW_PEER;
+  request.diag.udiag_show = UDIAG_SHOW_VFS | UDIAG_SHOW_PEER | UDIAG_SHOW_ICONS | UDIAG_SHOW_RQLEN;
   request.diag.udiag_cookie[0] = request.diag.udiag_cookie[1] = ~0u;
   if (::send(link.get(), &request, sizeof request, 0) != ssize_t(sizeof request)) return systemError("sock_diag");
-  alignas(nlmsghdr) char answer[4096];
+  alignas(nlmsghdr) char answer[32 * 1024];  // a backlog is told in four bytes for each client
   const ssize_t length = ::recv(link.get(), answer, sizeof answer, 0);
   if (length < ssize_t(sizeof(nlmsghdr))) return Error{EIO, "sock_diag: short answer"};
   const auto* header = reinterpret_cast<const nlmsghdr*>(answer);

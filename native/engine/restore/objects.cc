@@ -6,7 +6,6 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -54,27 +53,6 @@ Result<std::array<UniqueFd, 2>> makePipe(const image::Pipe& pipe) {
   if (pipe.capacity != 0) ::fcntl(ends[1], F_SETPIPE_SZ, int(pipe.capacity));  // matters only when the content does not fit
   if (!fillPipe(ends[1], pipe))
     return Error{ENOBUFS, "a pipe with " + std::to_string(pipe.content.size()) + " bytes in it (fs.pipe-user-pages-soft)"};
-  return result;
-}
-
-Result<std::array<UniqueFd, 2>> makeSocketPair(const image::SocketPair& pair) {
-  int ends[2];
-  if (::socketpair(AF_UNIX, pair.type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) return systemError("making a socket pair");
-  std::array<UniqueFd, 2> result{UniqueFd(ends[0]), UniqueFd(ends[1])};
-  for (size_t end = 0; end < 2; ++end) {
-    // The kernel doubles what it is given: socket(7).
-    const int send = int(pair.sendBuffer[end] / 2), receive = int(pair.receiveBuffer[end] / 2);
-    if (send > 0) ::setsockopt(ends[end], SOL_SOCKET, SO_SNDBUF, &send, sizeof send);
-    if (receive > 0) ::setsockopt(ends[end], SOL_SOCKET, SO_RCVBUF, &receive, sizeof receive);
-  }
-  for (size_t end = 0; end < 2; ++end)
-    for (const std::string& message : pair.queue[end])
-      if (::send(ends[1 - end], message.data(), message.size(), MSG_NOSIGNAL) != ssize_t(message.size()))
-        return Error{ENOBUFS, "a socket pair with " + std::to_string(message.size()) + " bytes queued"};
-  for (size_t end = 0; end < 2; ++end) {
-    if (pair.shutRead[end]) ::shutdown(ends[end], SHUT_RD);
-    if (pair.shutWrite[end]) ::shutdown(ends[end], SHUT_WR);
-  }
   return result;
 }
 

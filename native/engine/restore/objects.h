@@ -22,9 +22,6 @@ namespace blcr {
 /** Writes the recorded content; false when it does not fit. `fd` must not block. */
 [[nodiscard]] bool fillPipe(int fd, const image::Pipe& pipe);
 
-/** Both ends of a connected pair with what each has yet to read. */
-[[nodiscard]] Result<std::array<UniqueFd, 2>> makeSocketPair(const image::SocketPair& pair);
-
 [[nodiscard]] Result<UniqueFd> makeEventFd(const image::OpenFile& file);
 [[nodiscard]] Result<UniqueFd> makeSignalFd(const image::OpenFile& file);
 [[nodiscard]] Result<UniqueFd> makeEpoll();

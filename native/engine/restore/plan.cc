@@ -10,6 +10,7 @@
 #include "restore/kernel_areas.h"
 #include "restore/relocate.h"
 #include "restore/restore.h"
+#include "restore/socket_states.h"
 
 namespace blcr {
 namespace {
@@ -84,6 +85,7 @@ Result<RestorePlan> readPlan(const RestoreRequest& request, Log& log) {
     auto image = image::deserialise(meta.value());
     if (!image) return image.error();
     plan.image = *std::move(image);
+    BLCR_TRY(relocateSockets(plan.image, request));
     BLCR_TRY(checkProcessor(plan.image.host));
     auto areas = kernelAreas();
     if (!areas) return areas.error();

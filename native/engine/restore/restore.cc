@@ -13,6 +13,7 @@
 #include "restore/locks.h"
 #include "restore/memory.h"
 #include "restore/process.h"
+#include "restore/socket_states.h"
 #include "restore/tasks.h"
 #include "restore/timers.h"
 #include "restore/tree.h"
@@ -135,6 +136,7 @@ Status run(Job& job, RestorePlan& plan, const KernelAreas& areas) {
     BLCR_TRY(loadContent(job, plan.reader, *sources));
     BLCR_TRY(dress(job, areas));
     BLCR_TRY(takeLocks(job, *sources));
+    BLCR_TRY(finishSockets(job, *sources));
     BLCR_TRY(commitFiles(job, *sources));
     BLCR_TRY(arm(job));
     BLCR_TRY(startTimerFds(job, *sources));

@@ -34,7 +34,9 @@ class Opener {
     for (const image::SharedSegment& segment : image_.shared) BLCR_TRY(add(sources_.segments, makeSegment(segment)));
     BLCR_TRY(mappedFiles());
     for (const image::Pipe& pipe : image_.pipes) BLCR_TRY(openPipe(pipe));
-    for (const image::SocketPair& pair : image_.socketPairs) BLCR_TRY(openPair(pair));
+    auto sockets = makeSockets(image_, [this](UniqueFd fd) { return place(std::move(fd)); });
+    if (!sockets) return sockets.error();
+    sources_.sockets = *std::move(sockets);
     for (const OpenFile& file : image_.files) BLCR_TRY(openFile(file));
     for (const image::Process& process : image_.processes) BLCR_TRY(openDirectory(process));
     return std::move(sources_);
@@ -102,26 +104,15 @@ class Opener {
     return {};
   }
 
-  Status openPair(const image::SocketPair& pair) {
-    auto ends = makeSocketPair(pair);
-    if (!ends) return ends.error();
-    for (UniqueFd& end : *ends) {
-      const auto at = place(std::move(end));
-      if (!at.ok()) return at.error();
-      socketEnds_.push_back(at.value());
-    }
-    return {};
-  }
-
   Status openFile(const OpenFile& file) {
     if (file.kind == FileKind::kProc) {
       sources_.files.push_back(-1);
       return {};
     }
-    if (file.kind == FileKind::kSocketPair) {
-      const int end = socketEnds_[file.object * 2 + size_t(file.end)];
-      sources_.files.push_back(end);
-      return setStatus(end, file);
+    if (file.kind == FileKind::kSocket) {
+      const int socket = sources_.sockets.own[file.object];
+      sources_.files.push_back(socket);
+      return setStatus(socket, file);
     }
     auto fd = make(file);
     if (!fd) return fd.error();
@@ -204,7 +195,7 @@ class Opener {
   const RestoreRequest& request_;
   Sources sources_;
   std::set<int> reserved_;
-  std::vector<int> pipeEnds_, socketEnds_;  // two each
+  std::vector<int> pipeEnds_;  // two each
   int next_ = 3;
 };
 

@@ -5,6 +5,7 @@
 
 #include "base/unique_fd.h"
 #include "restore/restore.h"
+#include "restore/sockets.h"
 
 namespace blcr {
 
@@ -16,7 +17,8 @@ struct Sources {
   std::vector<int> segments;        // Image::shared: memfds
   std::vector<int> blobs;           // Image::blobs: files without a name, content arrives with the stream
   std::vector<int> directories;     // cwd by process
-  std::vector<int> fifoHolders;     // both ends of each FIFO, so that opening one does not wait
+  SocketSet sockets;
+  std::vector<int> fifoHolders;  // both ends of each FIFO, so that opening one does not wait
   std::vector<UniqueFd> owned;
 };
 

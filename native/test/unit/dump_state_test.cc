@@ -116,13 +116,12 @@ void checkFiles(const Dumped& dumped, pid_t pid, const std::string& directory) {
     CHECK(entry.fd == 11 && entry.data == 0x123456789abcull && (entry.events & EPOLLET) != 0);
     CHECK(&dumped.image.files[entry.file] == &file(11));
   }
-  CHECK(file(15).kind == image::FileKind::kSocketPair && file(15).object == file(16).object && file(15).end != file(16).end);
-  const image::SocketPair& stream = dumped.image.socketPairs[file(15).object];
-  CHECK(stream.type == SOCK_STREAM && stream.queue[file(15).end] == std::vector<std::string>{"to fifteen"});
-  CHECK(stream.queue[file(16).end] == std::vector<std::string>{"to sixteen"} && stream.open[0] && stream.open[1]);
-  const image::SocketPair& half = dumped.image.socketPairs[file(18).object];
-  CHECK(half.type == SOCK_SEQPACKET && !half.open[1 - file(18).end]);
-  CHECK(half.queue[file(18).end] == (std::vector<std::string>{"one", "two"}));
+  const auto socket = [&](int fd) -> const image::Socket& { return dumped.image.sockets[file(fd).object]; };
+  CHECK(file(15).kind == image::FileKind::kSocket && socket(15).peer == file(16).object && socket(16).peer == file(15).object);
+  CHECK(socket(15).type == SOCK_STREAM && socket(15).queue.size() == 1 && socket(15).queue[0].data == "to fifteen");
+  CHECK(socket(16).queue.size() == 1 && socket(16).queue[0].data == "to sixteen");
+  CHECK(socket(18).type == SOCK_SEQPACKET && socket(18).state == image::SocketState::kClosed);
+  CHECK(socket(18).queue.size() == 2 && socket(18).queue[0].data == "one" && socket(18).queue[1].data == "two");
   CHECK(file(17).kind == image::FileKind::kMemFd);
   const image::SharedSegment& segment = dumped.image.shared[file(17).object];
   CHECK(segment.memfd && segment.name == "named" && segment.size == 3 * 4096);

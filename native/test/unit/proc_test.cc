@@ -8,6 +8,7 @@
 #include "arch/x86_64/vdso.h"
 #include "base/io.h"
 #include "check.h"
+#include "proc/inet_table.h"
 #include "proc/maps.h"
 #include "proc/status.h"
 
@@ -146,6 +147,19 @@ TEST(cpu_features_are_compared_by_name) {
   CHECK(missing.size() == 1 && missing[0] == "sse2");
   CHECK(missingFeatures(lesser, host).empty());
   CHECK((cpuXcr0() & 3) == 3);
+}
+
+TEST(connections_are_parsed) {
+  const auto rows = parseInetTable(
+      "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+      "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 4711 1 0 100 0 0 10 0\n"
+      "   1: 00000000000000000000000001000000:0050 00000000000000000000000001000000:C001 01 00000000:0000001F 00:00 00 0 0 0 1\n"
+      "   2: 0100007F:XXXX 00000000:0000 0A broken\n   3: short");
+  CHECK(rows.size() == 2);
+  if (rows.size() != 2) return;
+  CHECK(rows[0].local == std::string("\x7f\0\0\1", 4) && rows[0].localPort == 8080 && rows[0].state == 10 && rows[0].inode == 4711);
+  CHECK(rows[1].local == std::string(15, '\0') + '\1' && rows[1].remotePort == 0xc001 && rows[1].unread == 31 && rows[1].inode == 0);
+  CHECK(parseInetTable("").empty() && parseInetTable("heading").empty());
 }
 
 CHECK_MAIN

@@ -28,7 +28,7 @@ TEST(whatIsWrittenIsRead) {
   CHECK(image.value().processes.size() == 3);
   CHECK(image.value().processes[1].tasks[1].tid == 111);
   CHECK(image.value().processes[2].state == ProcessState::kZombie);
-  CHECK(image.value().socketPairs[0].queue[1][1] == "second");
+  CHECK(image.value().sockets[0].queue[1].data == "second");
   CHECK(image.value().files[3].epoll[0].data == 42);
   CHECK(image.value().inheritedPath[1] == "/tmp/out");
 }
@@ -67,6 +67,11 @@ TEST(inconsistentImagesAreRefused) {
   CHECK(refused([](Image& image) { image.processes[0].tasks[0].regs.pop_back(); }));
   CHECK(refused([](Image& image) { image.processes[0].tasks[0].pending[0].siginfo.clear(); }));
   CHECK(refused([](Image& image) { image.files[1].object = 3; }));
+  CHECK(refused([](Image& image) { image.files[4].object = 1; }));
+  CHECK(refused([](Image& image) { image.sockets[0].peer = 0; }));
+  CHECK(refused([](Image& image) { image.sockets[0].name.assign(1, 'x'); }));
+  CHECK(refused([](Image& image) { image.sockets[0].waiting.push_back(0); }));
+  CHECK(refused([](Image& image) { image.sockets[0].queue[1].files[0] = 99; }));
   CHECK(refused([](Image& image) { image.files[2].blob = kNone; }));
   CHECK(refused([](Image& image) { image.files[3].epoll[0].file = 77; }));
   CHECK(refused([](Image& image) { image.processes[0].cwd = std::string("/a\0b", 4); }));

@@ -27,3 +27,14 @@ static inline int64_t runMs(void) {
   if (start == 0) start = clockNs(CLOCK_MONOTONIC);
   return (clockNs(CLOCK_MONOTONIC) - start) / 1000000;
 }
+
+/** Everything is set up: tells so by making `ready`, and waits for `go`, which the last life of the program begins with. */
+static inline void awaitGo(void) {
+  FILE* file = fopen("ready", "w");
+  if (file != NULL) fclose(file);
+  for (file = NULL; file == NULL; file = fopen("go", "r")) {
+    struct timespec pause = {0, 2000000};
+    nanosleep(&pause, NULL);
+  }
+  fclose(file);
+}

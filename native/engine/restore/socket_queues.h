@@ -1,0 +1,12 @@
+// What sockets have yet to read.
+#pragma once
+
+#include "restore/job.h"
+#include "restore/sources.h"
+
+namespace blcr {
+
+/** Sends every recorded message again, from where it came. ENOBUFS when one does not fit. */
+[[nodiscard]] Status fillQueues(Job& job, const Sources& sources);
+
+}  // namespace blcr
