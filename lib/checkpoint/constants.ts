@@ -15,6 +15,8 @@ export const CR_CHKPT_DUMP_SHARED = 0x0800;
 
 export const CR_RSTRT_ASYNC_ERR = 0x0001;
 export const CR_RSTRT_RESTORE_PID = 0x0002;
+export const CR_RSTRT_RESTORE_PGID = 0x0004;
+export const CR_RSTRT_RESTORE_SID = 0x0008;
 
 /** CRX_SNAPSHOT_*. */
 export const SNAPSHOT = { auto: 0, fork: 1, plain: 2 } as const;

@@ -34,9 +34,11 @@ export function startCheckpoint(options: CheckpointOptions, provider: Provider =
     throw checkpointError(error, options.target, '');
   }
   stream?.handOver();
-  const done = finish(options, provider, handle, stream);
+  // Reaped in any case, also when nobody waits for it any more.
+  const completion = completeRequest(provider.binding, handle).finally(() => stream?.finish());
+  const done = finish(options, provider, handle, completion, stream);
   done.catch(() => undefined); // the caller reads the context first and learns of a failure from its own await
-  return { context: stream?.forCaller, done };
+  return { context: stream?.forCaller, done, settled: completion.then(() => undefined) };
 }
 
 /**
@@ -63,6 +65,7 @@ async function finish(
   options: CheckpointOptions,
   { binding }: Provider,
   handle: RequestHandle,
+  completion: Promise<Outcome>,
   stream: ContextStream | undefined,
 ): Promise<CheckpointResult> {
   const startedMs = performance.now();
@@ -73,8 +76,6 @@ async function finish(
     abandoned.resolve(undefined);
   };
   using interruption = new Interruption(options.abort, (options.timeoutSeconds ?? 0) * 1000, giveUp);
-  // Reaped in any case, also when nobody waits for it any more.
-  const completion = completeRequest(binding, handle).finally(() => stream?.finish());
   const outcome = await Promise.race([completion, abandoned.promise]);
   if (interruption.reason !== undefined) throw interrupted(interruption.reason, options, outcome?.log ?? '');
   if (outcome === undefined || outcome.error !== undefined) {

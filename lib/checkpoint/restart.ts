@@ -2,7 +2,15 @@
 import { RestartError, UsageError } from '../errors.ts';
 import type { NativeBinding, NativeRestartArgs, RequestHandle } from '../native/binding.ts';
 import { createDeferred } from '../util/deferred.ts';
-import { CR_RSTRT_ASYNC_ERR, CR_RSTRT_RESTORE_PID, FILES, MAX_RELOCATIONS, NO_DESCRIPTOR } from './constants.ts';
+import {
+  CR_RSTRT_ASYNC_ERR,
+  CR_RSTRT_RESTORE_PGID,
+  CR_RSTRT_RESTORE_PID,
+  CR_RSTRT_RESTORE_SID,
+  FILES,
+  MAX_RELOCATIONS,
+  NO_DESCRIPTOR,
+} from './constants.ts';
 import { restartError } from './errors.ts';
 import { decodeWaitStatus } from './exit-status.ts';
 import { Lifeline } from './lifeline.ts';
@@ -155,11 +163,16 @@ function check(options: RestartOptions, { info }: Provider): void {
   }
 }
 
+function flagsOf({ restorePid = true, restoreSession = false }: RestartOptions): number {
+  const ids = restorePid ? CR_RSTRT_RESTORE_PID : 0;
+  return CR_RSTRT_ASYNC_ERR | ids | (restoreSession ? CR_RSTRT_RESTORE_PGID | CR_RSTRT_RESTORE_SID : 0);
+}
+
 function nativeArguments(options: RestartOptions, fd: number, lifeline: Lifeline | undefined): NativeRestartArgs {
   const args: NativeRestartArgs = {
     fd,
     signal: options.signal ?? 0,
-    flags: CR_RSTRT_ASYNC_ERR | (options.restorePid === false ? 0 : CR_RSTRT_RESTORE_PID),
+    flags: flagsOf(options),
     relocate: options.relocate ?? [],
   };
   if (lifeline === undefined) return args;

@@ -52,6 +52,8 @@ export interface PendingCheckpoint {
   /** Read end of the context stream when `to` was `pipe`, else undefined. The caller owns it. */
   readonly context: number | undefined;
   readonly done: Promise<CheckpointResult>;
+  /** Resolves when libcr has finished with the target, which may be later than `done`: BLCR cannot cancel. Never rejects. */
+  readonly settled: Promise<void>;
 }
 
 export interface RestartOptions {
@@ -61,6 +63,8 @@ export interface RestartOptions {
   readonly binds?: readonly (readonly [from: string, to: string])[];
   readonly files?: 'rollback' | 'keep' | 'refuse';
   readonly restorePid?: boolean;
+  /** Restore process groups and sessions too, where the library does not do so anyway. BLCR by default moves the job into the caller's. */
+  readonly restoreSession?: boolean;
   readonly signal?: number;
   /** Descriptors for the job's stdin, stdout, stderr; default 0, 1, 2. */
   readonly stdio?: readonly [number, number, number];

@@ -88,9 +88,9 @@ export class Checkpointer {
       to: 'pipe',
       // What ran on after the last checkpoint would be done twice: the program stops with it.
       signal: isLast ? constants.signals.SIGSTOP : 0,
-      snapshot: isLast || (engine.kind === 'blcr' && snapshot === 'fork') ? 'plain' : snapshot,
+      snapshot: isLast ? 'plain' : snapshot,
       abort: signal,
-      ...(engine.canCapture && capture.options !== undefined ? { capture: capture.options } : {}),
+      ...(capture.options === undefined ? {} : { capture: capture.options }),
     });
     const runtime = runtimeMs();
     const order: unknown[] = [];
@@ -110,7 +110,7 @@ export class Checkpointer {
         {
           contextFd: pending.context,
           complete,
-          files: async () => (engine.canCapture ? await capture.entries() : []),
+          files: () => capture.entries(),
           record: () => this.#record(reason, runtime, result),
         },
         {

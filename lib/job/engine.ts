@@ -37,8 +37,6 @@ export interface RunningProcess {
 
 export interface Engine {
   readonly kind: 'userspace' | 'blcr';
-  /** Files can be captured inside the stop. */
-  readonly canCapture: boolean;
   launch(request: LaunchRequest): Promise<RunningProcess>;
   checkpoint(options: CheckpointOptions): PendingCheckpoint;
   restart(options: RestartOptions): PendingRestart;

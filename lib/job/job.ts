@@ -85,7 +85,7 @@ export class Job implements AsyncDisposable {
     try {
       return new Job(session, await begin(session));
     } catch (error) {
-      await session.close();
+      await session.close(false);
       throw error;
     }
   }
@@ -229,7 +229,7 @@ export class Job implements AsyncDisposable {
   async #close(report: () => void, end: JobEnd | undefined): Promise<void> {
     this.#isOver = true;
     if (end !== undefined) this.#session.events.emit('ended', { ...end, runtimeMs: this.#runtimeMs() });
-    await this.#session.close();
+    await this.#session.close(end?.reason === 'exited' || end?.reason === 'signaled');
     report();
   }
 }

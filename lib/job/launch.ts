@@ -1,4 +1,4 @@
-/** Starts a program under the keeper (or, with genuine BLCR, under cr_run). */
+/** Starts a program under the keeper. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, constants, openSync } from 'node:fs';
@@ -58,19 +58,6 @@ function hasTerminal(): boolean {
   }
 }
 
-/** Genuine BLCR: the program itself is our child, prepared by cr_run's preloaded library; it has no lifeline. */
-export async function launchUnderCrRun(request: LaunchRequest): Promise<RunningProcess> {
-  const child = spawn('cr_run', [request.command, ...request.args], {
-    cwd: request.cwd,
-    env: request.env,
-    stdio: [...request.stdio],
-    detached: true,
-  });
-  const exit = watchExit(child);
-  await Promise.race([new Promise((resolve) => child.once('spawn', resolve)), failedToSpawn(child, 'cr_run')]);
-  return runningChild(child, child.pid ?? 0, exit);
-}
-
 function runningChild(child: ChildProcess, target: number, exit: Promise<ExitStatus>): RunningProcess {
   const pid = child.pid ?? target;
   const lifeline = child.stdio[LIFELINE];
@@ -89,8 +76,25 @@ function runningChild(child: ChildProcess, target: number, exit: Promise<ExitSta
   };
 }
 
+/** How signals reach the whole of a job. */
+export interface TreeSignals {
+  signal(root: number, name: NodeJS.Signals): void;
+  kill(root: number): void;
+}
+
+const DESCENDANTS: TreeSignals = {
+  signal(root, name) {
+    for (const member of listDescendants(root)) trySignal(member, name);
+  },
+  kill: killTree,
+};
+
 /** A job known by the pid of our child alone. */
-export function processOf(pid: number, exit: Promise<ExitStatus>): RunningProcess {
+export function processOf(
+  pid: number,
+  exit: Promise<ExitStatus>,
+  tree: TreeSignals = DESCENDANTS,
+): RunningProcess {
   let over = false;
   const markOver = (): void => {
     over = true;
@@ -104,10 +108,10 @@ export function processOf(pid: number, exit: Promise<ExitStatus>): RunningProces
       if (!over) trySignal(pid, name);
     },
     signalAll(name) {
-      if (!over) for (const member of listDescendants(pid)) trySignal(member, name);
+      if (!over) tree.signal(pid, name);
     },
     kill() {
-      if (!over) killTree(pid);
+      if (!over) tree.kill(pid);
     },
   };
 }
@@ -119,7 +123,7 @@ function killTree(pid: number): void {
   for (const member of members) trySignal(member, 'SIGKILL');
 }
 
-function watchExit(child: ChildProcess): Promise<ExitStatus> {
+export function watchExit(child: ChildProcess): Promise<ExitStatus> {
   return new Promise((resolve) => {
     child.once('exit', (code, signal) => {
       resolve(
@@ -131,7 +135,7 @@ function watchExit(child: ChildProcess): Promise<ExitStatus> {
   });
 }
 
-function failedToSpawn(child: ChildProcess, file: string): Promise<never> {
+export function failedToSpawn(child: ChildProcess, file: string): Promise<never> {
   return new Promise((_resolve, reject) => {
     child.once('error', (cause) => {
       reject(

@@ -4,7 +4,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PendingRestart, RestartResult } from '../checkpoint/types.ts';
 import { JobError, RestartError } from '../errors.ts';
-import type { CheckpointSummary, Claim, JobIdentity, StoredCheckpoint } from '../store/types.ts';
+import type { CheckpointRecord, CheckpointSummary, Claim, JobIdentity, StoredCheckpoint } from '../store/types.ts';
 import { errorCode, errorMessage } from '../util/error-facts.ts';
 import type { Engine, RunningProcess } from './engine.ts';
 import type { JobEvents } from './events.ts';
@@ -85,7 +85,7 @@ async function resumeFrom(parts: ResumeParts, summary: CheckpointSummary): Promi
   await mkdir(own, { recursive: true });
   await patiently(() => stdio.layOut(stored, summary.record.engine, own));
   scratch.earlier = placesOf(summary.record);
-  const restarted = await patiently(() => restart(parts, stored));
+  const restarted = await patiently(() => restart(parts, stored, summary));
   return { process: parts.engine.adopt(restarted), summary, stored };
 }
 
@@ -108,9 +108,14 @@ function checkIdentity(parts: ResumeParts, summary: CheckpointSummary, stored: S
   parts.events.emit('warning', { code: 'ERR_JOB_CHANGED', message: text, consequence: 'accepted, as was asked for' });
 }
 
-async function restart(parts: ResumeParts, stored: StoredCheckpoint): Promise<RestartResult> {
+async function restart(
+  parts: ResumeParts,
+  stored: StoredCheckpoint,
+  { record }: CheckpointSummary,
+): Promise<RestartResult> {
   const { engine, signal } = parts;
-  const pending = request(parts, await planRelocation(parts.scratch.earlier, parts.scratch.root, parts.scratch.own));
+  const plan = await planRelocation(parts.scratch.earlier, parts.scratch.root, parts.scratch.own);
+  const pending = request(parts, plan, record);
   if (pending.context === undefined) throw new JobError('The engine takes no stream', { code: 'ERR_JOB_INTERNAL' });
   const fed = stored.writeContext(pending.context, signal === undefined ? {} : { signal });
   const [engineEnd, storeEnd] = await Promise.allSettled([pending.done, fed]);
@@ -123,12 +128,19 @@ async function restart(parts: ResumeParts, stored: StoredCheckpoint): Promise<Re
   return engineEnd.value;
 }
 
-function request({ engine, stdio, signal }: ResumeParts, { relocate, binds }: Relocation): PendingRestart {
-  // Genuine BLCR restarts with this process's own stdio, and relocates without binding.
-  const extended = engine.kind === 'userspace' ? { binds, stdio: stdio.fds } : {};
+function request(
+  { engine, stdio, signal }: ResumeParts,
+  { relocate, binds }: Relocation,
+  record: CheckpointRecord,
+): PendingRestart {
+  // Genuine BLCR restarts with this process's own stdio, opens files as stdio by their paths, and relocates without binding.
+  const places =
+    engine.kind === 'userspace'
+      ? { relocate, binds, stdio: stdio.fds }
+      : { relocate: [...relocate, ...stdio.relocations(record.engine)] };
   const abort = signal === undefined ? {} : { abort: signal };
   try {
-    return engine.restart({ from: 'pipe', relocate, ...extended, ...abort });
+    return engine.restart({ from: 'pipe', ...places, ...abort });
   } catch (error) {
     throw nodeError(error);
   }

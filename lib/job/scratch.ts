@@ -6,7 +6,7 @@ import type { CaptureOptions } from '../checkpoint/types.ts';
 import { isSandboxFile } from '../condor/sandbox.ts';
 import { JobError } from '../errors.ts';
 import type { FileEntry } from '../store/types.ts';
-import { formatIndex, parseIndex, type TreeFile, walkTree } from './tree.ts';
+import { formatIndex, isSameFile, parseIndex, type TreeFile, walkTree } from './tree.ts';
 
 /** Our own directory below the scratch directory; never part of a checkpoint. */
 export const OWN_DIRECTORY = '.blcr';
@@ -176,14 +176,6 @@ function withoutRacy(files: readonly TreeFile[], sinceMs: number): TreeFile[] {
     return kind !== 'file' || written + (written % 1_000_000_000n === 0n ? ROUNDED_NS : TICK_NS) < since;
   });
 }
-
-const isSameFile = (one: TreeFile | undefined, other: TreeFile): boolean =>
-  one !== undefined &&
-  one.kind === other.kind &&
-  one.size === other.size &&
-  one.mtimeNs === other.mtimeNs &&
-  one.inode === other.inode &&
-  one.mode === other.mode;
 
 async function describeOutput(role: 'stdout' | 'stderr', source: string): Promise<FileEntry> {
   try {

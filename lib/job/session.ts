@@ -4,6 +4,7 @@ import { JobError, NativeLoadError, UsageError } from '../errors.ts';
 import type { JobIdentity, Store, StoreOptions } from '../store/types.ts';
 import type { Clock } from '../util/clock.ts';
 import { errorMessage } from '../util/error-facts.ts';
+import { SteadyPlace } from './blcr/steady-place.ts';
 import { StoreConnection } from './connection.ts';
 import type { Engine } from './engine.ts';
 import { EventLog } from './event-log.ts';
@@ -35,8 +36,8 @@ export interface Session {
   readonly inputs: readonly TreeFile[];
   readonly identity: JobIdentity;
   readonly connection: StoreConnection;
-  /** Releases everything but the job itself. Never throws. */
-  close(): Promise<void>;
+  /** Releases everything but the job itself. Never throws. @param isOver The program has ended: what it made is brought home. */
+  close(isOver: boolean): Promise<void>;
 }
 
 /**
@@ -44,31 +45,53 @@ export interface Session {
  * @throws {UsageError} when the program cannot be found; {StoreError} `ERR_STORE_URL`; {JobError} `ERR_JOB_NODE` when this node has no usable libcr or scratch directory.
  */
 export async function openSession(
-  options: ResolvedOptions,
+  asked: ResolvedOptions,
   onEvent: JobOptions['onEvent'],
   foundations: JobFoundations,
 ): Promise<Session> {
   const { clock, random } = foundations;
-  const executable = await resolveExecutable(options.command, options.cwd, options.env);
-  const connection = connectionFor(options, foundations);
+  const executable = await resolveExecutable(asked.command, asked.cwd, asked.env);
+  const connection = connectionFor(asked, foundations);
   await connection.prepare();
   const engine = openEngine(foundations.engine);
-  const events = new JobEvents(options.id, () => clock.wallTime());
+  const events = new JobEvents(asked.id, () => clock.wallTime());
   if (onEvent !== undefined) events.onAny(onEvent);
-  const stdio = new JobStdio(options.stdio);
+  const stdio = new JobStdio(asked.stdio);
+  let place: SteadyPlace | undefined;
   try {
+    place = engine.kind === 'blcr' && asked.files !== 'none' ? await SteadyPlace.open(asked.id, asked.scratch) : undefined;
+    const options = place === undefined ? asked : moveInto(place, asked);
     const scratch = await openScratch(options, engine, stdio, events);
     const inputs = await scratch.listInputs();
     const identity = await identify([options.command, ...options.args], executable, scratch.root, inputs);
-    const close = async (): Promise<void> => {
+    const close = async (isOver: boolean): Promise<void> => {
       stdio[Symbol.dispose]();
       await Promise.allSettled([scratch.close(), connection[Symbol.asyncDispose]()]);
+      if (place !== undefined) await leave(place, isOver, events);
     };
     return { options, engine, clock, random, events, stdio, scratch, inputs, identity, connection, close };
   } catch (error) {
     stdio[Symbol.dispose]();
+    await place?.remove().catch(() => undefined);
     throw error;
   }
+}
+
+/** Files that could not be brought home stay where they are. */
+async function leave(place: SteadyPlace, isOver: boolean, events: JobEvents): Promise<void> {
+  try {
+    if (isOver) await place.deliver();
+  } catch (error) {
+    const message = `the job's files could not be brought from ${place.directory}: ${errorMessage(error)}`;
+    events.emit('warning', { code: 'ERR_JOB_OUTPUT', message, consequence: 'they are left there', error });
+    return;
+  }
+  await place.remove().catch(() => undefined); // the next incarnation on this node tries again
+}
+
+function moveInto(place: SteadyPlace, options: ResolvedOptions): ResolvedOptions {
+  const { command, cwd } = options;
+  return { ...options, command: place.inside(command), cwd: place.inside(cwd), scratch: place.directory };
 }
 
 function connectionFor(options: ResolvedOptions, { openStore, clock }: JobFoundations): StoreConnection {
@@ -98,7 +121,7 @@ async function openScratch(
 ): Promise<ScratchFiles> {
   let scratch: ScratchFiles;
   try {
-    scratch = await ScratchFiles.open(options.scratch, engine.canCapture ? options.files : 'none', stdio.outputs);
+    scratch = await ScratchFiles.open(options.scratch, options.files, stdio.outputs);
   } catch (error) {
     throw nodeError(`The scratch directory ${options.scratch} cannot be used: ${errorMessage(error)}`, error);
   }
@@ -122,10 +145,8 @@ function limitations(options: ResolvedOptions, engine: Engine, stdio: JobStdio):
         `${options.scratch} is too large a scratch directory: its files are not stored; name another with --scratch, or say --files`,
       ]
     : [];
-  if (engine.canCapture) return [...stdio.limitations, ...omitted];
-  const files =
-    options.files === 'none' && stdio.outputs.length === 0 ? [] : ['this libcr cannot capture files: none are stored'];
-  return [...stdio.limitations, ...files, 'with this libcr the job outlives a wrapper that is killed'];
+  const orphans = engine.kind === 'blcr' ? ['with this libcr the job outlives a wrapper that is killed'] : [];
+  return [...stdio.limitations, ...omitted, ...orphans];
 }
 
 const nodeError = (message: string, cause: unknown): JobError =>

@@ -67,11 +67,20 @@ export class JobStdio implements Disposable {
   /** For the record of a checkpoint: which files these are, should the next incarnation meet the same ones. */
   facts(): StdioFacts {
     const facts: Record<string, number | string> = {};
-    for (const { role, fd, start } of this.#outputs) {
+    for (const { role, fd, path, start } of this.#outputs) {
       facts[`${role}Start`] = start;
+      facts[`${role}Path`] = path;
       facts[`${role}File`] = fileIdentity(fd);
     }
     return facts;
+  }
+
+  /** For an engine that opens regular files as stdio by their old paths: where those of this incarnation are. */
+  relocations(facts: StdioFacts | undefined): readonly (readonly [from: string, to: string])[] {
+    return this.#outputs.flatMap(({ role, path }) => {
+      const before = facts?.[`${role}Path`];
+      return typeof before !== 'string' || before === path ? [] : [[before, path] as const];
+    });
   }
 
   /** Gives stdout and stderr the content they had at the checkpoint. `directory` takes a copy in passing. */

@@ -7,9 +7,10 @@ import type { Provider } from '../checkpoint/types.ts';
 import { JobError } from '../errors.ts';
 import { openStore } from '../store/index.ts';
 import { systemClock } from '../util/clock.ts';
+import { blcrEngine } from './blcr/engine.ts';
 import type { Engine } from './engine.ts';
 import { EXIT_CODES } from './exit-status.ts';
-import { launchUnderCrRun, launchUnderKeeper, processOf } from './launch.ts';
+import { launchUnderKeeper, processOf } from './launch.ts';
 import type { JobFoundations } from './session.ts';
 
 /**
@@ -18,11 +19,10 @@ import type { JobFoundations } from './session.ts';
  */
 export function systemEngine(provider: Provider = openProvider()): Engine {
   const { kind, keeper } = provider.info;
+  if (kind === 'blcr') return blcrEngine(provider);
   return {
     kind,
-    canCapture: kind === 'userspace',
     launch: (request) => {
-      if (kind === 'blcr') return launchUnderCrRun(request);
       if (keeper !== undefined) return launchUnderKeeper(keeper, request);
       throw new JobError(`The library ${provider.info.path} has no keeper beside it`, {
         code: 'ERR_JOB_NODE',

@@ -129,3 +129,12 @@ async function statOf(path: string): Promise<BigIntStats | undefined> {
     return undefined; // gone between the listing and the look
   }
 }
+
+/** Unchanged since it was listed, as far as its status tells. */
+export const isSameFile = (one: TreeFile | undefined, other: TreeFile): boolean =>
+  one !== undefined &&
+  one.kind === other.kind &&
+  one.size === other.size &&
+  one.mtimeNs === other.mtimeNs &&
+  one.inode === other.inode &&
+  one.mode === other.mode;

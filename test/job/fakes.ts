@@ -63,7 +63,6 @@ export class FakeProcess implements RunningProcess {
 
 export class FakeEngine implements Engine {
   readonly kind = 'userspace';
-  readonly canCapture = true;
   readonly process: FakeProcess = new FakeProcess();
   readonly checkpoints: CheckpointOptions[] = [];
   readonly restarts: RestartOptions[] = [];
@@ -80,7 +79,9 @@ export class FakeEngine implements Engine {
   checkpoint(options: CheckpointOptions): PendingCheckpoint {
     this.checkpoints.push(options);
     if (options.capture !== undefined) writeFileSync(join(options.capture.into, '.index'), '');
-    return { context: openSync('/dev/null', 'r'), done: this.onCheckpoint(options) };
+    const done = this.onCheckpoint(options);
+    const settled = Promise.allSettled([done]).then(() => undefined);
+    return { context: openSync('/dev/null', 'r'), done, settled };
   }
 
   restart(options: RestartOptions): PendingRestart {

@@ -39,6 +39,7 @@ struct request {
   enum kind kind;
   int handle, own, data; /* own: our copy of the handle, for the caller may close his */
   pid_t target, child;
+  int signal, flags; /* cr_signal; cr_flags of a restart */
   long delay, error, bytes, life, status;
   int done;
   char log[256];
@@ -125,6 +126,7 @@ static int read_context(const struct request* request) {
 }
 
 static void be_the_child(const struct request* request) {
+  if ((request->flags & CR_RSTRT_RESTORE_SID) != 0) setsid(); /* the recorded root led a session */
   pause_ms(request->life);
   if (request->status < 0) {
     signal((int)-request->status, SIG_DFL);
@@ -145,6 +147,9 @@ static void* serve(void* argument) {
     request->error = request->kind == CHECKPOINT ? write_context(request) : read_context(request);
   }
   if (request->data >= 0) close(request->data);
+  if (request->kind == CHECKPOINT && request->error == 0 && request->signal != 0) {
+    if (kill(-request->target, request->signal) < 0) kill(request->target, request->signal);
+  }
   if (request->kind == RESTART && request->error == 0) {
     request->child = fork();
     if (request->child == 0) be_the_child(request);
@@ -205,7 +210,7 @@ static int is_busy(pid_t target) {
   return 0;
 }
 
-static int start(enum kind kind, pid_t target, int fd, int is_async, unsigned long* handle) {
+static int start(enum kind kind, pid_t target, int fd, int is_async, int signal, int flags, unsigned long* handle) {
   pthread_mutex_lock(&lock);
   int problem = fd >= 0 ? descriptor_problem(fd) : fd == CR_DEST_CWD ? 0 : EINVAL;
   const char* words = problem != 0 ? "Failed to initialize destination file descriptor" : "done";
@@ -222,6 +227,8 @@ static int start(enum kind kind, pid_t target, int fd, int is_async, unsigned lo
   request->own = fcntl(request->handle, F_DUPFD_CLOEXEC, 3);
   request->kind = kind;
   request->target = target;
+  request->signal = signal;
+  request->flags = flags;
   request->data = problem == 0 && fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : -1;
   request->delay = problem != 0 ? 0 : number("delay", 20);
   request->error = problem != 0 ? problem : number("error", 0);
@@ -324,11 +331,11 @@ EXPORT int cri_init_restart_args_t(unsigned int version, cr_restart_args_t* args
 }
 EXPORT int cr_request_checkpoint(cr_checkpoint_args_t* args, cr_checkpoint_handle_t* handle) {
   if (args->cr_version != CR_CHECKPOINT_ARGS_VERSION || args->cr_scope > CR_SCOPE_TREE || args->cr_signal < 0) return fail(EINVAL);
-  return start(CHECKPOINT, args->cr_target, args->cr_fd, (args->cr_flags & CR_CHKPT_ASYNC_ERR) != 0, handle);
+  return start(CHECKPOINT, args->cr_target, args->cr_fd, (args->cr_flags & CR_CHKPT_ASYNC_ERR) != 0, args->cr_signal, 0, handle);
 }
 EXPORT int cr_request_restart(cr_restart_args_t* args, cr_restart_handle_t* handle) {
   if (args->cr_version != CR_RESTART_ARGS_VERSION) return fail(EINVAL);
-  return start(RESTART, 0, args->cr_fd, (args->cr_flags & CR_RSTRT_ASYNC_ERR) != 0, handle);
+  return start(RESTART, 0, args->cr_fd, (args->cr_flags & CR_RSTRT_ASYNC_ERR) != 0, 0, (int)args->cr_flags, handle);
 }
 EXPORT int cr_reap_checkpoint(cr_checkpoint_handle_t* handle) { return reap(CHECKPOINT, handle); }
 EXPORT int cr_reap_restart(cr_restart_handle_t* handle) { return reap(RESTART, handle); }

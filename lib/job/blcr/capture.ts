@@ -1,0 +1,32 @@
+/** What the userspace engine does inside the stop (crx.h, capture), done from outside while the job is stopped. */
+import { constants, copyFile, lstat, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { CaptureOptions } from '../../checkpoint/types.ts';
+import { copyEntry } from './copy.ts';
+import { formatIndex, isSameFile, parseIndex, type TreeFile, walkTree } from '../tree.ts';
+
+/**
+ * Copies what is new or changed against the baseline into `into`, and the extra files beside it, and writes the index.
+ * @throws the file system's error: better no checkpoint than one without its files.
+ */
+export async function copyCaptured(capture: CaptureOptions): Promise<{ readonly files: number; readonly bytes: number }> {
+  const { root, into, baseline, exclude = '', extra = [] } = capture;
+  const known = new Map<string, TreeFile>();
+  if (baseline !== undefined)
+    for (const file of parseIndex(await readFile(baseline, 'utf8'))) known.set(file.path, file);
+  const index: TreeFile[] = [];
+  let bytes = 0;
+  for (const file of await walkTree(root, exclude)) {
+    const copied = !isSameFile(known.get(file.path), file);
+    index.push({ ...file, copied });
+    if (!copied) continue;
+    await copyEntry(file, root, into);
+    if (file.kind === 'file') bytes += file.size;
+  }
+  for (const [number, path] of extra.entries()) {
+    await copyFile(path, join(into, `.extra-${number}`), constants.COPYFILE_FICLONE);
+    bytes += (await lstat(path)).size;
+  }
+  await writeFile(join(into, '.index'), formatIndex(index));
+  return { files: index.filter(({ copied }) => copied).length + extra.length, bytes };
+}
