@@ -24,6 +24,7 @@ const OPTIONS = {
   keep: { type: 'string' },
   fresh: { type: 'boolean' },
   'accept-changed': { type: 'boolean' },
+  'no-restore-pid': { type: 'boolean' },
   'store-wait': { type: 'string' },
   snapshot: { type: 'string' },
   files: { type: 'string' },
@@ -49,6 +50,7 @@ ${STORE_USAGE}
   --keep N           checkpoints to keep (default 2)
   --fresh            start from the beginning, dropping what the store has of the job
   --accept-changed   resume although program, arguments or inputs have changed
+  --no-restore-pid   restart under new process ids when the recorded ones are taken
   --store-wait TIME  how long a later run waits for a store that does not answer (default 10m)
   --snapshot HOW     auto, fork (copy while it runs) or plain (stand still), default auto
   --files WHICH      of the scratch directory: changed, all or none (default changed)
@@ -112,6 +114,7 @@ function readOptions(args: Arguments, program: readonly string[]): JobOptions {
     keep: keep === undefined ? undefined : parseCount(keep, '--keep'),
     fresh: args.flag('fresh'),
     acceptChanged: args.flag('accept-changed'),
+    newPids: args.flag('no-restore-pid'),
     storeWaitMs: duration('store-wait'),
     vacateMs: duration('vacate-within'),
     snapshot: snapshot === undefined ? undefined : parseChoice(snapshot, '--snapshot', ['auto', 'fork', 'plain']),

@@ -32,7 +32,8 @@ export const formatProgress = (event: EventOf<'progress'>): string =>
   `${event.id}: checkpoint (${event.reason}): ${formatBytes(event.bytes)} read, ${formatBytes(event.shipped)} shipped`;
 
 function formatCheckpoint(event: EventOf<'checkpoint'>): string {
-  const stop = `stopped ${formatDuration(event.stopUs / 1000)}`;
+  // Genuine BLCR does not tell.
+  const stop = event.snapshot === 'unknown' ? 'stopped meanwhile' : `stopped ${formatDuration(event.stopUs / 1000)}`;
   const files = event.fileBytes === 0 ? '' : ` and ${formatBytes(event.fileBytes)} of files`;
   return `${event.id}: checkpoint ${event.sequence} (${event.reason}, ${event.snapshot}): ${stop}, ${formatBytes(event.contextBytes)}${files}, ${formatBytes(event.storedBytes)} shipped in ${formatDuration(event.totalMs)}`;
 }

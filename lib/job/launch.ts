@@ -90,11 +90,7 @@ const DESCENDANTS: TreeSignals = {
 };
 
 /** A job known by the pid of our child alone. */
-export function processOf(
-  pid: number,
-  exit: Promise<ExitStatus>,
-  tree: TreeSignals = DESCENDANTS,
-): RunningProcess {
+export function processOf(pid: number, exit: Promise<ExitStatus>, tree: TreeSignals = DESCENDANTS): RunningProcess {
   let over = false;
   const markOver = (): void => {
     over = true;

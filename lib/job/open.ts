@@ -57,9 +57,9 @@ async function beginWith(session: Session, claim: Claim): Promise<Beginning> {
   if (summaries.length === 0) return await startFresh(session);
   const begun = session.clock.now();
   const { engine, identity, events } = session;
-  const { acceptChanged } = options;
+  const { acceptChanged, newPids } = options;
   const resumed = await resumeNewest(
-    { engine, claim, identity, scratch, stdio, events, acceptChanged, signal: options.signal, patiently },
+    { engine, claim, identity, scratch, stdio, events, acceptChanged, newPids, signal: options.signal, patiently },
     summaries,
   );
   const { runtimeMs } = resumed.summary.record;

@@ -33,6 +33,8 @@ export interface JobOptions {
   readonly fresh?: boolean;
   /** Resume although program, arguments or inputs differ from those checkpointed. Default false. */
   readonly acceptChanged?: boolean;
+  /** Restart under new process ids when those of the checkpoint are taken on this node (EBUSY), rather than fail there. Default false. */
+  readonly newPids?: boolean;
   /** Milliseconds that a later run waits for an unreachable store before it gives up with exit code 75. Default 600000. */
   readonly storeWaitMs?: number;
   /** Default `auto`: a forked copy when memory allows. */
@@ -71,6 +73,7 @@ export interface ResolvedOptions {
   readonly keep: number;
   readonly fresh: boolean;
   readonly acceptChanged: boolean;
+  readonly newPids: boolean;
   readonly storeWaitMs: number;
   readonly snapshot: 'auto' | 'fork' | 'plain';
   readonly files: 'changed' | 'all' | 'none';
@@ -109,6 +112,7 @@ export function resolveOptions(options: JobOptions): ResolvedOptions {
     keep: integer('keep', options.keep ?? 2, 1, 1000),
     fresh: options.fresh ?? false,
     acceptChanged: options.acceptChanged ?? false,
+    newPids: options.newPids ?? false,
     storeWaitMs: integer('storeWaitMs', options.storeWaitMs ?? 600_000, 0, Number.MAX_SAFE_INTEGER),
     snapshot: oneOf('snapshot', options.snapshot ?? 'auto', SNAPSHOTS),
     filesOmitted: options.files === undefined && isShared,

@@ -22,6 +22,8 @@ export interface ResumeParts {
   readonly stdio: JobStdio;
   readonly events: JobEvents;
   readonly acceptChanged: boolean;
+  /** Process ids that are taken here may be exchanged for new ones. */
+  readonly newPids: boolean;
   readonly signal: AbortSignal | undefined;
   /** Repeats what failed for want of the store. */
   readonly patiently: <T>(operation: () => Promise<T>) => Promise<T>;
@@ -85,7 +87,7 @@ async function resumeFrom(parts: ResumeParts, summary: CheckpointSummary): Promi
   await mkdir(own, { recursive: true });
   await patiently(() => stdio.layOut(stored, summary.record.engine, own));
   scratch.earlier = placesOf(summary.record);
-  const restarted = await patiently(() => restart(parts, stored, summary));
+  const restarted = await patiently(() => restartWithIds(parts, stored, summary));
   return { process: parts.engine.adopt(restarted), summary, stored };
 }
 
@@ -108,14 +110,36 @@ function checkIdentity(parts: ResumeParts, summary: CheckpointSummary, stored: S
   parts.events.emit('warning', { code: 'ERR_JOB_CHANGED', message: text, consequence: 'accepted, as was asked for' });
 }
 
+/** Under the recorded process ids, or once more under new ones when these are taken and the user has allowed it. */
+async function restartWithIds(
+  parts: ResumeParts,
+  stored: StoredCheckpoint,
+  summary: CheckpointSummary,
+): Promise<RestartResult> {
+  try {
+    return await restart(parts, stored, summary, true);
+  } catch (error) {
+    const cause = error instanceof JobError ? error.cause : error;
+    if (!parts.newPids || errorCode(cause) !== 'EBUSY') throw error;
+    parts.events.emit('warning', {
+      code: 'EBUSY',
+      message: errorMessage(error),
+      consequence: 'the job is restarted under new process ids, as was allowed',
+      error,
+    });
+    return await restart(parts, stored, summary, false);
+  }
+}
+
 async function restart(
   parts: ResumeParts,
   stored: StoredCheckpoint,
   { record }: CheckpointSummary,
+  restorePid: boolean,
 ): Promise<RestartResult> {
   const { engine, signal } = parts;
   const plan = await planRelocation(parts.scratch.earlier, parts.scratch.root, parts.scratch.own);
-  const pending = request(parts, plan, record);
+  const pending = request(parts, plan, record, restorePid);
   if (pending.context === undefined) throw new JobError('The engine takes no stream', { code: 'ERR_JOB_INTERNAL' });
   const fed = stored.writeContext(pending.context, signal === undefined ? {} : { signal });
   const [engineEnd, storeEnd] = await Promise.allSettled([pending.done, fed]);
@@ -132,6 +156,7 @@ function request(
   { engine, stdio, signal }: ResumeParts,
   { relocate, binds }: Relocation,
   record: CheckpointRecord,
+  restorePid: boolean,
 ): PendingRestart {
   // Genuine BLCR restarts with this process's own stdio, opens files as stdio by their paths, and relocates without binding.
   const places =
@@ -140,7 +165,7 @@ function request(
       : { relocate: [...relocate, ...stdio.relocations(record.engine)] };
   const abort = signal === undefined ? {} : { abort: signal };
   try {
-    return engine.restart({ from: 'pipe', ...places, ...abort });
+    return engine.restart({ from: 'pipe', restorePid, ...places, ...abort });
   } catch (error) {
     throw nodeError(error);
   }

@@ -59,7 +59,8 @@ export async function openSession(
   const stdio = new JobStdio(asked.stdio);
   let place: SteadyPlace | undefined;
   try {
-    place = engine.kind === 'blcr' && asked.files !== 'none' ? await SteadyPlace.open(asked.id, asked.scratch) : undefined;
+    place =
+      engine.kind === 'blcr' && asked.files !== 'none' ? await SteadyPlace.open(asked.id, asked.scratch) : undefined;
     const options = place === undefined ? asked : moveInto(place, asked);
     const scratch = await openScratch(options, engine, stdio, events);
     const inputs = await scratch.listInputs();

@@ -55,6 +55,24 @@ test('a damaged checkpoint, and one that the engine refuses: the next older one'
   }
 });
 
+test('process ids that are taken: once more under new ones, when that was allowed', async (context) => {
+  const taken = new RestartError('taken', { code: 'EBUSY', log: '', blame: 'node', retriable: true });
+  const { engine, events, open } = withCheckpoints(makeBench(context), 1);
+  engine.onRestart = async () => {
+    if (engine.restarts.at(-1)?.restorePid !== false) throw taken;
+  };
+  await assert.rejects(open(), { code: 'ERR_JOB_NODE', exitCode: 75 });
+  assert.equal(engine.restarts.length, 1);
+  const job = await open({ newPids: true });
+  assert.deepEqual(
+    engine.restarts.map(({ restorePid }) => restorePid),
+    [true, true, false],
+  );
+  assert.ok(events.some((event) => event.event === 'warning' && event.code === 'EBUSY'));
+  engine.process.end({ exitCode: 0, signal: undefined });
+  await job.done;
+});
+
 test('a node that cannot restart: exit 75, nothing deleted, no older one tried', async (context) => {
   const { engine, store, open } = withCheckpoints(makeBench(context), 2);
   engine.onRestart = () => Promise.reject(blame('node'));

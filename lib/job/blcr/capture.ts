@@ -2,14 +2,16 @@
 import { constants, copyFile, lstat, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CaptureOptions } from '../../checkpoint/types.ts';
-import { copyEntry } from './copy.ts';
 import { formatIndex, isSameFile, parseIndex, type TreeFile, walkTree } from '../tree.ts';
+import { copyEntry } from './copy.ts';
 
 /**
  * Copies what is new or changed against the baseline into `into`, and the extra files beside it, and writes the index.
  * @throws the file system's error: better no checkpoint than one without its files.
  */
-export async function copyCaptured(capture: CaptureOptions): Promise<{ readonly files: number; readonly bytes: number }> {
+export async function copyCaptured(
+  capture: CaptureOptions,
+): Promise<{ readonly files: number; readonly bytes: number }> {
   const { root, into, baseline, exclude = '', extra = [] } = capture;
   const known = new Map<string, TreeFile>();
   if (baseline !== undefined)
