@@ -1,0 +1,49 @@
+/** The suite of test/blcr, as a directory that a machine without anything of ours can run. */
+import { cpSync, existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+
+/** What a machine needs of the checkout: the built package and its run-time dependencies. */
+const PARTS = [
+  'package.json',
+  'dist',
+  'build/Release/node_blcr.node',
+  'build/native/libcr.so.0',
+  'build/native/libcr.so',
+  'build/native/blcr-keeper',
+  'build/native/cr_run',
+  'build/native/cr_checkpoint',
+  'build/native/cr_restart',
+  'native/include',
+  'node_modules/bindings',
+  'node_modules/file-uri-to-path',
+];
+
+/** The tests import the package by its name, as users do. */
+export async function stageSuite(root: string, share: string): Promise<void> {
+  const target = join(share, 'node-blcr');
+  for (const part of PARTS) {
+    if (!existsSync(join(root, part))) continue;
+    mkdirSync(join(target, part, '..'), { recursive: true });
+    cpSync(join(root, part), join(target, part), { recursive: true, verbatimSymlinks: true });
+  }
+  const sources = join(root, 'test/blcr');
+  cpSync(join(sources, 'programs'), join(target, 'suite/programs'), { recursive: true });
+  const names = readdirSync(sources).filter((name) => name.endsWith('.ts'));
+  await build({
+    entryPoints: names.map((name) => join(sources, name)),
+    outdir: join(target, 'suite'),
+    outExtension: { '.js': '.mjs' },
+    ...{ bundle: true, packages: 'external', platform: 'node', format: 'esm', target: 'node20', logLevel: 'warning' },
+  });
+}
+
+/**
+ * The suite as a shell command. Many descriptors are needed for one of the tests.
+ * @param expect The kind of libcr that must be found. Our own cr_run comes first in PATH where ours is wanted, BLCR's where that is.
+ * @param share Where the machine sees the directory that was staged.
+ */
+export function suiteCommand(expect: 'blcr' | 'userspace', share: string = '/share'): string {
+  const tools = expect === 'userspace' ? `PATH=${share}/node-blcr/build/native:$PATH; ` : '';
+  return `ulimit -n 4096; cd ${share}/node-blcr || exit 1; ${tools}export PATH BLCR_EXPECT=${expect}; exec node suite/run.mjs`;
+}

@@ -1,0 +1,35 @@
+/**
+ * Runs the suite of test/blcr in a machine with BLCR's modules.
+ *   BLCR_MACHINE=/path/to/run npm run test:blcr
+ * $BLCR_MACHINE is a program that runs the shell command it is given as root inside such a machine, with the directory $SHARE visible there as
+ * /share, and that gives back the command's output and exit status. docs/genuine-blcr.md says what the machine must have.
+ * $BLCR_EXPECT: the kind of libcr that must be found, `blcr` (default) or `userspace`.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { stageSuite, suiteCommand } from './support/blcr-suite.ts';
+
+const machine = process.env['BLCR_MACHINE'];
+if (machine === undefined || machine === '') {
+  process.stderr.write(
+    'BLCR_MACHINE must name a program that runs a command inside a machine with BLCR: see docs/genuine-blcr.md\n',
+  );
+  process.exit(64);
+}
+const expect = process.env['BLCR_EXPECT'] === 'userspace' ? 'userspace' : 'blcr';
+const root = resolve(fileURLToPath(new URL('..', import.meta.url)));
+const share = mkdtempSync(join(tmpdir(), 'blcr-share-'));
+try {
+  await stageSuite(root, share);
+  const { status, error } = spawnSync(resolve(machine), [suiteCommand(expect)], {
+    stdio: 'inherit',
+    env: { ...process.env, SHARE: share },
+  });
+  if (error !== undefined) throw error;
+  process.exitCode = status ?? 1;
+} finally {
+  rmSync(share, { recursive: true, force: true });
+}

@@ -1,0 +1,95 @@
+/** The main job: run, periodic checkpoints to a real chirp_server, eviction, resumption; the output is an uninterrupted run's. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { ChirpServer } from '../support/chirp-server.ts';
+import { compile, PATIENCE_MS, script, temporaryDirectory } from './machine.ts';
+
+const LIMITS = { timeout: PATIENCE_MS };
+const BLCR = new URL('../dist/cli/main.js', import.meta.url).pathname;
+
+async function startChirp(context: TestContext): Promise<string> {
+  const server = await ChirpServer.start();
+  context.after(() => server.stop());
+  return `chirp://${server.host}:${server.port}/jobs`;
+}
+
+interface Events {
+  readonly event: string;
+  readonly reason?: string;
+  readonly resumedFrom?: number;
+}
+
+class Run {
+  readonly #child: ChildProcess;
+  readonly #log: string;
+  readonly exit: Promise<number | null>;
+
+  constructor(store: string, scratch: string, output: string, program: readonly string[]) {
+    mkdirSync(scratch, { recursive: true });
+    this.#log = join(scratch, '.blcr/events.log');
+    const run = [BLCR, 'run', '--store', store, '--id', 'job', '--every', '3s', '--first', '1s', '--'];
+    const words = [process.execPath, ...run, ...program].map((word) => `'${word.replaceAll("'", "'\\''")}'`);
+    this.#child = spawn('sh', ['-c', `exec ${words.join(' ')} >> '${output}'`], {
+      cwd: scratch,
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+    this.exit = once(this.#child, 'exit').then(([code]) => code as number | null);
+  }
+
+  events(): Events[] {
+    if (!existsSync(this.#log)) return [];
+    const lines = readFileSync(this.#log, 'utf8').split('\n').slice(0, -1);
+    return lines.map((line) => JSON.parse(line) as Events);
+  }
+
+  async until(isIt: (event: Events) => boolean): Promise<Events> {
+    for (;;) {
+      const found = this.events().find(isIt);
+      if (found !== undefined) return found;
+      assert.equal(this.#child.exitCode, null, 'the job ended too early');
+      await delay(50);
+    }
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+}
+
+async function survives(context: TestContext, program: readonly string[]): Promise<void> {
+  const base = temporaryDirectory(context);
+  mkdirSync(join(base, 'plain'));
+  const [command = '', ...args] = program;
+  const expected = execFileSync(command, args, { cwd: join(base, 'plain'), encoding: 'utf8' });
+  const store = await startChirp(context);
+  const output = join(base, 'output');
+  const first = new Run(store, join(base, 'one'), output, program);
+  await first.until(({ event }) => event === 'checkpoint');
+  first.kill('SIGTERM');
+  assert.equal(await first.exit, 85);
+  const second = new Run(store, join(base, 'two'), output, program);
+  assert.equal(await second.exit, 0);
+  const started = second.events().find(({ event }) => event === 'started');
+  assert.notEqual(started?.resumedFrom, undefined);
+  assert.equal(readFileSync(output, 'utf8'), expected);
+}
+
+test('a compressor', LIMITS, (context) => survives(context, ['python3', script('compress.py'), '200']));
+
+test('threads', LIMITS, async (context) => {
+  const threads = compile('threads', temporaryDirectory(context));
+  await survives(context, [threads, '400']);
+});
+
+test('a pipeline of bash', LIMITS, (context) =>
+  survives(context, [
+    'bash',
+    '-c',
+    'for i in $(seq 80); do echo $i; sleep 0.1; done | while read n; do echo "got $n"; done',
+  ]),
+);

@@ -1,0 +1,31 @@
+/** What genuine BLCR refuses, and in which words: the program runs on unharmed. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { requestCheckpoint } from 'node-blcr';
+import { isGenuine, PATIENCE_MS, start, temporaryDirectory } from './machine.ts';
+
+const LIMITS = { timeout: PATIENCE_MS, skip: isGenuine ? false : 'the userspace libcr restores these' };
+
+test('a program without libcr', LIMITS, async (context) => {
+  const child = spawn('sleep', ['1000'], { stdio: 'ignore' });
+  context.after(() => child.kill('SIGKILL'));
+  const to = openSync(join(temporaryDirectory(context), 'context'), 'wx', 0o600);
+  context.after(() => closeSync(to));
+  await assert.rejects(requestCheckpoint({ target: child.pid ?? 0, to }), (error: Error & { code: string }) => {
+    assert.equal(error.code, 'CR_ENOSUPPORT');
+    assert.match(error.message, /cr_run/);
+    return true;
+  });
+  assert.equal(child.exitCode, null);
+});
+
+test('a program with an epoll descriptor', LIMITS, async (context) => {
+  const program = await start(context, 'python3', '-c', 'import select, time; e = select.epoll(); time.sleep(1000)');
+  const to = openSync(join(temporaryDirectory(context), 'context'), 'wx', 0o600);
+  context.after(() => closeSync(to));
+  await assert.rejects(requestCheckpoint({ target: program.target, to }), { code: 'EBADF' });
+  process.kill(program.target, 0);
+});
