@@ -20,6 +20,8 @@ export const CR_RSTRT_RESTORE_SID = 0x0008;
 
 /** CRX_SNAPSHOT_*. */
 export const SNAPSHOT = { auto: 0, fork: 1, plain: 2 } as const;
+/** CRX_CONNECTIONS_*. */
+export const CONNECTIONS = { refuse: 0, close: 1 } as const;
 
 /** CRX_FILES_*. */
 export const FILES = { rollback: 0, keep: 1, refuse: 2 } as const;

@@ -2,7 +2,7 @@
 import { CheckpointError, UsageError } from '../errors.ts';
 import type { NativeCheckpointArgs, RequestHandle } from '../native/binding.ts';
 import { createDeferred } from '../util/deferred.ts';
-import { CR_CHKPT_ASYNC_ERR, SCOPE, SNAPSHOT } from './constants.ts';
+import { CONNECTIONS, CR_CHKPT_ASYNC_ERR, SCOPE, SNAPSHOT } from './constants.ts';
 import { checkpointError } from './errors.ts';
 import { completeRequest, Interruption, type InterruptionReason, type Outcome } from './pending.ts';
 import { openProvider } from './provider.ts';
@@ -135,6 +135,8 @@ function check(options: CheckpointOptions, { info }: Provider): void {
   for (const [name, isAsked] of [
     ['capture', options.capture !== undefined],
     ['snapshot "fork"', options.snapshot === 'fork'],
+    ['tcp "close"', options.tcp === 'close'],
+    ['unix "close"', options.unix === 'close'],
   ] as const) {
     if (isAsked)
       throw new UsageError(`${name} is not possible with BLCR's own libcr (${info.path})`, { code: 'ERR_UNSUPPORTED' });
@@ -164,6 +166,8 @@ function nativeArguments(options: CheckpointOptions, { info }: Provider, fd: num
       captureExclude: capture?.exclude,
       captureExtra: capture?.extra ?? [],
       checksum: options.checksum === false ? 0 : 1,
+      tcp: CONNECTIONS[options.tcp ?? 'refuse'],
+      unixSockets: CONNECTIONS[options.unix ?? 'refuse'],
     },
   };
 }

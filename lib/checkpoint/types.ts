@@ -31,6 +31,10 @@ export interface CheckpointOptions {
   readonly memoryBudget?: number;
   readonly capture?: CaptureOptions;
   readonly checksum?: boolean;
+  /** TCP connections with a peer outside: the checkpoint fails and names one (default), or the restarted program finds them reset. */
+  readonly tcp?: 'refuse' | 'close';
+  /** The same for unix sockets: the restarted program finds them closed. */
+  readonly unix?: 'refuse' | 'close';
   readonly abort?: AbortSignal;
 }
 

@@ -30,6 +30,8 @@ const OPTIONS = {
   term: { type: 'boolean' },
   kill: { type: 'boolean' },
   snapshot: { type: 'string' },
+  tcp: { type: 'string' },
+  unix: { type: 'string' },
   json: { type: 'boolean' },
 } as const;
 
@@ -45,6 +47,8 @@ export const checkpointCommand: Command = {
   --run              it runs on (default)
   --stop, --term, --kill   signal that it gets once the context is complete
   --snapshot HOW     auto, fork or plain
+  --tcp HOW          TCP connections to the outside: refuse (default), or close: the restarted program finds them reset
+  --unix HOW         the same for unix sockets
   --json             the figures as one JSON object`,
   run: async (args) => {
     const parsed = parseArguments(args, OPTIONS);
@@ -52,12 +56,16 @@ export const checkpointCommand: Command = {
     const target = Number(text);
     if (!/^\d+$/.test(text) || target === 0) throw new UsageError(`'${text}' is not a process id`);
     const snapshot = parsed.text('snapshot');
+    const tcp = parsed.text('tcp');
+    const unix = parsed.text('unix');
     const file = parsed.text('file') ?? `context.${target}`;
     const result = await writeContext(file, {
       target,
       scope: SCOPES[choose(parsed, Object.keys(SCOPES) as (keyof typeof SCOPES)[], 'tree')],
       signal: SIGNALS[choose(parsed, Object.keys(SIGNALS) as (keyof typeof SIGNALS)[], 'run')],
       ...(snapshot === undefined ? {} : { snapshot: parseChoice(snapshot, '--snapshot', ['auto', 'fork', 'plain']) }),
+      ...(tcp === undefined ? {} : { tcp: parseChoice(tcp, '--tcp', ['refuse', 'close']) }),
+      ...(unix === undefined ? {} : { unix: parseChoice(unix, '--unix', ['refuse', 'close']) }),
     });
     const { log: _log, ...figures } = result;
     if (parsed.flag('json')) printJson({ file, ...figures });

@@ -27,6 +27,8 @@ const OPTIONS = {
   'no-restore-pid': { type: 'boolean' },
   'store-wait': { type: 'string' },
   snapshot: { type: 'string' },
+  tcp: { type: 'string' },
+  unix: { type: 'string' },
   files: { type: 'string' },
   scratch: { type: 'string' },
   'vacate-within': { type: 'string' },
@@ -53,6 +55,8 @@ ${STORE_USAGE}
   --no-restore-pid   restart under new process ids when the recorded ones are taken
   --store-wait TIME  how long a later run waits for a store that does not answer (default 10m)
   --snapshot HOW     auto, fork (copy while it runs) or plain (stand still), default auto
+  --tcp HOW          TCP connections to the outside: refuse checkpoints (default), or close: a restarted program finds them reset
+  --unix HOW         the same for unix sockets
   --files WHICH      of the scratch directory: changed, all or none (default changed)
   --scratch DIR      directory whose files belong to the job (default: the current one)
   --vacate-within T  time that an eviction may take (default: the batch system's, else 10m)
@@ -100,6 +104,8 @@ function readOptions(args: Arguments, program: readonly string[]): JobOptions {
     return text === undefined ? undefined : parseDuration(text, `--${name}`);
   };
   const snapshot = args.text('snapshot');
+  const tcp = args.text('tcp');
+  const unix = args.text('unix');
   const files = args.text('files');
   const keep = args.text('keep');
   return withoutUndefined({
@@ -118,6 +124,8 @@ function readOptions(args: Arguments, program: readonly string[]): JobOptions {
     storeWaitMs: duration('store-wait'),
     vacateMs: duration('vacate-within'),
     snapshot: snapshot === undefined ? undefined : parseChoice(snapshot, '--snapshot', ['auto', 'fork', 'plain']),
+    tcp: tcp === undefined ? undefined : parseChoice(tcp, '--tcp', ['refuse', 'close']),
+    unix: unix === undefined ? undefined : parseChoice(unix, '--unix', ['refuse', 'close']),
     files: files === undefined ? undefined : parseChoice(files, '--files', ['changed', 'all', 'none']),
     scratch: args.text('scratch'),
   });

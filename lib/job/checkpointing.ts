@@ -23,6 +23,8 @@ export interface CheckpointerParts {
   readonly cwd: string;
   readonly keep: number;
   readonly snapshot: 'auto' | 'fork' | 'plain';
+  readonly tcp: 'refuse' | 'close';
+  readonly unix: 'refuse' | 'close';
   /** Milliseconds of run time until now, over all incarnations. */
   readonly runtimeMs: () => number;
   /** Throws when there is no claim yet. */
@@ -79,7 +81,7 @@ export class Checkpointer {
     signal: AbortSignal,
     onProgress: (bytes: number) => void,
   ): Promise<{ result: CheckpointResult; summary: CheckpointSummary; runtimeMs: number }> {
-    const { engine, process, snapshot, runtimeMs, events } = this.#parts;
+    const { engine, process, snapshot, tcp, unix, runtimeMs, events } = this.#parts;
     signal.throwIfAborted();
     const isLast = reason === 'vacate';
     const pending = engine.checkpoint({
@@ -89,6 +91,7 @@ export class Checkpointer {
       // What ran on after the last checkpoint would be done twice: the program stops with it.
       signal: isLast ? constants.signals.SIGSTOP : 0,
       snapshot: isLast ? 'plain' : snapshot,
+      ...{ tcp, unix },
       abort: signal,
       ...(capture.options === undefined ? {} : { capture: capture.options }),
     });

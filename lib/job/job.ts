@@ -151,6 +151,7 @@ export class Job implements AsyncDisposable {
     const checkpointer = new Checkpointer({
       ...{ engine, process, scratch, stdio, identity, events, clock },
       ...{ cwd: options.cwd, keep: options.keep, snapshot: options.snapshot },
+      ...{ tcp: options.tcp, unix: options.unix },
       runtimeMs: () => this.#runtimeMs(),
       claim: () => this.#claim(),
     });

@@ -39,6 +39,10 @@ export interface JobOptions {
   readonly storeWaitMs?: number;
   /** Default `auto`: a forked copy when memory allows. */
   readonly snapshot?: 'auto' | 'fork' | 'plain';
+  /** TCP connections with a peer outside the job: `refuse` checkpoints (default), or `close`: the restarted program finds them reset. */
+  readonly tcp?: 'refuse' | 'close';
+  /** The same for unix sockets: the restarted program finds them closed. */
+  readonly unix?: 'refuse' | 'close';
   /**
    * Which files below the scratch directory are stored with a checkpoint: those `changed` or created since the first start (default), `all`,
    * or `none`. Default `none` when the scratch directory is /, the home directory, or not in the sandbox of a job of HTCondor.
@@ -76,6 +80,8 @@ export interface ResolvedOptions {
   readonly newPids: boolean;
   readonly storeWaitMs: number;
   readonly snapshot: 'auto' | 'fork' | 'plain';
+  readonly tcp: 'refuse' | 'close';
+  readonly unix: 'refuse' | 'close';
   readonly files: 'changed' | 'all' | 'none';
   /** Nobody has asked for `none`: it is to be told. */
   readonly filesOmitted: boolean;
@@ -89,6 +95,7 @@ export interface ResolvedOptions {
 
 const MINIMUM_PERIOD_MS = 100;
 const SNAPSHOTS = ['auto', 'fork', 'plain'] as const;
+const CONNECTIONS = ['refuse', 'close'] as const;
 const FILES = ['changed', 'all', 'none'] as const;
 
 /** @throws {UsageError} `ERR_USAGE` naming the option that is wrong. */
@@ -115,6 +122,8 @@ export function resolveOptions(options: JobOptions): ResolvedOptions {
     newPids: options.newPids ?? false,
     storeWaitMs: integer('storeWaitMs', options.storeWaitMs ?? 600_000, 0, Number.MAX_SAFE_INTEGER),
     snapshot: oneOf('snapshot', options.snapshot ?? 'auto', SNAPSHOTS),
+    tcp: oneOf('tcp', options.tcp ?? 'refuse', CONNECTIONS),
+    unix: oneOf('unix', options.unix ?? 'refuse', CONNECTIONS),
     filesOmitted: options.files === undefined && isShared,
     files: oneOf('files', options.files ?? (isShared ? 'none' : 'changed'), FILES),
     scratch,

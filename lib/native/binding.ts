@@ -37,6 +37,8 @@ export interface NativeCheckpointArgs {
     readonly captureExclude: string | undefined;
     readonly captureExtra: readonly string[];
     readonly checksum: number;
+    readonly tcp: number;
+    readonly unixSockets: number;
   };
 }
 

@@ -18,6 +18,8 @@ class CheckpointOptions {
     options_.snapshot = reader.Number<uint32_t>("snapshot");
     options_.memory_budget = reader.Number<uint64_t>("memoryBudget");
     options_.checksum = reader.Number<uint32_t>("checksum");
+    options_.tcp = reader.Number<uint32_t>("tcp");
+    options_.unix_sockets = reader.Number<uint32_t>("unixSockets");
     options_.capture_root = Text(reader, "captureRoot", &root_);
     options_.capture_into = Text(reader, "captureInto", &into_);
     options_.capture_baseline = Text(reader, "captureBaseline", &baseline_);

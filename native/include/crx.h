@@ -26,6 +26,10 @@ extern "C" {
 #define CRX_FILES_KEEP 1u     /* leave content, restore the offset */
 #define CRX_FILES_REFUSE 2u   /* fail with ESTALE */
 
+/* What becomes of a connection whose other end is outside of what is checkpointed. */
+#define CRX_CONNECTIONS_REFUSE 0u /* the checkpoint fails with CR_ENOSUPPORT and names it */
+#define CRX_CONNECTIONS_CLOSE 1u  /* the restarted program finds that its peer has closed it (TCP: a reset) */
+
 typedef struct {
   uint32_t size;          /* sizeof(crx_checkpoint_options_t) */
   uint32_t snapshot;      /* CRX_SNAPSHOT_* */
@@ -45,7 +49,9 @@ typedef struct {
    * .extra-1, … cut at the length the file has inside the stop. */
   const char* const* capture_extra;
   uint32_t capture_extra_count;
-  uint32_t checksum; /* 1 = frames carry CRC32C (default when options are NULL), 0 = leave page frames unchecked */
+  uint32_t checksum;     /* 1 = frames carry CRC32C (default when options are NULL), 0 = leave page frames unchecked */
+  uint32_t tcp;          /* CRX_CONNECTIONS_*, of TCP */
+  uint32_t unix_sockets; /* CRX_CONNECTIONS_*, of streams and packets of AF_UNIX; datagram sockets find their peer again by its name */
 } crx_checkpoint_options_t;
 
 typedef struct {

@@ -150,6 +150,8 @@ Result<DumpRequest> Requests::describe(const wire::CheckpointRequest& request) {
   dump.memoryBudget = request.memoryBudget;
   dump.signal = request.signal;
   dump.checksum = request.checksum != 0;
+  dump.tcp = static_cast<ConnectionPolicy>(request.tcp);
+  dump.local = static_cast<ConnectionPolicy>(request.unixSockets);
   dump.keeper = facts_.keeper;
   dump.jobRoot = facts_.root;
   if (facts_.root == 0) {

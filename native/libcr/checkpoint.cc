@@ -106,6 +106,8 @@ Result<unsigned long> submit(const cr_checkpoint_args_t& args, const crx_checkpo
   out.request.snapshot = options.snapshot;
   out.request.memoryBudget = options.memory_budget;
   out.request.checksum = options.checksum;
+  out.request.tcp = options.tcp;
+  out.request.unixSockets = options.unix_sockets;
   const pid_t member = target->member;
   auto handle = deliver(*target, out);
   if (!handle) return handle.error();
@@ -122,7 +124,9 @@ int crx_request_checkpoint(cr_checkpoint_args_t* args, const crx_checkpoint_opti
   if (const auto checked = checkArguments(*args); !checked) return fail(checked.error().code);
   const auto completed = completeOptions(options);
   if (!completed) return fail(completed.error().code);
-  if (completed.value().snapshot > CRX_SNAPSHOT_PLAIN) return fail(EINVAL);
+  const crx_checkpoint_options_t& asked = completed.value();
+  if (asked.snapshot > CRX_SNAPSHOT_PLAIN) return fail(EINVAL);
+  if (asked.tcp > CRX_CONNECTIONS_CLOSE || asked.unix_sockets > CRX_CONNECTIONS_CLOSE) return fail(EINVAL);
   auto submitted = submit(*args, completed.value());
   if (!submitted && (args->cr_flags & CR_CHKPT_ASYNC_ERR) != 0) submitted = failedRequest(submitted.error(), RequestKind::kCheckpoint);
   if (!submitted) return fail(submitted.error().code);

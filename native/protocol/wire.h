@@ -51,9 +51,10 @@ struct CheckpointRequest {
   uint32_t snapshot = 0;
   uint64_t memoryBudget = 0;
   uint32_t checksum = 1;
-  uint32_t attached = 0;     // Attached
-  uint32_t extraCount = 0;   // descriptors of capture_extra, last
-  uint64_t handleInode = 0;  // of the requester's socket: it is a descriptor of the job when the requester belongs to the job
+  uint32_t tcp = 0, unixSockets = 0;  // CRX_CONNECTIONS_*
+  uint32_t attached = 0;              // Attached
+  uint32_t extraCount = 0;            // descriptors of capture_extra, last
+  uint64_t handleInode = 0;           // of the requester's socket: it is a descriptor of the job when the requester belongs to the job
   char captureExclude[256] = {};
 };
 

@@ -31,6 +31,7 @@ struct Job {
   blcr::Snapshot snapshot = blcr::Snapshot::kPlain;
   uid_t uid = 0;                          // whom it runs as
   std::vector<std::string> disable = {};  // BLCR_DISABLE by generation
+  bool closesConnections = false;         // those with a peer outside
   bool tellsReady = false;  // no times: the first checkpoint comes when the job made `ready`, the last life begins with making `go`
 };
 
@@ -73,6 +74,7 @@ inline void dumpAndKill(const Job& job, int generation, pid_t root, int output) 
   request.target = root;
   request.snapshot = job.snapshot;
   request.signal = SIGKILL;
+  if (job.closesConnections) request.tcp = request.local = blcr::ConnectionPolicy::kClose;
   request.keeper = getpid();
   request.jobRoot = root;
   request.stdioFds[0] = -1;

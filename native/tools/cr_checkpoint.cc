@@ -9,6 +9,7 @@
 #include "common/options.h"
 #include "common/report.h"
 #include "common/request_end.h"
+#include "crx.h"
 
 namespace {
 
@@ -34,6 +35,7 @@ constexpr char kUsage[] =
     "  --run (default), --stop, --term, --kill, --abort, --cont, -S, --signal NUMBER\n"
     "Other:\n"
     "  -t, --time SECONDS   give up after so long\n"
+    "  --tcp HOW, --unix HOW   connections to the outside: refuse (default), or close: a restarted program finds them closed\n"
     "  --kmsg-none, --kmsg-error (default), --kmsg-warning           how much of the keeper's log is shown\n"
     "  -v, --verbose, -q, --quiet, -?, --help, --version\n";
 
@@ -41,6 +43,7 @@ struct Options {
   cr_checkpoint_args_t request{};
   std::string file;
   int fd = -1;
+  crx_checkpoint_options_t extension{};
   Replacement replacement = Replacement::kAtomic;
   std::string backup;
   bool sync = true;
@@ -50,16 +53,20 @@ struct Options {
 };
 
 const std::vector<blcr::tools::OptionSpec> kKnown = {
-    {"tree", 'T', false},        {"pid", 'p', false},        {"pgid", 'g', false},        {"session", 's', false},
-    {"cwd", 'c', false},         {"file", 'f', true},        {"fd", 'F', true},           {"atomic", 0, false},
-    {"backup", 0, false},        {"clobber", 0, false},      {"noclobber", 0, false},     {"sync", 0, false},
-    {"nosync", 0, false},        {"run", 0, false},          {"stop", 0, false},          {"term", 0, false},
-    {"kill", 0, false},          {"abort", 0, false},        {"cont", 0, false},          {"signal", 'S', true},
-    {"time", 't', true},         {"kmsg-none", 0, false},    {"kmsg-error", 0, false},    {"verbose", 'v', false},
-    {"quiet", 'q', false},       {"kmsg-warning", 0, false}, {"save-exe", 0, false},      {"save-private", 0, false},
-    {"save-shared", 0, false},   {"save-all", 0, false},     {"save-none", 0, false},     {"ptraced-error", 0, false},
-    {"ptraced-allow", 0, false}, {"ptraced-skip", 0, false}, {"ptracer-error", 0, false}, {"ptracer-skip", 0, false},
-    {"help", '?', false},        {"version", 0, false},
+    {"tree", 'T', false},       {"pid", 'p', false},         {"pgid", 'g', false},
+    {"session", 's', false},    {"cwd", 'c', false},         {"file", 'f', true},
+    {"fd", 'F', true},          {"atomic", 0, false},        {"backup", 0, false},
+    {"clobber", 0, false},      {"noclobber", 0, false},     {"sync", 0, false},
+    {"nosync", 0, false},       {"run", 0, false},           {"stop", 0, false},
+    {"term", 0, false},         {"kill", 0, false},          {"abort", 0, false},
+    {"cont", 0, false},         {"signal", 'S', true},       {"time", 't', true},
+    {"kmsg-none", 0, false},    {"kmsg-error", 0, false},    {"verbose", 'v', false},
+    {"quiet", 'q', false},      {"kmsg-warning", 0, false},  {"save-exe", 0, false},
+    {"save-private", 0, false}, {"save-shared", 0, false},   {"save-all", 0, false},
+    {"save-none", 0, false},    {"ptraced-error", 0, false}, {"ptraced-allow", 0, false},
+    {"ptraced-skip", 0, false}, {"ptracer-error", 0, false}, {"ptracer-skip", 0, false},
+    {"tcp", 0, true},           {"unix", 0, true},           {"help", '?', false},
+    {"version", 0, false},
 };
 
 struct Word {
@@ -96,6 +103,11 @@ bool applyWord(const std::string& name, Options& options) {
   return findWord(kNothing, name) != nullptr;
 }
 
+uint32_t connections(const std::string& name, const std::string& value, std::string& problem) {
+  if (value != "refuse" && value != "close") problem = "--" + name + ": refuse or close, not " + value;
+  return value == "close" ? CRX_CONNECTIONS_CLOSE : CRX_CONNECTIONS_REFUSE;
+}
+
 void apply(const std::string& name, const std::string& value, Options& options) {
   if (applyWord(name, options) || blcr::tools::chooseSignal(name, value, options.request.cr_signal, options.problem)) return;
   if (name == "cwd") options.file.clear(), options.fd = -1;
@@ -107,6 +119,8 @@ void apply(const std::string& name, const std::string& value, Options& options) 
   if (name == "fd" && (options.fd = static_cast<int>(blcr::tools::parseNumber(value, INT_MAX))) < 0) {
     options.problem = "no such descriptor: " + value;
   }
+  if (name == "tcp") options.extension.tcp = connections(name, value, options.problem);
+  if (name == "unix") options.extension.unix_sockets = connections(name, value, options.problem);
   if (name == "time") {
     const long seconds = blcr::tools::parseNumber(value, INT_MAX);
     if (seconds < 0) options.problem = "no such time: " + value;
@@ -130,7 +144,7 @@ int checkpoint(Options& options, pid_t target) {
   options.request.cr_fd = destination.fd();
   options.request.cr_flags |= CR_CHKPT_ASYNC_ERR;  // errors then come with the keeper's words
   cr_checkpoint_handle_t handle = 0;
-  if (cr_request_checkpoint(&options.request, &handle) != 0) return report(options, "Checkpoint failed", errno);
+  if (crx_request_checkpoint(&options.request, &options.extension, &handle) != 0) return report(options, "Checkpoint failed", errno);
   const auto end = blcr::tools::awaitCheckpoint(handle);
   const bool show = options.log == LogLevel::kWarning || (options.log == LogLevel::kError && end.error != 0);
   if (show && options.verbosity != Verbosity::kQuiet) blcr::tools::showLog(end.log);
@@ -146,6 +160,8 @@ int main(int argc, char** argv) {
   Options options;
   cr_initialize_checkpoint_args_t(&options.request);
   options.request.cr_scope = CR_SCOPE_TREE;
+  options.extension.size = sizeof options.extension;
+  options.extension.checksum = 1;
   const auto parsed = blcr::tools::parseArguments(argc, argv, kKnown, false);
   options.problem = parsed.problem;
   for (const auto& option : parsed.options) {

@@ -28,6 +28,8 @@ test('the numbers of the C headers', () => {
   for (const [name, value] of Object.entries(constants.SNAPSHOT)) {
     assert.equal(value, numberOf(`CRX_SNAPSHOT_${name.toUpperCase()}`));
   }
+  for (const [name, value] of Object.entries(constants.CONNECTIONS))
+    assert.equal(value, numberOf(`CRX_CONNECTIONS_${name.toUpperCase()}`));
   for (const [name, value] of Object.entries(constants.FILES))
     assert.equal(value, numberOf(`CRX_FILES_${name.toUpperCase()}`));
   assert.equal(constants.MAX_RELOCATIONS, numberOf('CR_MAX_RSTRT_RELOC'));

@@ -134,7 +134,12 @@ test('bad arguments are found before anything is asked', async () => {
   const bad = [{ target: 0 }, { target: 1.5 }, { to: -1 }, { timeoutSeconds: -1 }, { timeoutSeconds: Number.NaN }];
   for (const over of bad)
     await assert.rejects(requestCheckpoint({ target: pid, to: file, ...over }, provider), UsageError);
-  for (const over of [{ snapshot: 'fork' }, { capture: { root: '/a', into: '/b' } }] as const) {
+  for (const over of [
+    { snapshot: 'fork' },
+    { tcp: 'close' },
+    { unix: 'close' },
+    { capture: { root: '/a', into: '/b' } },
+  ] as const) {
     await assert.rejects(requestCheckpoint({ target: pid, to: file, ...over }, provider), { code: 'ERR_UNSUPPORTED' });
   }
 });

@@ -41,6 +41,7 @@ const WRONG: Readonly<Record<string, readonly ['blcr' | 'blcr_wrapper', ...strin
   'a period too short': run(...good, '--every', '1ms', ...touch),
   'keep none': run(...good, '--keep', '0', ...touch),
   'keep some': run(...good, '--keep', 'some', ...touch),
+  'an unknown policy for connections': run(...good, '--tcp', 'keep', ...touch),
   'an unknown snapshot': run(...good, '--snapshot', 'lazy', ...touch),
   'unknown files': run(...good, '--files', 'some', ...touch),
   'a requeue code out of range': run(...good, '--requeue-code', '256', ...touch),
