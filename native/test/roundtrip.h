@@ -11,6 +11,7 @@
 
 #include <cstdio>
 #include <fstream>
+#include <functional>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -32,6 +33,7 @@ struct Job {
   uid_t uid = 0;                          // whom it runs as
   std::vector<std::string> disable = {};  // BLCR_DISABLE by generation
   bool closesConnections = false;         // those with a peer outside
+  std::function<void()> between = {};     // after the first checkpoint, while no process of the job exists
   bool tellsReady = false;  // no times: the first checkpoint comes when the job made `ready`, the last life begins with making `go`
 };
 
@@ -55,8 +57,6 @@ inline std::string contextPath(const Job& job, int generation) { return job.dire
   _exit(99);
 }
 
-inline int openOutput(const Job& job) { return open((job.directory + "/out").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644); }
-
 /** The job has set everything up; a job that ended instead is seen by the dump. */
 inline void awaitReady(const Job& job, pid_t root) {
   const std::string path = job.directory + "/ready";
@@ -67,13 +67,15 @@ inline void awaitReady(const Job& job, pid_t root) {
 
 inline void letFinish(const Job& job) { close(open((job.directory + "/go").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644)); }
 
-/** Checkpoints `root` into the context of `generation` and kills it. */
-inline void dumpAndKill(const Job& job, int generation, pid_t root, int output) {
+inline int openOutput(const Job& job) { return open((job.directory + "/out").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644); }
+
+/** Checkpoints `root` into the context of `generation`. */
+inline blcr::Status dump(const Job& job, int generation, pid_t root, int output, blcr::Snapshot snapshot, int signal) {
   blcr::Log log;
   blcr::DumpRequest request;
   request.target = root;
-  request.snapshot = job.snapshot;
-  request.signal = SIGKILL;
+  request.snapshot = snapshot;
+  request.signal = signal;
   if (job.closesConnections) request.tcp = request.local = blcr::ConnectionPolicy::kClose;
   request.keeper = getpid();
   request.jobRoot = root;
@@ -82,10 +84,16 @@ inline void dumpAndKill(const Job& job, int generation, pid_t root, int output) 
   const blcr::UniqueFd file(open(contextPath(job, generation).c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
   request.outputFd = file.get();
   const auto dump = blcr::Dump::create(request, log);
-  if (const auto started = dump->start(); !started.ok()) quit("dump " + std::to_string(generation), started.error());
+  BLCR_TRY(dump->start());
   pollfd entry{dump->pollFd(), POLLIN, 0};
   poll(&entry, 1, 60000);
-  if (const auto finished = dump->finish(); !finished.ok()) quit("dump " + std::to_string(generation), finished.error());
+  const auto finished = dump->finish();
+  return finished.ok() ? blcr::Status() : finished.error();
+}
+
+inline void dumpAndKill(const Job& job, int generation, pid_t root, int output) {
+  const blcr::Status dumped = dump(job, generation, root, output, job.snapshot, SIGKILL);
+  if (!dumped.ok()) quit("dump " + std::to_string(generation), dumped.error());
   kill(root, SIGKILL);
   while (waitpid(-1, nullptr, __WALL) > 0) {
   }
@@ -106,13 +114,11 @@ inline void become(uid_t uid) {
   prctl(PR_SET_DUMPABLE, 1);
 }
 
-/** The first life: started by an ordinary process. */
-[[noreturn]] inline void start(const Job& job) {
-  become(job.uid);
-  prctl(PR_SET_CHILD_SUBREAPER, 1);
-  const int output = openOutput(job);
+/** The job itself, a leader of its own session with nothing open but the standard streams. */
+inline pid_t launch(const Job& job, int output) {
   const pid_t root = fork();
   if (root == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     setsid();
     std::vector<char*> arguments;
     for (const std::string& argument : job.command) arguments.push_back(const_cast<char*>(argument.c_str()));
@@ -126,6 +132,15 @@ inline void become(uid_t uid) {
     execv(arguments[0], arguments.data());
     _exit(96);
   }
+  return root;
+}
+
+/** The first life: started by an ordinary process. */
+[[noreturn]] inline void start(const Job& job) {
+  become(job.uid);
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
+  const int output = openOutput(job);
+  const pid_t root = launch(job, output);
   if (job.generations == 0) follow(root);
   if (job.tellsReady)
     awaitReady(job, root);
@@ -181,6 +196,7 @@ inline Outcome run(const Job& job) {
     waitpid(keeper, &status, 0);
     outcome.status = status;
     if (status != 0) break;
+    if (generation == 0 && job.between) job.between();
   }
   outcome.output = readAll(job.directory + "/out");
   return outcome;

@@ -124,6 +124,7 @@ class Checkpoint final : public Dump {
       BLCR_TRY(refuseForeignNamespaces(pid));
       takeHint(pid, recording_);
     }
+    recording_.paths.prepare(*members);
     const auto own = readStatus(::getpid());
     if (!own) return own.error();
     traits_ = {own.value().seccomp, own.value().seccompFilters, request_.jobRoot, request_.keeper};
@@ -145,7 +146,6 @@ class Checkpoint final : public Dump {
     const bool fork = snapshotFits();
     stopNs_ = nowNs();
     BLCR_TRY(frozen_.freeze());
-    recordClocks(request_.target, recording_.image.host);
     for (FrozenProcess& process : frozen_.processes()) BLCR_TRY(look(process));
     keepParents();
     // It may have been killed between the request and the stop.
@@ -154,6 +154,8 @@ class Checkpoint final : public Dump {
     if (!living) return Error{ESRCH, "process " + std::to_string(request_.target) + " has ended"};
     for (FrozenProcess& process : frozen_.processes()) BLCR_TRY(recordOne(process));
     BLCR_TRY(recordFiles(frozen_.processes(), request_, recording_));
+    // After all timers were read: one that is late is what programs expect, one that is early is not.
+    recordClocks(request_.target, recording_.image.host);
     finishImage();
     BLCR_TRY(capture());
     BLCR_TRY(findSegmentPages(frozen_, recording_, fork));

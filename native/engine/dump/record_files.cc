@@ -74,7 +74,6 @@ Status recordDescription(FileContext& context, const std::array<Stdio, 3>& stdio
   file.offset = found.details.position;
   file.mode = found.info.st_mode;
   file.path = found.link;
-  file.locks = found.details.locks;
   if (!isPortableDevice(found.info)) {
     file.inherited = inheritedStream(stdio, found);
     if (file.inherited >= 0) {
@@ -93,12 +92,12 @@ Status recordDescription(FileContext& context, const std::array<Stdio, 3>& stdio
     return {};
   }
   if (found.link.starts_with("anon_inode:")) return recordAnonymousInode(context, found, file);
+  if ((found.details.flags & O_PATH) != 0) return recordPathOnly(context, found, file);
   switch (found.info.st_mode & S_IFMT) {
     case S_IFREG:
       return recordRegular(context, found, file);
     case S_IFDIR:
-      file.kind = image::FileKind::kDirectory;
-      return found.link.ends_with(" (deleted)") ? refuseFile(found, "a directory that was removed") : Status();
+      return recordDirectory(context, found, file);
     case S_IFIFO:
       return recordPipe(context, found, file);
     case S_IFSOCK:
@@ -121,6 +120,16 @@ void recordOwner(const FoundDescriptor& found, image::OpenFile& file) {
   file.ownerPid = owner.pid;
   file.ownerType = int32_t(owner.type);
   file.ownerSignal = ::fcntl(own.value().get(), F_GETSIG);
+}
+
+/** A POSIX lock is shown only to the process that holds it, others to all that share the description. */
+Status recordLocks(const FoundDescriptor& found, image::OpenFile& file) {
+  for (const std::string& lock : found.details.locks) {
+    if (lock.starts_with("LEASE") || lock.starts_with("DELEG")) return refuseFile(found, "a lease on it cannot be taken again");
+    if (file.kind == image::FileKind::kInherited || std::find(file.locks.begin(), file.locks.end(), lock) != file.locks.end()) continue;
+    file.locks.push_back(lock);
+  }
+  return {};
 }
 
 /** Processes that share a table (clone without fork's copying) cannot be rebuilt one by one. */
@@ -169,7 +178,8 @@ Status recordFiles(std::deque<FrozenProcess>& processes, const DumpRequest& requ
   if (!sockets) return sockets.error();
   auto count = groupDescriptions(found);
   if (!count) return count.error();
-  FileContext context{request, recording, found, {}, *sockets, {}};
+  FileContext context{request, recording, found, {}, *sockets, {}, {}};
+  for (const FrozenProcess& process : processes) context.members.insert(process.pid);
   const std::array<Stdio, 3> stdio = lookAtStdio(request);
   for (size_t i = 0; i < 3; ++i) {
     const auto path = readLink("/proc/self/fd/" + std::to_string(stdio[i].fd));
@@ -184,6 +194,7 @@ Status recordFiles(std::deque<FrozenProcess>& processes, const DumpRequest& requ
     BLCR_TRY(recordDescription(context, stdio, entry, files[entry.description]));
     recordOwner(entry, files[entry.description]);
   }
+  for (const FoundDescriptor& entry : found) BLCR_TRY(recordLocks(entry, files[entry.description]));
   for (const FoundDescriptor& entry : found) {
     image::OpenFile& file = files[entry.description];
     if (file.kind == image::FileKind::kEpoll && file.epoll.empty()) BLCR_TRY(recordEpollTargets(context, entry, file));

@@ -1,6 +1,8 @@
 // Open files of the whole job.
 #pragma once
 
+#include <set>
+
 #include "base/log.h"
 #include "base/result.h"
 #include "dump/descriptions.h"
@@ -25,12 +27,15 @@ struct FileContext {
   std::map<ObjectKey, uint32_t> pipeOf;  // pipe inode: Image::pipes
   SocketTable& sockets;
   std::map<ObjectKey, uint32_t> socketOf;  // socket inode: Image::sockets
+  std::set<pid_t> members;
 };
 
 [[nodiscard]] Error refuseFile(const FoundDescriptor& found, const std::string& why);
 
 /** One description each; `found` is one of its descriptors. */
 [[nodiscard]] Status recordRegular(FileContext& context, const FoundDescriptor& found, image::OpenFile& file);
+[[nodiscard]] Status recordDirectory(const FileContext& context, const FoundDescriptor& found, image::OpenFile& file);
+[[nodiscard]] Status recordPathOnly(const FileContext& context, const FoundDescriptor& found, image::OpenFile& file);
 [[nodiscard]] Status recordPipe(FileContext& context, const FoundDescriptor& found, image::OpenFile& file);
 [[nodiscard]] Status recordSocket(FileContext& context, const FoundDescriptor& found, image::OpenFile& file);
 [[nodiscard]] Status recordAnonymousInode(FileContext& context, const FoundDescriptor& found, image::OpenFile& file);

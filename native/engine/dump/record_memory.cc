@@ -1,5 +1,6 @@
 #include "dump/record_memory.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/sysmacros.h>
 
@@ -18,8 +19,9 @@ struct FlagName {
   image::AreaFlag flag;
 };
 constexpr FlagName kFlagNames[] = {
-    {"gd", image::kGrowsDown},  {"nr", image::kNoReserve}, {"hg", image::kHugePage}, {"nh", image::kNoHugePage},  {"dc", image::kDontFork},
-    {"wf", image::kWipeOnFork}, {"dd", image::kDontDump},  {"lo", image::kLocked},   {"lf", image::kLockOnFault}, {"mg", image::kMergeable},
+    {"gd", image::kGrowsDown},   {"nr", image::kNoReserve},  {"hg", image::kHugePage}, {"nh", image::kNoHugePage},
+    {"dc", image::kDontFork},    {"wf", image::kWipeOnFork}, {"dd", image::kDontDump}, {"lo", image::kLocked},
+    {"lf", image::kLockOnFault}, {"mg", image::kMergeable},  {"sl", image::kSealed},
 };
 
 Error refuse(pid_t pid, const Mapping& mapping, const std::string& why) {
@@ -74,23 +76,25 @@ void addView(Recording& recording, uint32_t segment, pid_t pid, const Mapping& m
   SegmentSource& source = recording.segments[segment];
   const uint64_t length = mapping.end - mapping.start;
   source.views.push_back({pid, mapping.start, length, mapping.offset});
-  source.size = std::max(source.size, mapping.offset + length);
+  // A descriptor or a name tells the true length, which need not be whole pages.
+  if (!source.fd) source.size = std::max(source.size, mapping.offset + length);
 }
 
 Status recordBacked(pid_t pid, const Mapping& mapping, std::string_view vmFlags, Recording& recording, image::Area& area) {
   area.offset = mapping.offset;
+  area.maybeWritable = mapping.shared && hasVmFlag(vmFlags, "mw");
   struct stat info{};
-  if (nameIsGood(mapping, info)) {
+  const bool named = nameIsGood(mapping, info);
+  if (named && !isPosixSharedMemory(mapping.path)) {
     area.kind = image::AreaKind::kFile;
-    area.maybeWritable = mapping.shared && hasVmFlag(vmFlags, "mw");
     area.file = mappedIndex(recording, mapping.path, info, mapping.shared);
     return {};
   }
-  if (isSharedMemoryLink(mapping.path) || mapping.shared) {
+  if (named || isSharedMemoryLink(mapping.path) || mapping.shared) {
     area.kind = image::AreaKind::kShared;
     area.file = segmentIndex(recording, keyOf(mapping), mapping.path);
     if (mapping.shared) addView(recording, area.file, pid, mapping);
-    return {};
+    return named ? nameSegment(recording, area.file, mapping.path, info) : Status();
   }
   // A private mapping of a file that has no name any more (a library that was upgraded): its pages are carried as memory.
   area.kind = image::AreaKind::kAnonymous;
@@ -146,6 +150,18 @@ void takeHint(pid_t pid, Recording& recording) {
 
 bool isSharedMemoryLink(const std::string& link) {
   return link.ends_with(kDeleted) && (link.starts_with("/memfd:") || link == "/dev/zero (deleted)");
+}
+
+bool isPosixSharedMemory(const std::string& path) { return path.starts_with("/dev/shm/"); }
+
+Status nameSegment(Recording& recording, uint32_t segment, const std::string& path, const struct stat& info) {
+  image::SharedSegment& into = recording.image.shared[segment];
+  SegmentSource& source = recording.segments[segment];
+  into.path = path;
+  into.mode = info.st_mode & 07777;
+  source.size = uint64_t(info.st_size);
+  if (!source.fd) source.fd = UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  return source.fd ? Status() : systemError(path);
 }
 
 uint32_t segmentIndex(Recording& recording, ObjectKey key, const std::string& link) {

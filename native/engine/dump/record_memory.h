@@ -20,6 +20,11 @@ void takeHint(pid_t pid, Recording& recording);
 /** Index of the shared segment of an object, made when it is new. `name` is the memfd's, without prefix. */
 [[nodiscard]] uint32_t segmentIndex(Recording& recording, ObjectKey key, const std::string& link);
 
+/** POSIX shared memory with a name: lives in this machine's memory only, so its content is part of the job. */
+[[nodiscard]] bool isPosixSharedMemory(const std::string& path);
+/** Enters name, length and permissions of such a segment. */
+[[nodiscard]] Status nameSegment(Recording& recording, uint32_t segment, const std::string& path, const struct stat& info);
+
 /** True for links like "/memfd:x (deleted)", "/dev/zero (deleted)" (shared anonymous memory) and other deleted shared memory files. */
 [[nodiscard]] bool isSharedMemoryLink(const std::string& link);
 

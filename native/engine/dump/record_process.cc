@@ -1,6 +1,7 @@
 #include "dump/record_process.h"
 
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -20,6 +21,8 @@ namespace blcr {
 namespace {
 
 constexpr int kSignals = 64;
+// Of newer kernels than Debian 12's headers. Source: linux/prctl.h, linux/membarrier.h
+constexpr uint64_t kGetDenyWriteExecute = 66, kGetMemoryMerge = 68, kGetRegistrations = 1 << 9;
 constexpr size_t kKernelAction = 32;  // struct kernel_sigaction: handler, flags, restorer, mask
 
 /** Where the leader's batch puts its answers, in the scratch's data. */
@@ -37,7 +40,7 @@ struct TaskAnswers {
     uint64_t size;
   } altstack;
   uint64_t clearChildTid;
-  int32_t pdeathsig, pad;
+  int32_t pdeathsig, tsc;
   char name[16];
 };
 
@@ -47,12 +50,16 @@ uint64_t prctlOption(int option) { return uint64_t(unsigned(option)); }
 
 Status recordTaskState(Scratch& scratch, InjectionScope& scope, image::Task& into) {
   const uint64_t at = scratch.data();
-  std::array<RemoteCall, 5> calls{{
+  std::array<RemoteCall, 9> calls{{
       {SYS_sigaltstack, {0, at + offsetof(TaskAnswers, altstack)}},
       {SYS_prctl, {prctlOption(PR_GET_TID_ADDRESS), at + offsetof(TaskAnswers, clearChildTid)}},
       {SYS_prctl, {prctlOption(PR_GET_PDEATHSIG), at + offsetof(TaskAnswers, pdeathsig)}},
       {SYS_prctl, {prctlOption(PR_GET_TIMERSLACK)}},
       {SYS_prctl, {prctlOption(PR_GET_NAME), at + offsetof(TaskAnswers, name)}},
+      {SYS_prctl, {prctlOption(PR_GET_TSC), at + offsetof(TaskAnswers, tsc)}},
+      {SYS_prctl, {prctlOption(PR_GET_SPECULATION_CTRL), PR_SPEC_STORE_BYPASS, 0, 0, 0}},
+      {SYS_prctl, {prctlOption(PR_GET_SPECULATION_CTRL), PR_SPEC_INDIRECT_BRANCH, 0, 0, 0}},
+      {SYS_prctl, {prctlOption(PR_GET_SPECULATION_CTRL), 2 /* PR_SPEC_L1D_FLUSH */, 0, 0, 0}},
   }};
   BLCR_TRY(scratch.run(scope, calls));
   auto answers = scratch.memory().get<TaskAnswers>(at);
@@ -67,6 +74,8 @@ Status recordTaskState(Scratch& scratch, InjectionScope& scope, image::Task& int
   into.clearChildTid = answers->clearChildTid;
   if (calls[2].result == 0) into.pdeathsig = answers->pdeathsig;
   if (calls[3].result > 0) into.timerSlackNs = uint64_t(calls[3].result);
+  if (calls[5].result == 0) into.tsc = answers->tsc;
+  for (size_t kind = 0; kind < 3; ++kind) into.speculation[kind] = int32_t(calls[6 + kind].result);
   answers->name[15] = 0;
   into.comm = answers->name;
   return {};
@@ -86,6 +95,9 @@ std::vector<RemoteCall> processCalls(uint64_t at) {
   calls.push_back({SYS_prctl, {prctlOption(PR_GET_THP_DISABLE)}});
   calls.push_back({SYS_personality, {0xffffffff}});
   calls.push_back({SYS_brk, {0}});
+  calls.push_back({SYS_prctl, {kGetDenyWriteExecute, 0, 0, 0, 0}});
+  calls.push_back({SYS_prctl, {kGetMemoryMerge, 0, 0, 0, 0}});
+  calls.push_back({SYS_membarrier, {kGetRegistrations, 0, 0}});
   return calls;
 }
 
@@ -107,12 +119,25 @@ Status recordProcessState(Scratch& scratch, InjectionScope& scope, image::Proces
   into.thpDisabled = rest[3].result == 1;
   into.personality = uint64_t(rest[4].result);
   into.memory.brk = uint64_t(rest[5].result);
+  if (rest[6].result > 0) into.memory.denyWriteExecute = int32_t(rest[6].result);
+  into.memory.mergeAll = rest[7].result > 0;
+  if (rest[8].result > 0) into.memory.barriers = uint32_t(rest[8].result);
   return {};
 }
 
-Status recordFromStatus(const FrozenProcess& process, const KeeperTraits& keeper, image::Process& into) {
+/** mlockall(MCL_FUTURE) shows in nothing but the areas that are made after it, like the scratch. */
+uint32_t lockedFuture(const FrozenProcess& process, const Scratch& scratch) {
+  const auto flags = readVmFlags(process.pid);
+  if (!flags) return 0;
+  const auto area = flags.value().upper_bound(scratch.data());
+  if (area == flags.value().begin() || !hasVmFlag(std::prev(area)->second, "lo")) return 0;
+  return hasVmFlag(std::prev(area)->second, "lf") ? MCL_FUTURE | MCL_ONFAULT : MCL_FUTURE;
+}
+
+Status recordFromStatus(const FrozenProcess& process, const KeeperTraits& keeper, const Scratch& scratch, image::Process& into) {
   auto status = readStatus(process.pid);
   if (!status) return status.error();
+  into.memory.lockFuture = status->lockedKb != 0 ? lockedFuture(process, scratch) : 0;
   into.umask = status->umask;
   image::Credentials& credentials = into.credentials;
   for (size_t i = 0; i < 4; ++i) credentials.uid[i] = status->uid[i], credentials.gid[i] = status->gid[i];
@@ -146,6 +171,7 @@ void recordIdentity(const FrozenProcess& process, image::Process& into) {
   into.sid = stat.sid;
   into.exitSignal = stat.exitSignal > 0 ? stat.exitSignal : 0;
   into.comm = stat.comm;
+  into.stopTold = stat.exitCode == 0;  // wait(2) clears it when it tells of the stop
   image::AddressSpace& memory = into.memory;
   memory.startCode = stat.startCode, memory.endCode = stat.endCode, memory.startStack = stat.startStack;
   memory.startData = stat.startData, memory.endData = stat.endData, memory.startBrk = stat.startBrk;
@@ -164,7 +190,6 @@ Status recordProcess(FrozenProcess& process, const KeeperTraits& keeper, image::
   const pid_t pid = process.pid;
   const RemoteMemory memory(pid);
   recordIdentity(process, into);
-  BLCR_TRY(recordFromStatus(process, keeper, into));
   const int64_t rseqOffset = kernelTellsRseq(pid) ? 0 : glibcRseqOffset(pid, process.maps);
   for (FrozenTask& task : process.tasks) {
     into.tasks.emplace_back();
@@ -184,6 +209,7 @@ Status recordProcess(FrozenProcess& process, const KeeperTraits& keeper, image::
   if (!scope) return scope.error();
   auto scratch = Scratch::create(*scope, pid);
   if (!scratch) return scratch.error();
+  BLCR_TRY(recordFromStatus(process, keeper, *scratch, into));
   BLCR_TRY(recordProcessState(*scratch, *scope, into));
   BLCR_TRY(recordPosixTimers(pid, *scratch, *scope, into.posixTimers));
   BLCR_TRY(recordTaskState(*scratch, *scope, into.tasks.front()));

@@ -1,20 +1,54 @@
-// Regular files, memfds, and the kernel's objects without a name (eventfd, timerfd, signalfd, epoll).
+// Regular files, directories, memfds.
+#include <dirent.h>
 #include <fcntl.h>
-#include <linux/kcmp.h>
 #include <sys/statfs.h>
-#include <sys/syscall.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
+
+#include <memory>
 
 #include "base/io.h"
 #include "dump/record_files.h"
 #include "dump/record_memory.h"
+#include "proc/parse.h"
 
 namespace blcr {
 namespace {
 
-constexpr long kProcMagic = 0x9fa0;  // PROC_SUPER_MAGIC
+// Source: linux/magic.h
+constexpr unsigned long kProcMagic = 0x9fa0, kQueueMagic = 0x19800202, kHugeMagic = 0x958458f6, kNamespaceMagic = 0x6e736673;
+constexpr std::string_view kDeleted = " (deleted)";
 constexpr uint64_t kMaxUnlinked = 1ull << 30;
+
+unsigned long fileSystemOf(const FoundDescriptor& found) {
+  struct statfs system{};
+  const std::string path = "/proc/" + std::to_string(found.pid) + "/fd/" + std::to_string(found.fd);
+  return ::statfs(path.c_str(), &system) == 0 ? static_cast<unsigned long>(system.f_type) : 0;
+}
+
+bool isAt(const FoundDescriptor& found, const std::string& path) {
+  struct stat named{};
+  return ::lstat(path.c_str(), &named) == 0 && named.st_ino == found.info.st_ino && named.st_dev == found.info.st_dev;
+}
+
+/** Another name of the file in the directory where it was opened; empty when there is none. */
+std::string otherName(const FoundDescriptor& found) {
+  if (!found.link.starts_with('/') || !found.link.ends_with(kDeleted)) return {};
+  const std::string directory = found.link.substr(0, found.link.rfind('/', found.link.size() - kDeleted.size()) + 1);
+  const std::unique_ptr<DIR, int (*)(DIR*)> listing(::opendir(directory.c_str()), ::closedir);
+  while (const dirent* entry = listing ? ::readdir(listing.get()) : nullptr)
+    if (entry->d_ino == found.info.st_ino && isAt(found, directory + entry->d_name)) return directory + entry->d_name;
+  return {};
+}
+
+/** /proc/N/…: the process it tells of must be there again. */
+Status recordProcFile(const FileContext& context, const FoundDescriptor& found, image::OpenFile& file) {
+  file.kind = image::FileKind::kProc;
+  if (!found.link.starts_with("/proc/")) return refuseFile(found, "a file of another /proc");
+  std::string_view rest = std::string_view(found.link).substr(6);
+  const auto owner = takeNumber(rest, 10);
+  if (owner && !context.members.contains(pid_t(*owner))) return refuseFile(found, "it tells of a process outside the job");
+  return {};
+}
 
 /** The content of a file that has no name, read through the process's descriptor. */
 Status carryContent(FileContext& context, const FoundDescriptor& found, image::OpenFile& file) {
@@ -57,6 +91,8 @@ Status recordSegmentFile(FileContext& context, const FoundDescriptor& found, ima
   file.object = segmentIndex(recording, {found.info.st_dev, found.info.st_ino}, found.link);
   SegmentSource& source = recording.segments[file.object];
   source.size = uint64_t(found.info.st_size);
+  recording.image.shared[file.object].mode = found.info.st_mode & 07777;
+  if (isPosixSharedMemory(found.link) && isAt(found, found.link)) BLCR_TRY(nameSegment(recording, file.object, found.link, found.info));
   if (source.fd) return {};
   const std::string path = "/proc/" + std::to_string(found.pid) + "/fd/" + std::to_string(found.fd);
   source.fd = UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -66,75 +102,42 @@ Status recordSegmentFile(FileContext& context, const FoundDescriptor& found, ima
   return {};
 }
 
-/**
- * A periodic timerfd that expired stands still until somebody looks: fdinfo then shows neither the periods that went by nor when the next
- * one ends. timerfd_gettime makes the kernel count. Source: fs/timerfd.c.
- */
-FdInfo countedTimer(const FoundDescriptor& found) {
-  const auto timer = borrowDescriptor(found.pid, found.fd);
-  itimerspec now{};
-  if (!timer || ::timerfd_gettime(timer.value().get(), &now) != 0) return found.details;
-  auto details = readFdInfo(found.pid, found.fd);
-  return details ? *std::move(details) : found.details;
+}  // namespace
+
+Status recordDirectory(const FileContext& context, const FoundDescriptor& found, image::OpenFile& file) {
+  if (fileSystemOf(found) == kProcMagic) return recordProcFile(context, found, file);
+  file.kind = image::FileKind::kDirectory;
+  return isAt(found, found.link) ? Status() : refuseFile(found, "a directory that was removed");
 }
 
-}  // namespace
+Status recordPathOnly(const FileContext& context, const FoundDescriptor& found, image::OpenFile& file) {
+  if (fileSystemOf(found) == kProcMagic) return recordProcFile(context, found, file);
+  file.kind = image::FileKind::kDirectory;  // nothing but its name counts
+  return isAt(found, found.link) ? Status() : refuseFile(found, "its name leads to another file now");
+}
 
 Status recordRegular(FileContext& context, const FoundDescriptor& found, image::OpenFile& file) {
   file.size = uint64_t(found.info.st_size);
+  switch (fileSystemOf(found)) {
+    case kProcMagic:
+      return recordProcFile(context, found, file);
+    case kQueueMagic:
+      return refuseFile(found, "a POSIX message queue");
+    case kHugeMagic:
+      return refuseFile(found, "memory of huge-page files is not supported");
+    case kNamespaceMagic:
+      return refuseFile(found, "a namespace");
+    default:
+      break;
+  }
   const ObjectKey key{found.info.st_dev, found.info.st_ino};
-  if (isSharedMemoryLink(found.link) || context.recording.segmentOf.contains(key)) return recordSegmentFile(context, found, file);
-  struct stat named{};
-  const bool good = ::lstat(found.link.c_str(), &named) == 0 && named.st_ino == found.info.st_ino && named.st_dev == found.info.st_dev;
-  if (!good) return reuseContent(context, found, file) ? Status() : carryContent(context, found, file);
-  struct statfs system{};
-  const bool proc = found.link.starts_with("/proc/") && ::statfs(found.link.c_str(), &system) == 0 && system.f_type == kProcMagic;
-  file.kind = proc ? image::FileKind::kProc : image::FileKind::kRegular;
-  return {};
-}
-
-Status recordAnonymousInode(FileContext&, const FoundDescriptor& found, image::OpenFile& file) {
-  const FdInfo details = found.link == "anon_inode:[timerfd]" ? countedTimer(found) : found.details;
-  if (found.link == "anon_inode:[eventfd]") {
-    file.kind = image::FileKind::kEventFd;
-    file.counter = details.eventCount;
-    file.semaphore = details.semaphore;
-  } else if (found.link == "anon_inode:[timerfd]") {
-    file.kind = image::FileKind::kTimerFd;
-    file.clock = details.clock;
-    file.timerFlags = details.timerFlags;
-    file.valueNs = details.valueNs;
-    file.intervalNs = details.intervalNs;
-    file.expirations = details.ticks;
-  } else if (found.link == "anon_inode:[signalfd]") {
-    file.kind = image::FileKind::kSignalFd;
-    file.sigmask = details.sigmask;
-  } else if (found.link == "anon_inode:[eventpoll]") {
-    file.kind = image::FileKind::kEpoll;
-  } else {
-    return refuseFile(found, "this kernel object is not supported");
-  }
-  return {};
-}
-
-Status recordEpollTargets(FileContext& context, const FoundDescriptor& found, image::OpenFile& file) {
-  std::map<int32_t, uint32_t> seen;  // several files may have been added under one number
-  for (const EpollWatch& watch : found.details.watches) {
-    kcmp_epoll_slot slot{uint32_t(found.fd), uint32_t(watch.fd), seen[watch.fd]++};
-    const auto matches = [&](const FoundDescriptor& other) {
-      return ::syscall(SYS_kcmp, other.pid, found.pid, KCMP_EPOLL_TFD, other.fd, &slot) == 0;
-    };
-    const FoundDescriptor* target = nullptr;
-    for (const FoundDescriptor& other : context.found) {
-      if (other.pid == found.pid && other.fd == watch.fd && matches(other)) target = &other;
-    }
-    for (size_t i = 0; target == nullptr && i < context.found.size(); ++i) {
-      if (matches(context.found[i])) target = &context.found[i];
-    }
-    if (target == nullptr) return refuseFile(found, "watches a file that the job has not open (number " + std::to_string(watch.fd) + ")");
-    file.epoll.push_back({watch.fd, target->description, watch.events, watch.data});
-  }
-  return {};
+  const bool isMemory = isSharedMemoryLink(found.link) || isPosixSharedMemory(found.link);
+  if (isMemory || context.recording.segmentOf.contains(key)) return recordSegmentFile(context, found, file);
+  file.kind = image::FileKind::kRegular;
+  if (isAt(found, found.link)) return {};
+  if (found.info.st_nlink == 0) return reuseContent(context, found, file) ? Status() : carryContent(context, found, file);
+  file.path = otherName(found);
+  return file.path.empty() ? refuseFile(found, "it has other names, which are not known") : Status();
 }
 
 }  // namespace blcr

@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 
 #include "base/codes.h"
@@ -22,6 +23,8 @@ void recordScheduling(pid_t tid, image::Task& into) {
   errno = 0;
   const int nice = ::getpriority(PRIO_PROCESS, id_t(tid));
   if (errno == 0) into.nice = nice;
+  constexpr int kThread = 1;  // IOPRIO_WHO_PROCESS, linux/ioprio.h
+  into.ioPriority = int32_t(std::max(0l, ::syscall(SYS_ioprio_get, kThread, tid)));
   std::array<char, 1024> mask{};  // 8192 processors, the kernel's largest build
   const long length = ::syscall(SYS_sched_getaffinity, tid, mask.size(), mask.data());
   if (length > 0) into.affinity.assign(mask.data(), size_t(length));

@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "dump/dump.h"
+#include "dump/find_path.h"
 #include "image/model.h"
 #include "proc/maps.h"
 
@@ -69,6 +70,7 @@ struct Recording {
   std::map<std::pair<std::string, uint64_t>, uint32_t> mappedOf;  // path, inode
   std::vector<PendingIdentity> identities;
   std::map<pid_t, MemoryHint> hints;
+  PathFinder paths;
   std::map<pid_t, std::vector<uint64_t>> carried;  // areas whose file pages travel too, because the file has no name any more
 };
 

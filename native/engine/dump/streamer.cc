@@ -79,7 +79,7 @@ class Streamer {
     const std::string meta = image::serialise(image);
     BLCR_TRY(writer_.head(meta.size()));
     BLCR_TRY(writer_.meta(meta));
-    for (const BlobSource& blob : plan_.recording.blobs) BLCR_TRY(writer_.file(blob.blob, 0, blob.data));
+    for (const BlobSource& blob : plan_.recording.blobs) BLCR_TRY(content(blob));
     for (uint32_t index = 0; index < image.processes.size(); ++index) {
       if (plan_.sources[index].pid != 0) BLCR_TRY(process(index));
     }
@@ -101,6 +101,24 @@ class Streamer {
     return {};
   }
 
+  /** Without the holes: a sparse file stays sparse. */
+  Status content(const BlobSource& blob) {
+    const std::span<const std::byte> data(blob.data);
+    constexpr size_t kStep = 64 * 1024;
+    const auto isHole = [&](size_t at) {
+      const auto part = data.subspan(at, std::min(kStep, data.size() - at));
+      return std::all_of(part.begin(), part.end(), [](std::byte byte) { return byte == std::byte{0}; });
+    };
+    for (size_t at = 0; at < data.size();) {
+      const size_t from = at;
+      const bool hole = isHole(at);
+      while (at < data.size() && isHole(at) == hole) at += kStep;
+      const size_t to = std::min(at, data.size());
+      if (!hole) BLCR_TRY(writer_.file(blob.blob, from, data.subspan(from, to - from)));
+    }
+    return {};
+  }
+
   Status process(uint32_t index) {
     const image::Process& process = plan_.recording.image.processes[index];
     const pid_t source = plan_.sources[index].pid;
@@ -108,7 +126,7 @@ class Streamer {
     auto map = PageMap::open(source);
     if (!map) return map.error();
     const auto carried = plan_.recording.carried.find(process.pid);
-    std::vector<PageRange> ranges;
+    std::vector<PageRange> ranges, written;  // of memory that is zero by itself, and of areas that show something else where no page is
     for (const image::Area& area : process.memory.areas) {
       if (area.shared || area.kind >= image::AreaKind::kVdso) continue;
       const bool all = carried != plan_.recording.carried.end() &&
@@ -116,12 +134,13 @@ class Streamer {
       if (all) {
         BLCR_TRY(carry(index, memory, area));
       } else {
-        BLCR_TRY(map->privatePages(area.start, area.end, false, ranges));
+        auto& list = area.kind == image::AreaKind::kAnonymous ? ranges : written;
+        BLCR_TRY(map->privatePages(area.start, area.end, false, list));
       }
     }
-    for (const PageRange& range : ranges) {
-      BLCR_TRY(copy(index, range.start, range.end, [&](uint64_t at, std::span<std::byte> into) { return memory.read(at, into); }));
-    }
+    const auto read = [&](uint64_t at, std::span<std::byte> into) { return memory.read(at, into); };
+    for (const PageRange& range : ranges) BLCR_TRY(copy(index, range.start, range.end, read));
+    for (const PageRange& range : written) BLCR_TRY(copy(index, range.start, range.end, read, true));
     return {};
   }
 
@@ -142,14 +161,14 @@ class Streamer {
                 [&](uint64_t at, std::span<std::byte> into) { return readSegment(plan_.recording, pages, at, into); });
   }
 
-  /** [start, end) of a space, window by window, without zero pages. */
+  /** [start, end) of a space, window by window, without zero pages unless `zeros`. */
   template <typename Read>
-  Status copy(uint32_t space, uint64_t start, uint64_t end, Read read) {
+  Status copy(uint32_t space, uint64_t start, uint64_t end, Read read, bool zeros = false) {
     while (start < end) {
       const uint64_t length = std::min(end - start, image::kWindow - start % image::kWindow);
       const auto data = window_.take(length);
       BLCR_TRY(read(start, data));
-      BLCR_TRY(emit(space, start, data));
+      BLCR_TRY(zeros ? writer_.pages(space, start, data) : emit(space, start, data));
       if (plan_.onProgress) BLCR_TRY(plan_.onProgress());
       start += length;
     }

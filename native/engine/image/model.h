@@ -47,7 +47,10 @@ struct Task {
   std::string affinity;  // raw cpu_set bytes
   int32_t pdeathsig = 0;
   uint64_t timerSlackNs = 0;
-  int32_t stopSignal = 0;  // non-zero: the task was group-stopped (^Z) by this signal
+  int32_t stopSignal = 0;                 // non-zero: the task was group-stopped (^Z) by this signal
+  int32_t ioPriority = 0;                 // ioprio_get(2), 0 = follows the nice value
+  int32_t tsc = 0;                        // PR_GET_TSC, 0 = not told
+  int32_t speculation[3] = {-1, -1, -1};  // PR_GET_SPECULATION_CTRL: store bypass, indirect branch, L1D flush; < 0 = not told
 };
 
 enum class AreaKind : uint8_t { kAnonymous, kFile, kShared, kVdso, kVvar, kVvarVclock };
@@ -64,6 +67,7 @@ enum AreaFlag : uint32_t {
   kLocked = 1u << 7,
   kLockOnFault = 1u << 8,
   kMergeable = 1u << 9,
+  kSealed = 1u << 10,
 };
 
 /** One VMA. Pages travel in PAGE frames; what has none is zero (anonymous) or the file's content. */
@@ -83,7 +87,11 @@ struct AddressSpace {
   uint64_t startCode = 0, endCode = 0, startData = 0, endData = 0, startBrk = 0, brk = 0, startStack = 0;
   uint64_t argStart = 0, argEnd = 0, envStart = 0, envEnd = 0;
   std::string auxv;
-  uint32_t exe = kNone;  // Image::mapped
+  uint32_t exe = kNone;          // Image::mapped
+  uint32_t lockFuture = 0;       // mlockall(2): MCL_FUTURE, MCL_ONFAULT
+  int32_t denyWriteExecute = 0;  // PR_GET_MDWE
+  bool mergeAll = false;         // PR_GET_MEMORY_MERGE
+  uint32_t barriers = 0;         // membarrier(2): registrations
 };
 
 /** A file that is mapped or executed. Identified by content: size + SHA-256 or build-id; device, inode and mtime never match on another
@@ -97,12 +105,14 @@ struct MappedFile {
   uint32_t blob = kNone;  // Image::blobs, when the content is carried
 };
 
-/** Shared anonymous memory, memfd or a POSIX shm file without a name: content travels in PAGE frames with kSharedSpace. */
+/** Shared anonymous memory, memfd, a POSIX or System V shared memory segment: content travels in PAGE frames with kSharedSpace. */
 struct SharedSegment {
   uint64_t size = 0;
   std::string name;  // memfd name, or empty
   bool memfd = false;
   uint32_t seals = 0;
+  uint32_t mode = 0;  // permissions; 0 = as made
+  std::string path;   // POSIX shared memory: made again under this name; else empty
 };
 
 /** Byte content carried in FILE frames. */
@@ -126,6 +136,9 @@ enum class FileKind : uint8_t {
   kMemFd,   // Image::shared[object]
   kProc,    // /proc/self/… opened by path
   kInotify,
+  kPtyMaster,  // Image::terminals[object]
+  kPtySlave,   // Image::terminals[object]
+  kPidFd,      // of process ownerPid, 0 = one that is gone
 };
 
 struct EpollEntry {
@@ -133,6 +146,12 @@ struct EpollEntry {
   uint32_t file = kNone;  // the description it refers to (may be closed or renumbered)
   uint32_t events = 0;
   uint64_t data = 0;
+};
+
+struct InotifyWatch {
+  int32_t number = 0;  // watch descriptor
+  uint32_t mask = 0;
+  std::string path;
 };
 
 /** One open file description, shared by any number of descriptors. */
@@ -157,6 +176,23 @@ struct OpenFile {
   std::vector<EpollEntry> epoll;
   int32_t ownerPid = 0, ownerSignal = 0, ownerType = 0;  // fcntl F_SETOWN_EX, F_SETSIG
   std::vector<std::string> locks;                        // flock / POSIX / OFD locks, serialised by the file rooms
+  std::vector<InotifyWatch> watches;
+};
+
+/** A pseudo-terminal whose master the job holds, or held until it was hung up. */
+struct Terminal {
+  int32_t index = 0;                         // N of /dev/pts/N
+  bool hungUp = false;                       // the master is closed: what is left of the slave only gives errors
+  bool opened = false;                       // the slave has been opened at least once
+  bool locked = false;                       // TIOCGPTLCK
+  bool exclusive = false;                    // TIOCGEXCL
+  bool packets = false;                      // TIOCGPKT
+  std::string modes;                         // struct termios2
+  uint16_t window[4] = {};                   // struct winsize
+  std::vector<std::string> lines;            // canonical mode: what read() on the slave gives, one by one
+  std::string partial;                       // raw mode: all that waits; canonical mode: the line being typed
+  std::string output;                        // what the master has yet to read
+  int32_t session = 0, foregroundGroup = 0;  // whose controlling terminal it is, 0 = nobody's
 };
 
 struct Pipe {
@@ -269,6 +305,7 @@ struct Process {
   bool thpDisabled = false;
   std::vector<Task> tasks;             // leader first
   bool sharesFilesWithParent = false;  // CLONE_FILES across processes (refused until supported)
+  bool stopTold = false;               // stopped (^Z), and its parent has waited for that already
 };
 
 /** Everything but pages and blobs. */
@@ -283,7 +320,8 @@ struct Image {
   std::vector<Socket> sockets;
   std::vector<Blob> blobs;
   std::string inheritedPath[3];  // where the launcher's stdio pointed, "" if not a regular file
-  int32_t foregroundGroup = 0;   // of the controlling terminal, when the job has one
+  int32_t foregroundGroup = 0;   // of the launcher's terminal, when it controls the job
+  std::vector<Terminal> terminals;
 };
 
 }  // namespace blcr::image

@@ -56,7 +56,7 @@ template <typename T>
 struct IsVector<std::vector<T>> : std::true_type {};
 
 constexpr uint8_t lastEnumerator(const AreaKind*) { return uint8_t(AreaKind::kVvarVclock); }
-constexpr uint8_t lastEnumerator(const FileKind*) { return uint8_t(FileKind::kInotify); }
+constexpr uint8_t lastEnumerator(const FileKind*) { return uint8_t(FileKind::kPidFd); }
 constexpr uint8_t lastEnumerator(const SocketState*) { return uint8_t(SocketState::kReset); }
 constexpr uint8_t lastEnumerator(const ProcessState*) { return uint8_t(ProcessState::kZombie); }
 
@@ -73,7 +73,7 @@ template <typename A, typename S>
 void visit(A& a, S& s, const Task*) {
   a(s.tid, s.comm, s.regs, s.xstate, s.sigmask, s.pending, s.altstackSp, s.altstackSize, s.altstackFlags, s.rseqAddress, s.rseqSize,
     s.rseqSignature, s.robustList, s.robustLength, s.clearChildTid, s.policy, s.priority, s.nice, s.affinity, s.pdeathsig, s.timerSlackNs,
-    s.stopSignal);
+    s.stopSignal, s.ioPriority, s.tsc, s.speculation);
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const Area*) {
@@ -82,7 +82,7 @@ void visit(A& a, S& s, const Area*) {
 template <typename A, typename S>
 void visit(A& a, S& s, const AddressSpace*) {
   a(s.areas, s.startCode, s.endCode, s.startData, s.endData, s.startBrk, s.brk, s.startStack, s.argStart, s.argEnd, s.envStart, s.envEnd,
-    s.auxv, s.exe);
+    s.auxv, s.exe, s.lockFuture, s.denyWriteExecute, s.mergeAll, s.barriers);
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const MappedFile*) {
@@ -90,7 +90,7 @@ void visit(A& a, S& s, const MappedFile*) {
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const SharedSegment*) {
-  a(s.size, s.name, s.memfd, s.seals);
+  a(s.size, s.name, s.memfd, s.seals, s.mode, s.path);
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const Blob*) {
@@ -103,7 +103,16 @@ void visit(A& a, S& s, const EpollEntry*) {
 template <typename A, typename S>
 void visit(A& a, S& s, const OpenFile*) {
   a(s.kind, s.flags, s.offset, s.path, s.size, s.mode, s.object, s.blob, s.inherited, s.counter, s.semaphore, s.sigmask, s.clock,
-    s.timerFlags, s.valueNs, s.intervalNs, s.expirations, s.end, s.epoll, s.ownerPid, s.ownerSignal, s.ownerType, s.locks);
+    s.timerFlags, s.valueNs, s.intervalNs, s.expirations, s.end, s.epoll, s.ownerPid, s.ownerSignal, s.ownerType, s.locks, s.watches);
+}
+template <typename A, typename S>
+void visit(A& a, S& s, const InotifyWatch*) {
+  a(s.number, s.mask, s.path);
+}
+template <typename A, typename S>
+void visit(A& a, S& s, const Terminal*) {
+  a(s.index, s.hungUp, s.opened, s.locked, s.exclusive, s.packets, s.modes, s.window, s.lines, s.partial, s.output, s.session,
+    s.foregroundGroup);
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const Pipe*) {
@@ -151,11 +160,11 @@ template <typename A, typename S>
 void visit(A& a, S& s, const Process*) {
   a(s.pid, s.ppid, s.pgid, s.sid, s.state, s.exitStatus, s.exitSignal, s.comm, s.memory, s.descriptors, s.cwd, s.umask, s.actions,
     s.pending, s.timers, s.posixTimers, s.limits, s.credentials, s.personality, s.subreaper, s.oomScoreAdjust, s.thpDisabled, s.tasks,
-    s.sharesFilesWithParent);
+    s.sharesFilesWithParent, s.stopTold);
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const Image*) {
-  a(s.host, s.root, s.processes, s.mapped, s.shared, s.files, s.pipes, s.sockets, s.blobs, s.inheritedPath, s.foregroundGroup);
+  a(s.host, s.root, s.processes, s.mapped, s.shared, s.files, s.pipes, s.sockets, s.blobs, s.inheritedPath, s.foregroundGroup, s.terminals);
 }
 
 template <typename T>

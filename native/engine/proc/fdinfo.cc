@@ -43,6 +43,25 @@ bool takeWatch(std::string_view line, EpollWatch& watch) {
   return true;
 }
 
+/** "inotify wd:1 ino:2c sdev:800013 mask:800afce ignored_mask:0 …", all hexadecimal */
+bool takeMark(std::string_view line, InotifyMark& mark) {
+  for (static_cast<void>(takeField(line)); !line.empty(); skipBlanks(line)) {
+    std::string_view field = takeField(line);
+    const size_t colon = field.find(':');
+    if (colon == std::string_view::npos) return false;
+    const std::string_view name = field.substr(0, colon);
+    field.remove_prefix(colon + 1);
+    if (name != "wd" && name != "ino" && name != "sdev" && name != "mask") continue;
+    const auto value = takeNumber(field, 16);
+    if (!value) return false;
+    if (name == "wd") mark.number = int32_t(*value);
+    if (name == "ino") mark.inode = *value;
+    if (name == "sdev") mark.device = uint32_t(*value);
+    if (name == "mask") mark.mask = uint32_t(*value);
+  }
+  return true;
+}
+
 /** "1: FLOCK  ADVISORY  WRITE 770 fd:00:525 0 EOF" */
 bool takeLock(std::string_view line, std::string& lock) {
   static_cast<void>(takeField(line));  // number
@@ -71,6 +90,8 @@ bool applyLine(std::string_view key, std::string_view value, std::string_view li
   if (key == "settime flags") info.timerFlags = uint32_t(number(8));
   if (key == "it_value") return takeTime(value, info.valueNs);
   if (key == "it_interval") return takeTime(value, info.intervalNs);
+  if (key == "Pid") info.process = value.starts_with('-') ? -1 : int32_t(number(10));
+  if (key == "inotify wd") return takeMark(line, info.marks.emplace_back());
   if (key == "tfd") return takeWatch(line, info.watches.emplace_back());
   if (key == "lock") return takeLock(value, info.locks.emplace_back());
   return true;

@@ -19,6 +19,14 @@ struct EpollWatch {
   uint64_t data = 0;
 };
 
+/** One watch of an inotify instance. */
+struct InotifyMark {
+  int32_t number = 0;
+  uint64_t inode = 0;
+  uint32_t device = 0;  // as the kernel numbers it: major << 20 | minor
+  uint32_t mask = 0;
+};
+
 /** /proc/PID/fdinfo/FD. Members of other kinds of files stay 0. Source: proc(5). */
 struct FdInfo {
   uint64_t position = 0;
@@ -31,6 +39,8 @@ struct FdInfo {
   int64_t valueNs = 0, intervalNs = 0;
   uint64_t ticks = 0;
   std::vector<EpollWatch> watches;
+  std::vector<InotifyMark> marks;
+  int32_t process = 0;             // pidfd: -1 when it is gone
   std::vector<std::string> locks;  // "FLOCK WRITE pid start end", as in /proc/locks without number, mode and device
 };
 

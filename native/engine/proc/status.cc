@@ -43,6 +43,7 @@ void applyStatusLine(std::string_view key, std::string_view value, ProcStatus& s
   skipBlanks(value);
   const auto number = [&value](unsigned base) { return takeNumber(value, base).value_or(0); };
   if (key == "Umask") status.umask = uint32_t(number(8));
+  if (key == "VmLck") status.lockedKb = number(10);
   if (key == "Tgid") status.tgid = pid_t(number(10));
   if (key == "TracerPid") status.tracer = pid_t(number(10));
   if (key == "Uid") takeNumbers(value, status.uid);

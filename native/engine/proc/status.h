@@ -32,6 +32,7 @@ struct ProcStat {
 struct ProcStatus {
   uint32_t umask = 022;
   pid_t tracer = 0, tgid = 0;
+  uint64_t lockedKb = 0;
   std::array<uint32_t, 4> uid{}, gid{};
   std::vector<uint32_t> groups;
   uint64_t pending = 0, sharedPending = 0, blocked = 0, ignored = 0, caught = 0;  // bit n-1 = signal n

@@ -97,6 +97,11 @@ Status fillFifos(const Job& job, const Sources& sources) {
   return {};
 }
 
+Status nameSegments(const Job& job, Sources& sources) {
+  for (size_t index = 0; index < job.image.shared.size(); ++index) BLCR_TRY(sources.temporary.commit(index, job.image.shared[index].path));
+  return {};
+}
+
 Status sealSegments(const Job& job, const Sources& sources) {
   for (size_t index = 0; index < job.image.shared.size(); ++index) {
     const uint32_t seals = job.image.shared[index].seals;
@@ -122,17 +127,32 @@ Status checkFiles(const Job& job, const Sources& sources) {
   return {};
 }
 
-Status commitFiles(Job& job, const Sources& sources) {
+Status commitFiles(Job& job, Sources& sources) {
   for (size_t index = 0; index < job.image.files.size(); ++index) {
     const OpenFile& file = job.image.files[index];
     const int fd = sources.files[index];
-    if (fd < 0) continue;
+    if (isOpenedInside(file)) continue;
     if (file.kind == FileKind::kRegular) BLCR_TRY(rollBack(job, file, fd));
     if (file.kind == FileKind::kInherited) BLCR_TRY(positionStream(job, file, fd));
     BLCR_TRY(setOwner(job, file, fd));
   }
   BLCR_TRY(fillFifos(job, sources));
+  BLCR_TRY(nameSegments(job, sources));
   return sealSegments(job, sources);
+}
+
+Watchers keepWatchers(const Job& job, const Sources& sources) {
+  Watchers watchers;
+  for (size_t index = 0; index < job.image.files.size(); ++index) {
+    const OpenFile& file = job.image.files[index];
+    if (!file.watches.empty()) watchers.emplace_back(UniqueFd(::fcntl(sources.files[index], F_DUPFD_CLOEXEC, 3)), &file);
+  }
+  return watchers;
+}
+
+Status startWatching(const Watchers& watchers) {
+  for (const auto& [fd, file] : watchers) BLCR_TRY(addWatches(fd.get(), *file));
+  return {};
 }
 
 Status startTimerFds(const Job& job, const Sources& sources) {

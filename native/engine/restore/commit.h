@@ -10,7 +10,12 @@ namespace blcr {
 [[nodiscard]] Status checkFiles(const Job& job, const Sources& sources);
 
 /** Rolls files back, positions the standard streams, fills FIFOs, seals segments, takes locks, tells descriptions their owners. */
-[[nodiscard]] Status commitFiles(Job& job, const Sources& sources);
+[[nodiscard]] Status commitFiles(Job& job, Sources& sources);
+
+/** inotify instances without their watches: these would report that our own descriptors are closed. */
+using Watchers = std::vector<std::pair<UniqueFd, const image::OpenFile*>>;
+[[nodiscard]] Watchers keepWatchers(const Job& job, const Sources& sources);
+[[nodiscard]] Status startWatching(const Watchers& watchers);
 
 /** Starts the timerfds; immediately before the job goes on. */
 [[nodiscard]] Status startTimerFds(const Job& job, const Sources& sources);

@@ -4,10 +4,13 @@
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 
 #include "base/features.h"
+#include "base/io.h"
+#include "proc/parse.h"
 
 namespace blcr {
 namespace {
@@ -36,22 +39,52 @@ Status addEntry(Stub& stub, int epoll, const image::EpollEntry& entry, int sourc
   return {};
 }
 
-/** A file of /proc belongs to the process that opens it. */
-Status openProcFile(Job& job, Stub& stub, const image::OpenFile& file, int fd) {
-  const auto path = stub.put(file.path);
+/** Numbers of processes in the path are those of the job's own namespace, if /proc is. */
+Result<std::string> pathInProc(const Job& job, const image::Process& process, const std::string& recorded) {
+  std::string_view rest = std::string_view(recorded).substr(std::string_view("/proc/").size());
+  const auto number = takeNumber(rest, 10);
+  if (!number) return recorded;
+  if (int64_t(*number) == process.pid) return "/proc/self" + std::string(rest);
+  const auto self = readLink("/proc/self");
+  if (!self.ok() || self.value() != std::to_string(::getpid())) return Error{ENOTSUP, recorded + ": /proc is not the job's own here"};
+  return "/proc/" + std::to_string(job.numbers(int32_t(*number))) + std::string(rest);
+}
+
+Result<uint64_t> openProcFile(Job& job, Stub& stub, const image::Process& process, const image::OpenFile& file) {
+  const auto name = pathInProc(job, process, file.path);
+  if (!name) return name.error();
+  const auto path = stub.put(name.value());
   if (!path.ok()) return path.error();
   auto opened = stub.call("opening " + file.path, SYS_openat, {uint64_t(int64_t(AT_FDCWD)), path.value(), uint64_t(file.flags)});
   if (!opened.ok()) return opened.error();
-  if (file.offset != 0) {
+  if (file.offset != 0 && (file.flags & O_PATH) == 0) {
     auto moved = stub.call("position in " + file.path, SYS_lseek, {opened.value(), file.offset, SEEK_SET});
     if (!moved.ok()) job.log.line(moved.error().detail);
   }
-  if (opened.value() == uint64_t(fd)) return {};
-  auto placed = stub.call("descriptor " + std::to_string(fd), SYS_dup3, {opened.value(), uint64_t(fd), 0});
+  return opened;
+}
+
+Result<uint64_t> openPidFd(Job& job, Stub& stub, const image::OpenFile& file) {
+  const uint64_t flags = uint64_t(file.flags & (O_NONBLOCK | O_EXCL));  // O_EXCL: PIDFD_THREAD
+  return stub.call("pidfd of " + std::to_string(file.ownerPid), SYS_pidfd_open, {uint64_t(job.numbers(file.ownerPid)), flags});
+}
+
+/** One file at the number that its placeholder has had in this process from its birth. */
+Status openOneInside(Job& job, Building& building, uint32_t index, int at) {
+  const image::OpenFile& file = job.image.files[index];
+  Stub& stub = building.leader();
+  auto opened = file.kind == image::FileKind::kProc ? openProcFile(job, stub, *building.process, file) : openPidFd(job, stub, file);
+  if (!opened) return opened.error();
+  auto placed = stub.call("descriptor " + std::to_string(at), SYS_dup3, {*opened, uint64_t(at), O_CLOEXEC});
   if (!placed.ok()) return placed.error();
-  auto closed = stub.call("close", SYS_close, {opened.value()});
+  auto closed = stub.call("close", SYS_close, {*opened});
   if (!closed.ok()) return closed.error();
   return {};
+}
+
+bool holds(const Building& building, uint32_t file) {
+  const auto& all = building.process->descriptors;
+  return std::any_of(all.begin(), all.end(), [file](const Descriptor& descriptor) { return descriptor.file == file; });
 }
 
 Status closeRange(Stub& stub, uint64_t first, uint64_t last) {
@@ -86,12 +119,27 @@ Status closeOthers(Stub& stub, std::vector<int32_t> kept) {
 
 }  // namespace
 
+Status openInside(Job& job, const Sources& sources) {
+  for (Building& building : job.processes) {
+    if (!building.isAlive()) continue;
+    for (uint32_t index = 0; index < job.image.files.size(); ++index) {
+      if (!isOpenedInside(job.image.files[index]) || !holds(building, index)) continue;
+      const Status opened = openOneInside(job, building, index, sources.files[index]);
+      if (!opened.ok()) return inProcess(*building.process, opened.error());
+    }
+  }
+  return {};
+}
+
 Status fillEpolls(Job& job, const Sources& sources) {
   for (uint32_t index = 0; index < job.image.files.size(); ++index) {
     Building* owner = job.image.files[index].epoll.empty() ? nullptr : firstOwner(job, index);
     if (owner == nullptr) continue;
     for (const image::EpollEntry& entry : job.image.files[index].epoll) {
-      if (entry.file == image::kNone || sources.files[entry.file] < 0) continue;
+      if (entry.file == image::kNone) continue;
+      if (isOpenedInside(job.image.files[entry.file]) && !holds(*owner, entry.file))
+        return inProcess(*owner->process,
+                         Error{ENOTSUP, "epoll: watches a file that belongs to another process: " + job.image.files[entry.file].path});
       const Status added = addEntry(owner->leader(), sources.files[index], entry, sources.files[entry.file]);
       if (!added.ok()) return inProcess(*owner->process, added.error());
     }
@@ -99,22 +147,17 @@ Status fillEpolls(Job& job, const Sources& sources) {
   return {};
 }
 
-Status placeDescriptors(Job& job, Building& building, const Sources& sources) {
+Status placeDescriptors(Building& building, const Sources& sources) {
   Stub& stub = building.leader();
   std::vector<int32_t> kept;
   for (const Descriptor& descriptor : building.process->descriptors) kept.push_back(descriptor.fd);
   for (const Descriptor& descriptor : building.process->descriptors) {
     const int source = sources.files[descriptor.file];
-    if (source < 0) continue;
     const uint64_t flags = descriptor.closeOnExec ? O_CLOEXEC : 0;
     auto done = stub.call("descriptor " + std::to_string(descriptor.fd), SYS_dup3, {uint64_t(source), uint64_t(descriptor.fd), flags});
     if (!done.ok()) return inProcess(*building.process, done.error());
   }
-  Status status = closeOthers(stub, kept);
-  for (const Descriptor& descriptor : building.process->descriptors) {
-    const image::OpenFile& file = job.image.files[descriptor.file];
-    if (status.ok() && sources.files[descriptor.file] < 0) status = openProcFile(job, stub, file, descriptor.fd);
-  }
+  const Status status = closeOthers(stub, kept);
   if (!status.ok()) return inProcess(*building.process, status.error());
   return {};
 }

@@ -6,10 +6,13 @@
 
 namespace blcr {
 
+/** Opens in every process what only it can open, at the numbers of its placeholders; when all processes exist. */
+[[nodiscard]] Status openInside(Job& job, const Sources& sources);
+
 /** Adds the recorded entries to every epoll, inside a process that has it; before placeDescriptors of any process. */
 [[nodiscard]] Status fillEpolls(Job& job, const Sources& sources);
 
 /** Puts one process's descriptors in place and closes all others. Errors name process and descriptor. */
-[[nodiscard]] Status placeDescriptors(Job& job, Building& building, const Sources& sources);
+[[nodiscard]] Status placeDescriptors(Building& building, const Sources& sources);
 
 }  // namespace blcr

@@ -52,8 +52,7 @@ class Loader {
     const auto& areas = building.process->memory.areas;
     while (!data.empty()) {
       auto area = std::upper_bound(areas.begin(), areas.end(), address, [](uint64_t at, const Area& each) { return at < each.end; });
-      const bool takes = area != areas.end() && area->start <= address && !area->shared &&
-                         (area->kind == AreaKind::kAnonymous || area->kind == AreaKind::kFile);
+      const bool takes = area != areas.end() && area->start <= address && !area->shared && area->kind < AreaKind::kVdso;
       if (!takes) return inProcess(*building.process, Error{EINVAL, "the context has pages at an address where it has no private memory"});
       const size_t size = std::min<size_t>(data.size(), area->end - address);
       if ((area->protection & PROT_WRITE) == 0) BLCR_TRY(open(index, *area));

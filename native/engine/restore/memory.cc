@@ -5,6 +5,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cstring>
+
 #include "restore/free_place.h"
 
 namespace blcr {
@@ -12,6 +14,10 @@ namespace {
 
 using image::Area;
 using image::AreaKind;
+
+// Of newer kernels than Debian 12's headers. Source: linux/prctl.h, asm/unistd_64.h
+constexpr uint64_t kSetDenyWriteExecute = 65, kSetMemoryMerge = 67;
+constexpr long kMseal = 462;
 
 std::string hexAddress(uint64_t address) {
   char text[32];
@@ -51,7 +57,8 @@ Status mapArea(const Job& job, Stub& stub, const Area& area, const Sources& sour
     fd = area.shared && area.maybeWritable ? sources.mappedWritable[area.file] : sources.mapped[area.file];
     what += " of " + job.image.mapped[area.file].path;
   } else if (area.kind == AreaKind::kShared) {
-    fd = sources.segments[area.file];
+    // What was mapped for reading only must stay so: a seal against writing is refused while a mapping could be made writable.
+    fd = area.shared && !area.maybeWritable ? sources.segmentsReadable[area.file] : sources.segments[area.file];
   }
   const uint64_t size = area.end - area.start;
   auto done = stub.call(what, SYS_mmap, {area.start, size, area.protection, mapFlags(area), uint64_t(int64_t(fd)), area.offset});
@@ -114,6 +121,38 @@ Status buildMemory(Job& job, Building& building, const KernelAreas& areas, const
   return {};
 }
 
+/** Settings that forbid what the restart itself did a moment ago, or would make its own areas special. */
+static Status forbidChanges(Job& job, Stub& stub, const image::Process& process) {
+  const image::AddressSpace& memory = process.memory;
+  const auto wish = [&](const char* what, long number, std::array<uint64_t, 6> arguments) -> Result<long> {
+    auto result = stub.attempt(number, arguments);
+    if (result.ok() && result.value() < 0)
+      job.log.line("process " + std::to_string(process.pid) + ": " + what + " cannot be set here: " + std::strerror(int(-result.value())));
+    return result;
+  };
+  if (memory.lockFuture != 0) {
+    if (const auto set = wish("mlockall", SYS_mlockall, {memory.lockFuture}); !set.ok()) return set.error();
+  }
+  if (memory.mergeAll) {
+    if (const auto set = wish("page merging", SYS_prctl, {kSetMemoryMerge, 1, 0, 0, 0}); !set.ok()) return set.error();
+  }
+  for (uint32_t bit = 0; bit < 31; ++bit) {
+    if ((memory.barriers >> bit & 1) == 0) continue;
+    auto set = stub.call("membarrier", SYS_membarrier, {1u << bit, 0, 0});
+    if (!set.ok()) return set.error();
+  }
+  for (const Area& area : memory.areas) {
+    if ((area.flags & image::kSealed) == 0 || isKernelArea(area)) continue;
+    auto sealed = stub.call("mseal", kMseal, {area.start, area.end - area.start, 0});
+    if (!sealed.ok()) return sealed.error();
+  }
+  if (memory.denyWriteExecute != 0) {
+    auto set = stub.call("denying executable memory", SYS_prctl, {kSetDenyWriteExecute, uint64_t(memory.denyWriteExecute), 0, 0, 0});
+    if (!set.ok()) return set.error();
+  }
+  return {};
+}
+
 Status sealMemory(Job& job, Building& building) {
   Stub& stub = building.leader();
   for (const Area& area : building.process->memory.areas) {
@@ -130,7 +169,7 @@ Status sealMemory(Job& job, Building& building) {
   }
   auto done = stub.call("munmap", SYS_munmap, {stub.scratch().address, ScratchPage::kSize});
   if (!done.ok()) return done.error();
-  return {};
+  return forbidChanges(job, stub, *building.process);
 }
 
 }  // namespace blcr

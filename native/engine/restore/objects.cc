@@ -6,11 +6,13 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <string_view>
 
 namespace blcr {
@@ -30,11 +32,22 @@ Result<UniqueFd> makeUnnamedFile(uint64_t size, const std::string& directory) {
   return fd;
 }
 
-Result<UniqueFd> makeSegment(const image::SharedSegment& segment) {
-  UniqueFd fd(::memfd_create(segment.name.empty() ? "shared" : segment.name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  if (!fd || ::ftruncate(fd.get(), off_t(segment.size)) != 0)
-    return systemError("shared memory of " + std::to_string(segment.size) + " bytes");
-  return fd;
+Result<Segment> makeSegment(const image::SharedSegment& segment) {
+  Segment made;
+  if (segment.path.empty()) {
+    made.fd.reset(::memfd_create(segment.name.empty() ? "shared" : segment.name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  } else {
+    made.path = segment.path.substr(0, segment.path.rfind('/') + 1) + ".blcr-XXXXXX";
+    made.fd.reset(::mkostemp(made.path.data(), O_CLOEXEC));
+  }
+  const std::string what = "shared memory of " + std::to_string(segment.size) + " bytes " + segment.path;
+  if (!made.fd) return systemError(what);
+  const bool good =
+      ::ftruncate(made.fd.get(), off_t(segment.size)) == 0 && (segment.mode == 0 || ::fchmod(made.fd.get(), segment.mode) == 0);
+  if (good) return made;
+  const Error error = systemError(what);
+  if (!made.path.empty()) ::unlink(made.path.c_str());
+  return error;
 }
 
 bool fillPipe(int fd, const image::Pipe& pipe) {

@@ -13,8 +13,15 @@ namespace blcr {
 /** A file of `size` bytes without a name: in `directory` when its file system can (O_TMPFILE), else in memory. */
 [[nodiscard]] Result<UniqueFd> makeUnnamedFile(uint64_t size, const std::string& directory);
 
-/** A memfd; content arrives with the stream, seals are put on afterwards. */
-[[nodiscard]] Result<UniqueFd> makeSegment(const image::SharedSegment& segment);
+/**
+ * A memfd, or for POSIX shared memory a file beside the recorded name, `path` (which commit gives it); content arrives with the stream,
+ * seals are put on afterwards.
+ */
+struct Segment {
+  UniqueFd fd;
+  std::string path;  // temporary name, empty for a memfd
+};
+[[nodiscard]] Result<Segment> makeSegment(const image::SharedSegment& segment);
 
 /** Read and write end of a pipe that holds the recorded content. ENOBUFS when this user may not have a pipe of that size. */
 [[nodiscard]] Result<std::array<UniqueFd, 2>> makePipe(const image::Pipe& pipe);
@@ -25,6 +32,13 @@ namespace blcr {
 [[nodiscard]] Result<UniqueFd> makeEventFd(const image::OpenFile& file);
 [[nodiscard]] Result<UniqueFd> makeSignalFd(const image::OpenFile& file);
 [[nodiscard]] Result<UniqueFd> makeEpoll();
+
+/** Without its watches, which addWatches gives it when nobody but the job touches files any more. ENOENT when a watched path is gone. */
+[[nodiscard]] Result<UniqueFd> makeInotify(const image::OpenFile& file);
+[[nodiscard]] Status addWatches(int fd, const image::OpenFile& file);
+
+/** A pidfd of a process that has ended and was waited for. */
+[[nodiscard]] Result<UniqueFd> makeDeadPidFd(const image::OpenFile& file);
 
 /** Time that went by while the job did not run: on CLOCK_REALTIME since the checkpoint, on its monotonic clocks since its restart began. */
 struct Elapsed {

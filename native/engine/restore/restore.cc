@@ -14,6 +14,7 @@
 #include "restore/memory.h"
 #include "restore/process.h"
 #include "restore/socket_states.h"
+#include "restore/stopped.h"
 #include "restore/tasks.h"
 #include "restore/timers.h"
 #include "restore/tree.h"
@@ -56,12 +57,13 @@ void killAll(const Job& job) {
 Status build(Job& job, const KernelAreas& areas, const Sources& sources) {
   BLCR_TRY(growTree(job));
   BLCR_TRY(buryZombies(job));
+  BLCR_TRY(openInside(job, sources));
   BLCR_TRY(fillEpolls(job, sources));
   for (Building& building : job.processes) {
     if (!building.isAlive()) continue;
     BLCR_TRY(buildMemory(job, building, areas, sources));
     BLCR_TRY(dressProcess(job, building, sources));
-    BLCR_TRY(placeDescriptors(job, building, sources));
+    BLCR_TRY(placeDescriptors(building, sources));
     BLCR_TRY(growThreads(job, building));
   }
   return {};
@@ -82,34 +84,24 @@ Status dress(Job& job, const KernelAreas& areas) {
 
 /** What must come last. No instruction of the job has run when it returns. */
 Status arm(Job& job) {
-  for (Building& building : job.processes) {
+  // Children first: a parent takes part in stopping them.
+  for (size_t index = job.processes.size(); index-- > 0;) {
+    Building& building = job.processes[index];
     if (!building.isAlive()) continue;
     BLCR_TRY(startTimers(job, building));
     BLCR_TRY(sealMemory(job, building));
     BLCR_TRY(loadRegisters(job, building));
+    if (isStopped(building)) BLCR_TRY(stopAgain(job, building));
   }
   return {};
 }
 
-/**
- * A task that cannot be let go is being killed by its process, which already runs, or from outside. A thread's end must be taken by its
- * tracer, else its process never ends; that of our own child is the caller's to see.
- */
-void release(Building& building, Stub& stub) {
-  if (stub.tracee().detach().ok()) return;
-  const bool isOurChild = building.process->ppid == 0 && stub.tid() == building.leader().tid();
-  int status = 0;
-  while (!isOurChild && ::waitpid(stub.tid(), &status, __WALL) == stub.tid() && WIFSTOPPED(status)) {
-  }
-}
-
-/** The kernel restarts interrupted system calls on the way out of these stops. A stopped job (^Z) stops again at once. */
+/** The kernel restarts interrupted system calls on the way out of these stops. */
 void letGo(Job& job) {
   for (Building& building : job.processes) {
     if (!building.isAlive()) continue;
-    const bool stopped = building.process->tasks.front().stopSignal != 0;
-    if (stopped) ::kill(building.leader().tid(), SIGSTOP);
-    for (Stub& stub : building.tasks) release(building, stub);
+    if (!isStopped(building))
+      for (Stub& stub : building.tasks) release(building, stub);
     if (job.request.signal != 0) ::kill(building.leader().tid(), job.request.signal);
   }
 }
@@ -128,6 +120,7 @@ RestoreResult describe(const Job& job, const RestorePlan& plan, int64_t start) {
 }
 
 Status run(Job& job, RestorePlan& plan, const KernelAreas& areas) {
+  Watchers watchers;
   {
     auto sources = openSources(job.image, job.request);
     if (!sources) return sources.error();
@@ -140,7 +133,10 @@ Status run(Job& job, RestorePlan& plan, const KernelAreas& areas) {
     BLCR_TRY(commitFiles(job, *sources));
     BLCR_TRY(arm(job));
     BLCR_TRY(startTimerFds(job, *sources));
+    watchers = keepWatchers(job, *sources);
   }  // our copies of the descriptors go before the job runs: pipes must be able to end
+  BLCR_TRY(startWatching(watchers));
+  watchers.clear();
   letGo(job);
   return {};
 }

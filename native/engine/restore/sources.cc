@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <set>
@@ -17,6 +18,12 @@ using image::OpenFile;
 
 constexpr int kOpenTimeFlags = O_CREAT | O_EXCL | O_TRUNC;  // acted once, when the job opened the file
 
+/** O_TMPFILE is a flag of its own together with O_DIRECTORY. */
+int reopenFlags(const OpenFile& file) {
+  const int flags = file.flags & ~kOpenTimeFlags;
+  return (flags & O_TMPFILE) == O_TMPFILE ? flags & ~O_TMPFILE : flags;
+}
+
 std::string ownPath(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
 
 class Opener {
@@ -31,7 +38,7 @@ class Opener {
   Result<Sources> all() {
     for (size_t index = 0; index < image_.blobs.size(); ++index)
       BLCR_TRY(add(sources_.blobs, makeUnnamedFile(image_.blobs[index].size, directoryOf(uint32_t(index)))));
-    for (const image::SharedSegment& segment : image_.shared) BLCR_TRY(add(sources_.segments, makeSegment(segment)));
+    for (const image::SharedSegment& segment : image_.shared) BLCR_TRY(openSegment(segment));
     BLCR_TRY(mappedFiles());
     for (const image::Pipe& pipe : image_.pipes) BLCR_TRY(openPipe(pipe));
     auto sockets = makeSockets(image_, [this](UniqueFd fd) { return place(std::move(fd)); });
@@ -93,6 +100,16 @@ class Opener {
     return {};
   }
 
+  Status openSegment(const image::SharedSegment& segment) {
+    auto made = makeSegment(segment);
+    if (!made) return made.error();
+    sources_.temporary.add(std::move(made->path));
+    const std::string path = ownPath(made->fd.get());
+    auto readable = openPath(path, O_RDONLY);
+    BLCR_TRY(add(sources_.segments, std::move(made->fd)));
+    return add(sources_.segmentsReadable, std::move(readable));
+  }
+
   Status openPipe(const image::Pipe& pipe) {
     auto ends = makePipe(pipe);
     if (!ends) return ends.error();
@@ -105,10 +122,7 @@ class Opener {
   }
 
   Status openFile(const OpenFile& file) {
-    if (file.kind == FileKind::kProc) {
-      sources_.files.push_back(-1);
-      return {};
-    }
+    if (isOpenedInside(file)) return add(sources_.files, openPath("/dev/null", O_PATH));
     if (file.kind == FileKind::kSocket) {
       const int socket = sources_.sockets.own[file.object];
       sources_.files.push_back(socket);
@@ -121,16 +135,17 @@ class Opener {
   }
 
   Result<UniqueFd> make(const OpenFile& file) {
-    const int flags = file.flags & ~kOpenTimeFlags;
+    const int flags = reopenFlags(file);
     switch (file.kind) {
       case FileKind::kRegular:
       case FileKind::kDirectory:
       case FileKind::kDevice:
         return openPath(pathOf(file.path), flags);
       case FileKind::kUnlinked:
-        return openPath(ownPath(sources_.blobs[file.blob]), flags);
+        if (::fchmod(sources_.blobs[file.blob], file.mode & 07777) != 0) return systemError("mode of " + file.path);
+        return openPath(ownPath(sources_.blobs[file.blob]), flags & ~O_NOFOLLOW);
       case FileKind::kMemFd:
-        return openPath(ownPath(sources_.segments[file.object]), flags);
+        return openPath(ownPath(sources_.segments[file.object]), flags & ~O_NOFOLLOW);
       case FileKind::kPipe:
         return openPath(ownPath(pipeEnds_[file.object * 2 + size_t(file.end)]), flags);
       case FileKind::kFifo:
@@ -145,6 +160,10 @@ class Opener {
         return makeSignalFd(file);
       case FileKind::kEpoll:
         return makeEpoll();
+      case FileKind::kInotify:
+        return makeInotify(file);
+      case FileKind::kPidFd:
+        return makeDeadPidFd(file);
       default:
         return Error{ENOTSUP, "an open file of kind " + std::to_string(int(file.kind)) + " (" + file.path + ") cannot be rebuilt"};
     }
@@ -176,6 +195,9 @@ class Opener {
     const bool seekable = file.kind == FileKind::kRegular || file.kind == FileKind::kUnlinked || file.kind == FileKind::kDirectory ||
                           file.kind == FileKind::kMemFd || file.kind == FileKind::kDevice;
     if (!seekable || file.offset == 0 || (file.flags & O_PATH) != 0) return {};
+    // ext4 does not find back to the first entry from a position that was set before anything was read.
+    char entries[1024];
+    if (file.kind == FileKind::kDirectory) static_cast<void>(::syscall(SYS_getdents64, fd, entries, sizeof entries));
     // Devices without a position (a terminal) give ESPIPE; a directory of another file system may know no such position.
     if (::lseek(fd, off_t(file.offset), SEEK_SET) < 0 && file.kind != FileKind::kDevice) return systemError("position in " + file.path);
     return {};
@@ -200,6 +222,22 @@ class Opener {
 };
 
 }  // namespace
+
+bool isOpenedInside(const image::OpenFile& file) {
+  return file.kind == FileKind::kProc || (file.kind == FileKind::kPidFd && file.ownerPid != 0);
+}
+
+TemporaryNames::~TemporaryNames() {
+  for (const std::string& path : paths_)
+    if (!path.empty()) ::unlink(path.c_str());
+}
+
+Status TemporaryNames::commit(size_t index, const std::string& path) {
+  if (paths_[index].empty()) return {};
+  if (::rename(paths_[index].c_str(), path.c_str()) != 0) return systemError(path);
+  paths_[index].clear();
+  return {};
+}
 
 Result<Sources> openSources(const image::Image& image, const RestoreRequest& request) { return Opener(image, request).all(); }
 

@@ -8,6 +8,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "arch/x86_64/xstate.h"
@@ -50,9 +51,28 @@ void schedule(Job& job, pid_t tid, const Task& task) {
   errno = 0;
   if (task.nice != ::getpriority(PRIO_PROCESS, id_t(tid)) && ::setpriority(PRIO_PROCESS, id_t(tid), task.nice) != 0)
     job.log.line(systemError(who + "nice value").detail);
+  constexpr int kThread = 1;  // IOPRIO_WHO_PROCESS, linux/ioprio.h
+  if (task.ioPriority != std::max(0l, ::syscall(SYS_ioprio_get, kThread, tid)) &&
+      ::syscall(SYS_ioprio_set, kThread, tid, task.ioPriority) != 0)
+    job.log.line(systemError(who + "I/O priority").detail);
   if (task.affinity.empty()) return;
   if (::syscall(SYS_sched_setaffinity, tid, task.affinity.size(), task.affinity.data()) != 0)
     job.log.line(systemError(who + "affinity").detail);
+}
+
+/** Settings of the processor for one task. */
+Status dressProcessor(Stub& stub, const Task& task) {
+  if (task.tsc == PR_TSC_SIGSEGV) BLCR_TRY(done(stub.call("time stamp counter", SYS_prctl, {PR_SET_TSC, PR_TSC_SIGSEGV})));
+  for (uint64_t kind = 0; kind < 3; ++kind) {
+    const int32_t wanted = task.speculation[kind];
+    if (wanted < 0 || (wanted & PR_SPEC_PRCTL) == 0 || (wanted & PR_SPEC_ENABLE) != 0) continue;
+    const uint64_t how = (wanted & PR_SPEC_FORCE_DISABLE) != 0 ? PR_SPEC_FORCE_DISABLE : uint64_t(wanted & ~PR_SPEC_PRCTL);
+    const auto set = stub.attempt(SYS_prctl, {PR_SET_SPECULATION_CTRL, kind, how, 0, 0});
+    if (!set.ok()) return set.error();
+    // ENXIO: this processor has no such setting; a program that asked to be protected must not run without.
+    if (set.value() < 0 && set.value() != -ENXIO) return Error{int(-set.value()), "speculation control"};
+  }
+  return {};
 }
 
 Status dressTask(Job& job, Stub& stub, const Task& task) {
@@ -62,6 +82,7 @@ Status dressTask(Job& job, Stub& stub, const Task& task) {
   BLCR_TRY(done(stub.call("name", SYS_prctl, {PR_SET_NAME, name.value()})));
   if (task.pdeathsig != 0) BLCR_TRY(done(stub.call("death signal", SYS_prctl, {PR_SET_PDEATHSIG, uint64_t(task.pdeathsig)})));
   if (task.timerSlackNs != 0) BLCR_TRY(done(stub.call("timer slack", SYS_prctl, {PR_SET_TIMERSLACK, task.timerSlackNs})));
+  BLCR_TRY(dressProcessor(stub, task));
   schedule(job, stub.tid(), task);
   return {};
 }

@@ -13,6 +13,7 @@
 
 #include "base/unique_fd.h"
 #include "restore/spawn.h"
+#include "restore/stopped.h"
 
 namespace blcr {
 namespace {
@@ -231,15 +232,7 @@ Status buryZombies(Job& job) {
     if (building.isAlive() || building.tasks.empty()) continue;
     BLCR_TRY(die(building.leader(), building.process->exitStatus));
     // The death signal has reached the parent just now, but the job knows of it already (or has it among its recorded pending signals).
-    for (Building& parent : job.processes) {
-      if (parent.process->pid != building.process->ppid || building.process->exitSignal == 0) continue;
-      const uint64_t mask = 1ull << (building.process->exitSignal - 1);
-      const auto set = parent.leader().putObject(mask);
-      const auto now = parent.leader().putObject(std::array<uint64_t, 2>{});
-      if (!set.ok() || !now.ok()) return set.ok() ? now.error() : set.error();
-      auto taken = parent.leader().attempt(SYS_rt_sigtimedwait, {set.value(), 0, now.value(), 8});
-      if (!taken.ok()) return taken.error();
-    }
+    BLCR_TRY(dropSignalOfParent(job, *building.process, building.process->exitSignal));
   }
   return {};
 }

@@ -180,9 +180,10 @@ TEST(pagesOfNobodyAreRefused) {
               if (area.kind != image::AreaKind::kAnonymous || (area.flags & image::kGrowsDown) != 0) continue;
               area.kind = image::AreaKind::kShared;
               area.shared = true;
+              area.maybeWritable = true;
               area.file = 0;
             }
-            image.shared.push_back({.size = 1 << 30, .name = "", .memfd = false, .seals = 0});
+            image.shared.emplace_back().size = 1 << 30;
           }),
           EINVAL, "no private memory");
 }

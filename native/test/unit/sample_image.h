@@ -57,7 +57,7 @@ inline blcr::image::Image sampleImage() {
   zombie.exitStatus = 256;
   image.processes.push_back(zombie);
   image.mapped.push_back({.path = "/bin/true", .size = 4096, .identity = "size"});
-  image.shared.push_back({.size = 8192, .name = "segment", .memfd = true});
+  image.shared.push_back({.size = 8192, .name = "segment", .memfd = true, .seals = 0, .mode = 0600, .path = ""});
   image.files.resize(5);
   image.files[0].kind = FileKind::kInherited;
   image.files[0].inherited = 0;

@@ -1,0 +1,61 @@
+// inotify instances, and what else is left of things that have ended.
+#include <fcntl.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "restore/objects.h"
+
+namespace blcr {
+namespace {
+
+constexpr unsigned long kSetNextWatch = _IOW('I', 0, int32_t);  // INOTIFY_IOC_SETNEXTWD, linux/inotify.h
+constexpr int32_t kMaxCycles = 100000;
+
+/** Numbers ascend: without the ioctl those in between are made and removed, which leaves events behind. */
+Status addWithNumber(int fd, const image::InotifyWatch& watch) {
+  static_cast<void>(::ioctl(fd, kSetNextWatch, watch.number));
+  const uint32_t mask = watch.mask & (IN_ALL_EVENTS | IN_ONESHOT | IN_EXCL_UNLINK | IN_ONLYDIR);
+  for (int32_t cycle = 0; cycle < kMaxCycles; ++cycle) {
+    const int number = ::inotify_add_watch(fd, watch.path.c_str(), mask);
+    if (number < 0) return systemError("watching " + watch.path);
+    if (number == watch.number) return {};
+    ::inotify_rm_watch(fd, number);
+    if (number > watch.number) break;
+  }
+  return Error{ENOTSUP, "watch " + std::to_string(watch.number) + " of " + watch.path + ": this kernel does not give it its number back"};
+}
+
+}  // namespace
+
+Result<UniqueFd> makeInotify(const image::OpenFile& file) {
+  for (const image::InotifyWatch& watch : file.watches)
+    if (::faccessat(AT_FDCWD, watch.path.c_str(), R_OK, AT_EACCESS) != 0) return systemError("watched file " + watch.path);
+  UniqueFd fd(::inotify_init1(IN_CLOEXEC | (file.flags & O_NONBLOCK)));
+  if (!fd) return systemError("inotify");
+  return fd;
+}
+
+Status addWatches(int fd, const image::OpenFile& file) {
+  for (const image::InotifyWatch& watch : file.watches) BLCR_TRY(addWithNumber(fd, watch));
+  char events[4096];
+  int waiting = 0;
+  while (::ioctl(fd, FIONREAD, &waiting) == 0 && waiting > 0 && ::read(fd, events, sizeof events) > 0) {
+  }
+  return {};
+}
+
+Result<UniqueFd> makeDeadPidFd(const image::OpenFile& file) {
+  const pid_t child = pid_t(::syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0));
+  if (child == 0) ::_exit(0);
+  if (child < 0) return systemError("pidfd");
+  UniqueFd fd(int(::syscall(SYS_pidfd_open, child, file.flags & O_NONBLOCK)));
+  const Error error = systemError("pidfd");
+  ::waitpid(child, nullptr, 0);
+  if (!fd) return error;
+  return fd;
+}
+
+}  // namespace blcr

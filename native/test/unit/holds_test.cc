@@ -1,0 +1,132 @@
+// Everything that a program may hold, one small victim each (test/victims/holds): restored, and verified by the victim itself after two
+// checkpoints, kills and restarts; or refused by name, and the victim goes on unharmed. As an ordinary user.
+#include <sys/stat.h>
+
+#include <cstring>
+#include <filesystem>
+#include <iostream>
+
+#include "check.h"
+#include "roundtrip.h"
+
+namespace {
+
+constexpr uid_t kOrdinary = 1000;
+constexpr size_t kAtOnce = 3;
+
+struct Victim {
+  std::string name, outcome;
+  [[nodiscard]] bool isRefused() const { return outcome.starts_with("refused: "); }
+  [[nodiscard]] std::string words() const { return outcome.substr(std::strlen("refused: ")); }
+};
+
+std::string program() {
+  const std::string self = std::filesystem::read_symlink("/proc/self/exe");
+  return self.substr(0, self.rfind('/')) + "/victims/victim_holds";
+}
+
+std::vector<Victim> victims() {
+  std::vector<Victim> all;
+  FILE* list = popen((program() + " --list").c_str(), "r");
+  char line[1024];
+  while (list != nullptr && std::fgets(line, sizeof line, list) != nullptr) {
+    const std::string text(line, std::strlen(line) - 1);
+    const size_t tab = text.find('\t');
+    all.push_back({text.substr(0, tab), text.substr(tab + 1)});
+  }
+  CHECK(list != nullptr && pclose(list) == 0);
+  return all;
+}
+
+roundtrip::Job jobOf(const Victim& victim) {
+  roundtrip::Job job;
+  char directory[] = "/tmp/holds-XXXXXX";
+  CHECK(mkdtemp(directory) != nullptr);
+  job.uid = geteuid() == 0 ? kOrdinary : geteuid();
+  if (geteuid() == 0) CHECK(chown(directory, job.uid, job.uid) == 0);
+  job.directory = directory;
+  job.command = {program(), victim.name};
+  job.generations = 2;
+  job.intervalMs = 20;
+  job.tellsReady = true;
+  const std::string script = job.directory + "/between";
+  job.between = [script] {
+    if (access(script.c_str(), F_OK) == 0 && std::system(("cd $(dirname " + script + ") && sh ./between").c_str()) != 0) CHECK(false);
+  };
+  return job;
+}
+
+/** The checkpoint fails with the words that the table promises, and the job never notices. */
+[[noreturn]] void refuse(const roundtrip::Job& job, const std::string& words) {
+  roundtrip::become(job.uid);
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
+  const int output = roundtrip::openOutput(job);
+  const pid_t root = roundtrip::launch(job, output);
+  roundtrip::awaitReady(job, root);
+  for (const auto snapshot : {blcr::Snapshot::kPlain, blcr::Snapshot::kFork}) {
+    const blcr::Status dumped = roundtrip::dump(job, 0, root, output, snapshot, 0);
+    if (dumped.ok()) std::fprintf(stderr, "  was not refused\n");
+    if (dumped.ok()) _exit(1);
+    if (dumped.error().detail.find(words) != std::string::npos) continue;
+    std::fprintf(stderr, "  %s\n", dumped.error().detail.c_str());
+    _exit(1);
+  }
+  roundtrip::letFinish(job);
+  roundtrip::follow(root);
+}
+
+void check(const Victim& victim) {
+  const roundtrip::Job job = jobOf(victim);
+  roundtrip::Outcome outcome;
+  if (victim.isRefused()) {
+    std::fflush(stdout);
+    const pid_t keeper = fork();
+    if (keeper == 0) {
+      alarm(60);
+      refuse(job, victim.words());
+    }
+    waitpid(keeper, &outcome.status, 0);
+    outcome.output = roundtrip::readAll(job.directory + "/out");
+  } else {
+    outcome = roundtrip::run(job);
+  }
+  CHECK(outcome.status == 0);
+  CHECK(outcome.output == "kept\n");
+  if (outcome.output != "kept\n") std::printf("  output: %s\n", outcome.output.c_str());
+  if (getenv("BLCR_KEEP") == nullptr) std::filesystem::remove_all(job.directory);
+}
+
+/** In a process of its own: most of a case's time is waiting. */
+pid_t begin(const Victim& victim) {
+  std::fflush(stdout);
+  const pid_t worker = fork();
+  if (worker != 0) return worker;
+  check(victim);
+  std::printf("%s %s\n", check::failures() == 0 ? "ok" : "FAILED", victim.name.c_str());
+  std::fflush(stdout);
+  _exit(check::failures() == 0 ? 0 : 1);
+}
+
+}  // namespace
+
+/** `holds_test` runs all, `holds_test NAME…` the named ones. */
+int main(int argc, char** argv) {
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);
+  const std::vector<std::string> wanted(argv + 1, argv + argc);
+  size_t running = 0, done = 0;
+  bool good = true;
+  const auto takeOne = [&] {
+    int status = 0;
+    if (wait(&status) > 0) --running;
+    good = good && status == 0;
+  };
+  for (const Victim& victim : victims()) {
+    if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), victim.name) == wanted.end()) continue;
+    if (running == kAtOnce) takeOne();
+    begin(victim);
+    ++running;
+    ++done;
+  }
+  while (running > 0) takeOne();
+  return good && done > 0 ? 0 : 1;
+}

@@ -1,0 +1,111 @@
+// What cannot be rebuilt: the checkpoint is refused by name and the program goes on.
+#include <linux/aio_abi.h>
+#include <linux/filter.h>
+#include <linux/io_uring.h>
+#include <linux/perf_event.h>
+#include <linux/seccomp.h>
+#include <linux/userfaultfd.h>
+#include <sched.h>
+#include <sys/fanotify.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+#include "holds.h"
+
+namespace holds {
+namespace {
+
+void userFault() {
+  const int fd = int(syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY));
+  REQUIRE(fd >= 0);
+  hold();
+}
+
+void uring() {
+  io_uring_params parameters{};
+  const int fd = int(syscall(SYS_io_uring_setup, 8, &parameters));
+  REQUIRE(fd >= 0);
+  void* rings = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, IORING_OFF_SQ_RING);
+  REQUIRE(rings != MAP_FAILED);
+  hold();
+}
+
+void aio() {
+  aio_context_t context = 0;
+  REQUIRE(syscall(SYS_io_setup, 16, &context) == 0);
+  hold();
+}
+
+void perf() {
+  perf_event_attr attributes{};
+  attributes.type = PERF_TYPE_SOFTWARE;
+  attributes.size = sizeof attributes;
+  attributes.config = PERF_COUNT_SW_TASK_CLOCK;
+  attributes.exclude_kernel = 1;
+  const int fd = int(syscall(SYS_perf_event_open, &attributes, 0, -1, -1, 0));
+  if (fd < 0) REQUIRE(syscall(SYS_userfaultfd, UFFD_USER_MODE_ONLY) >= 0);  // forbidden here
+  hold();
+}
+
+void ownFilter() {
+  sock_filter allow[] = {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+  sock_fprog program{1, allow};
+  REQUIRE(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+  hold();
+}
+
+void ownUserNamespace() {
+  REQUIRE(unshare(CLONE_NEWUSER) == 0);
+  hold();
+}
+
+void ownMountNamespace() {
+  const pid_t child = spawn([] {
+    REQUIRE(unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0);
+    hold();
+  });
+  REQUIRE(endsWell(child));
+}
+
+void hugeFile() {
+  const int fd = memfd_create("huge", MFD_HUGETLB);
+  REQUIRE(fd >= 0);
+  hold();
+}
+
+void sharedTables() {
+  int ends[2];
+  REQUIRE(pipe(ends) == 0);
+  static int end;
+  end = ends[0];
+  alignas(16) static char stack[65536];
+  const pid_t child = clone([](void*) { return int(take(end, 1).size()) - 1; }, stack + sizeof stack, CLONE_FILES | SIGCHLD, nullptr);
+  REQUIRE(child > 0);
+  hold();
+  REQUIRE(put(ends[1], "x") == 0 && endsWell(child));
+}
+
+void secretMemory() {
+  const int fd = int(syscall(SYS_memfd_secret, 0));
+  if (fd < 0) REQUIRE(syscall(SYS_userfaultfd, UFFD_USER_MODE_ONLY) >= 0);
+  hold();
+}
+
+const Case kUserFault(Supported{"userfaultfd", "descriptors", "userfaultfd", "refused: userfaultfd"}, userFault);
+const Case kUring(Supported{"ioUring", "descriptors", "io_uring", "refused: io_uring"}, uring);
+const Case kAio(Supported{"aio", "memory", "asynchronous I/O contexts (io_setup)", "refused: asynchronous I/O"}, aio);
+const Case kPerf(Supported{"perfEvent", "descriptors", "perf events", "refused: anon_inode:[perf_event]"}, perf);
+const Case kFilter(Supported{"seccompFilter", "tasks", "seccomp filters of the job's own", "refused: seccomp filter"}, ownFilter);
+const Case kUser(Supported{"ownUserNamespace", "hosts", "a program in a user namespace of its own", "refused: user namespace"},
+                 ownUserNamespace);
+const Case kMount(Supported{"ownMountNamespace", "hosts", "processes in a mount namespace of their own", "refused: namespace"},
+                  ownMountNamespace);
+const Case kHuge(Supported{"hugePageFile", "memory", "huge-page files (hugetlbfs)", "refused: huge-page"}, hugeFile);
+const Case kTables(Supported{"sharedTable", "tasks", "processes that share a descriptor table", "refused: share one descriptor table"},
+                   sharedTables);
+const Case kSecret(Supported{"secretMemory", "memory", "memfd_secret", "refused: secretmem"}, secretMemory);
+
+}  // namespace
+}  // namespace holds

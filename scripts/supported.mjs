@@ -1,0 +1,61 @@
+/**
+ * docs/SUPPORTED.md: what a program may hold, as declared beside the tests that show it (native/test/supported.h).
+ * `node scripts/supported.mjs` prints it, `--write` writes it; test/repo/supported.test.ts compares.
+ */
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const TEXT = String.raw`((?:"(?:[^"\\\\]|\\\\.)*"\s*)+)`;
+const ROW = new RegExp(String.raw`Supported\{\s*${TEXT},\s*${TEXT},\s*${TEXT},\s*${TEXT}\}`, 'g');
+const AREAS = ['tasks', 'memory', 'descriptors', 'time and signals', 'registers', 'hosts'];
+const HEAD = `# What a program may hold
+
+Written by \`node scripts/supported.mjs --write\` from the tests; do not edit. Each row has a program that sets the thing up, is checkpointed and
+killed, restarted, checkpointed and restarted once more, as an ordinary user, and verifies itself (restored); or whose checkpoint fails with a
+message that has the quoted words while the program goes on (refused, \`CR_ENOSUPPORT\` unless the message says "again").
+`;
+
+/** Adjacent literals are one, as in C++. */
+function literal(text) {
+  return [...text.matchAll(/"((?:[^"\\]|\\.)*)"/g)].map(([, inner]) => inner).join('');
+}
+
+/** Every row declared in the text of one test source. */
+export function rowsOf(text) {
+  return [...text.matchAll(ROW)].map(([, ...cells]) => {
+    const [test, area, resource, outcome] = cells.map(literal);
+    return { test, area, resource, outcome };
+  });
+}
+
+function allRows(root) {
+  const folder = join(root, 'native/test');
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.cc'));
+  return files.sort().flatMap((name) => rowsOf(readFileSync(join(folder, name), 'utf8')));
+}
+
+/** The whole page. Throws for a row that has no place in it. */
+export function supportedPage(root) {
+  const rows = allRows(root);
+  const stray = rows.find((row) => !AREAS.includes(row.area) || !/^(restored|refused: .+)$/.test(row.outcome));
+  if (stray !== undefined) throw new Error(`${stray.test}: area "${stray.area}", outcome "${stray.outcome}"`);
+  const sections = AREAS.map((area) => [area, rows.filter((row) => row.area === area)]).filter(
+    ([, list]) => list.length > 0,
+  );
+  const tables = sections.map(([area, list]) => {
+    const lines = list.map(({ test, resource, outcome }) => {
+      const shown = outcome.replace(/^refused: (.*)$/, 'refused: “$1”');
+      return `| ${resource} | ${shown} | ${test} |`;
+    });
+    return `## ${area[0].toUpperCase()}${area.slice(1)}\n\n| | | test |\n|---|---|---|\n${lines.join('\n')}\n`;
+  });
+  return [HEAD, ...tables].join('\n');
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const root = fileURLToPath(new URL('..', import.meta.url));
+  const page = supportedPage(root);
+  if (process.argv.includes('--write')) writeFileSync(join(root, 'docs/SUPPORTED.md'), page);
+  else process.stdout.write(page);
+}
