@@ -6,20 +6,18 @@ import { EXIT_CODES } from '../job/exit-status.ts';
 import { normaliseId } from '../job/options.ts';
 import { parseDuration } from '../util/duration.ts';
 import type { Command } from './command.ts';
-import { runCommand, runJob } from './run.ts';
+import { runJob } from './run.ts';
 import { chooseStore } from './store-options.ts';
 
 export const classicCommand: Command = {
   name: 'blcr_wrapper',
   summary: 'the classic wrapper',
   usage: `blcr_wrapper <chirp host> <chirp port> <period in minutes> <job id> <application> [args…]
-       blcr_wrapper run …
+       blcr_wrapper <command> [options]     as 'blcr <command>'; 'blcr_wrapper help' lists them
 
 The period may be a decimal number of minutes, or have a unit (30s, 1.5h). $BLCR_KEY_FILE names a key that seals the checkpoints.
 Everything else, and the exit codes, are those of 'blcr run' (blcr help run).`,
   run: async (args) => {
-    // A submit file names one executable: with this first argument it is `blcr run` (and a host of that name has its port after it).
-    if (args[0] === 'run' && !/^\d+$/.test(args[1] ?? '')) return await runCommand.run(args.slice(1));
     const [host, port, period, id, application, ...rest] = args;
     if (
       host === undefined ||

@@ -11,6 +11,7 @@ import { formatError } from './error-block.ts';
 import { endProcess, exitCodeOf, exitWith, success } from './exit.ts';
 import { gcCommand } from './gc.ts';
 import { formatHelp } from './help.ts';
+import { isClassic } from './invocation.ts';
 import { lsCommand } from './ls.ts';
 import { restartCommand } from './restart.ts';
 import { rmCommand } from './rm.ts';
@@ -18,6 +19,7 @@ import { runCommand } from './run.ts';
 import { showCommand } from './show.ts';
 import { submitCommand } from './submit.ts';
 import { verifyCommand } from './verify.ts';
+import { readVersion } from './version.ts';
 
 export const COMMANDS: readonly Command[] = [
   runCommand,
@@ -45,8 +47,11 @@ export async function dispatch(args: readonly string[]): Promise<never> {
   return await endProcess(exitWith(64));
 }
 
-/** `blcr_wrapper …`. Ends the process. */
+/** `blcr_wrapper …`: the classic arguments, or a subcommand, since a submit file names one executable only. Ends the process. */
 export async function dispatchClassic(args: readonly string[]): Promise<never> {
+  const [name = ''] = args;
+  const isSubcommand = ['--version', 'help'].includes(name) || COMMANDS.some((command) => command.name === name);
+  if (isSubcommand && !isClassic(args)) return await dispatch(args);
   return await perform(classicCommand.name, classicCommand, args);
 }
 
@@ -78,12 +83,6 @@ async function attempt(what: string, command: Command, args: readonly string[]):
 async function print(text: string): Promise<never> {
   process.stdout.write(text);
   return await endProcess(success);
-}
-
-async function readVersion(): Promise<string> {
-  const { readFile } = await import('node:fs/promises');
-  const text = await readFile(new URL('../../package.json', import.meta.url), 'utf8');
-  return String((JSON.parse(text) as { version: unknown }).version);
 }
 
 /** `blcr ls | head`: the reader has seen enough. */

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { baseName, type Wrapping } from '../condor/description.ts';
 import { convertDescription, describeJob } from '../condor/submit.ts';
 import { UsageError } from '../errors.ts';
+import { currentBundle } from '../native/bundle.ts';
 import { parseDuration } from '../util/duration.ts';
 import { errorMessage } from '../util/error-facts.ts';
 import { type Arguments, type Command, expectPositionals, parseArguments, splitProgram } from './command.ts';
@@ -125,7 +126,12 @@ function findWrapper(given: string | undefined): string {
   }
   const packaged = fileURLToPath(new URL('../blcr_wrapper', import.meta.url));
   const path = (process.env['PATH'] ?? '').split(delimiter).filter((directory) => directory.startsWith('/'));
-  const found = [packaged, ...path.map((directory) => join(directory, 'blcr_wrapper'))].find(isFile);
+  const inside = currentBundle()?.executable;
+  const found = [
+    ...(inside === undefined ? [] : [inside]),
+    packaged,
+    ...path.map((directory) => join(directory, 'blcr_wrapper')),
+  ].find(isFile);
   if (found === undefined) throw new UsageError('no blcr_wrapper was found: name the executable with --wrapper FILE');
   return found;
 }

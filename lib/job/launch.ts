@@ -5,6 +5,7 @@ import { closeSync, constants, openSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import type { ExitStatus } from '../checkpoint/types.ts';
 import { JobError } from '../errors.ts';
+import { withoutBundle } from '../native/bundle.ts';
 import type { LaunchRequest, RunningProcess } from './engine.ts';
 import { EXIT_CODES } from './exit-status.ts';
 import { killMarked, newMark } from './mark.ts';
@@ -30,7 +31,12 @@ export async function launchUnderKeeper(keeper: string, request: LaunchRequest):
   const child = spawn(
     keeper,
     ['run', '--lifeline', String(LIFELINE), '--report', String(REPORT), '--', request.command, ...request.args],
-    { cwd: request.cwd, env: { ...request.env, [mark]: '1' }, stdio: descriptors.stdio, detached: !hasTerminal() },
+    {
+      cwd: request.cwd,
+      env: { ...withoutBundle(request.env), [mark]: '1' },
+      stdio: descriptors.stdio,
+      detached: !hasTerminal(),
+    },
   );
   for (const { fd, what } of stray)
     request.onLimitation(`descriptor ${fd} (${what}) leads outside of the job: the program gets /dev/null instead`);

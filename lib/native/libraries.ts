@@ -1,6 +1,7 @@
 /** Which libcr may serve this machine, best first, and why. */
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { currentBundle } from './bundle.ts';
 import { packageRoot, prebuildDirectory } from './load.ts';
 
 /** File name of the library. Source: SONAME of BLCR's libcr. */
@@ -42,7 +43,11 @@ export function libraryCandidates(options: CandidateOptions = {}): readonly Libr
   if (named !== undefined && named !== '') {
     return [{ path: named, what: 'named by $NODE_BLCR_LIBCR', skip: undefined }];
   }
-  const bundled = [join(root, 'build', 'native', LIBRARY_NAME), join(root, ...prebuildDirectory, LIBRARY_NAME)];
+  const inside = currentBundle();
+  const bundled =
+    inside !== undefined
+      ? [inside.library]
+      : [join(root, 'build', 'native', LIBRARY_NAME), join(root, ...prebuildDirectory, LIBRARY_NAME)];
   return [
     {
       path: LIBRARY_NAME,

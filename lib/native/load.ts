@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import bindings from 'bindings';
 import { NativeLoadError } from '../errors.ts';
 import type { NativeBinding } from './binding.ts';
+import { currentBundle } from './bundle.ts';
 
 /** The package's root: this file is lib/native/load.ts or dist/native/load.js. */
 export const packageRoot: string = fileURLToPath(new URL('../../', import.meta.url));
@@ -29,6 +30,8 @@ export function loadNative(): NativeBinding {
 }
 
 function load(): NativeBinding {
+  const bundle = currentBundle();
+  if (bundle !== undefined) return loadFile(bundle.addon);
   if (process.platform !== 'linux') {
     throw new NativeLoadError(
       `node-blcr can checkpoint and restart on Linux only; this is ${process.platform}. Stores and the Chirp client work here`,
@@ -48,6 +51,20 @@ function load(): NativeBinding {
     `the native addon of node-blcr could not be loaded from ${packageRoot}:${list}\nRun "npm run build:addon" in that directory (it needs g++, make, python3 and Node's headers)`,
     { code: 'ERR_NATIVE_LOAD', tried },
   );
+}
+
+function loadFile(path: string): NativeBinding {
+  const module: { exports: unknown } = { exports: {} };
+  try {
+    process.dlopen(module, path);
+  } catch (cause) {
+    throw new NativeLoadError(`the native addon inside this executable could not be loaded: ${reasonOf(cause)}`, {
+      code: 'ERR_NATIVE_LOAD',
+      tried: [{ path, reason: reasonOf(cause) }],
+      cause,
+    });
+  }
+  return module.exports as NativeBinding;
 }
 
 function loadFrom(directory: readonly string[]): NativeBinding {

@@ -21,6 +21,8 @@ const ON_EXIT_REMOVE =
   '(ExitBySignal =?= True && ExitSignal =!= 9) || (ExitBySignal =!= True && ExitCode =!= 85 && ExitCode =!= 75)';
 
 export interface WrappedJob {
+  /** Default: the classic wrapper of this checkout, run by the machine's own Node. */
+  readonly executable?: string;
   /** Default: the store of the bench. */
   readonly arguments: readonly string[];
   /** Names in the job's directory. */
@@ -72,10 +74,10 @@ export class CondorBench implements AsyncDisposable {
     return await CondorJob.submit(this.pool, name, this.describe(job));
   }
 
-  describe({ arguments: args, inputs = [], outputs = [], lines = [] }: WrappedJob): string {
+  describe({ executable = this.#wrapper, arguments: args, inputs = [], outputs = [], lines = [] }: WrappedJob): string {
     return [
       'universe = vanilla',
-      `executable = ${this.#wrapper}`,
+      `executable = ${executable}`,
       `arguments = "${args.map(quote).join(' ')}"`,
       'should_transfer_files = YES',
       'when_to_transfer_output = ON_EXIT',

@@ -1,11 +1,15 @@
-/** The main path in a real pool: checkpoints into a Chirp server, evicted, resumed on the other node, killed, resumed, finished. */
+/**
+ * The main path in a real pool, with the single executable and the classic arguments: checkpoints into a Chirp server, evicted, resumed on the
+ * other node, killed, resumed, finished.
+ */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { buildSingle, NO_BUILD } from '../wrapper/single.ts';
 import { CondorBench } from './bench.ts';
 
 const STEPS = 100;
@@ -62,13 +66,17 @@ function runAlone(): Outputs {
 test('evicted, resumed on the other node, killed, resumed: as if nothing had happened', {
   timeout: 110_000,
 }, async (context) => {
+  if (NO_BUILD !== false) return context.skip(NO_BUILD);
+  const single = buildSingle();
   const bench = await CondorBench.start();
   if (typeof bench === 'string') return context.skip(bench);
   await using pool = bench;
-  pool.pool.makeDirectory('jobs/migrating');
+  const executable = join(pool.pool.makeDirectory('jobs/migrating'), 'blcr_wrapper');
+  copyFileSync(single, executable);
   pool.pool.write('jobs/migrating/program', PROGRAM, 0o755);
   pool.pool.write('jobs/migrating/input', INPUT);
   const job = await pool.submit('migrating', {
+    executable,
     arguments: pool.classic('1.2s', ['program']),
     inputs: ['program', 'input'],
     outputs: ['state', 'results.tar'],

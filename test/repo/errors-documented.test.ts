@@ -15,11 +15,13 @@ function codesOf(text: string): ReadonlySet<string> {
   return new Set([...text.matchAll(CODE)].map(([code]) => code).filter((code) => !NO_CODES.test(code)));
 }
 
+function sources(directory: string, pattern: RegExp): readonly string[] {
+  const names = readdirSync(join(root, directory), { recursive: true, encoding: 'utf8' });
+  return names.filter((name) => pattern.test(name)).map((name) => readFileSync(join(root, directory, name), 'utf8'));
+}
+
 function libraryCodes(): ReadonlySet<string> {
-  const files = readdirSync(join(root, 'lib'), { recursive: true, encoding: 'utf8' }).filter((name) =>
-    name.endsWith('.ts'),
-  );
-  return codesOf(files.map((name) => readFileSync(join(root, 'lib', name), 'utf8')).join('\n'));
+  return codesOf([...sources('lib', /\.ts$/), ...sources('native/launcher', /\.cc$/)].join('\n'));
 }
 
 const page = readFileSync(join(root, 'docs/errors.md'), 'utf8');

@@ -1,5 +1,6 @@
 /** Starts a program under BLCR's cr_run. */
 import { spawn } from 'node:child_process';
+import { withoutBundle } from '../../native/bundle.ts';
 import type { LaunchRequest, RunningProcess } from '../engine.ts';
 import { failedToSpawn, watchExit } from '../launch.ts';
 import { runningTree } from './engine.ts';
@@ -13,7 +14,7 @@ import { JOB_MARK } from './leftovers.ts';
 export async function launchUnderCrRun(request: LaunchRequest): Promise<RunningProcess> {
   const child = spawn('cr_run', [request.command, ...request.args], {
     cwd: request.cwd,
-    env: { ...request.env, [JOB_MARK]: request.cwd },
+    env: { ...withoutBundle(request.env), [JOB_MARK]: request.cwd },
     stdio: [...request.stdio],
     detached: true,
   });

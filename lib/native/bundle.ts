@@ -1,0 +1,64 @@
+/**
+ * The native parts inside the single executable. Its launcher (native/launcher) has unpacked them to files without a name, which this process
+ * inherits as descriptors; nothing of them stays behind when the last user has gone.
+ */
+
+export interface Bundle {
+  /** Paths for dlopen and execve. They name this process, since children change their own descriptors before they execute anything. */
+  readonly addon: string;
+  readonly library: string;
+  readonly keeper: string;
+  /** Numbers of signals that the launcher got while it unpacked: whoever handles signals must raise them anew. */
+  readonly earlySignals: readonly number[];
+  /** Where the single executable itself is. */
+  readonly executable: string;
+}
+
+/** Written by native/launcher: descriptors of addon, library and keeper, and the path of the executable. */
+const VARIABLE = 'BLCR_BUNDLE';
+
+/** Written by native/launcher: numbers of signals that came before Node was there. */
+const EARLY_SIGNALS = 'BLCR_EARLY_SIGNALS';
+
+/** In front of variables that would have changed how Node starts. Source: native/launcher/environment.h. */
+const HELD = 'BLCR_HELD_';
+
+/** For Node's start alone. Source: native/launcher/environment.cc. */
+const FOR_NODE = ['NODE_OPTIONS', 'MALLOC_ARENA_MAX'];
+
+/** Read by libcr, for which it is the only way to learn of a keeper that is not beside it. */
+const KEEPER_VARIABLE = 'BLCR_KEEPER';
+
+let current: Bundle | undefined;
+
+/**
+ * Takes over what the launcher has handed on, once, before anything native is used, and makes `environment` again what the user had set.
+ * @returns undefined when this process was not started by the launcher.
+ */
+export function adoptBundle(environment: NodeJS.ProcessEnv = process.env): Bundle | undefined {
+  const parts = /^(\d+):(\d+):(\d+):(.*)$/s.exec(environment[VARIABLE] ?? '');
+  if (parts === null) return undefined;
+  const [addon, library, keeper] = parts.slice(1, 4).map((fd) => `/proc/${process.pid}/fd/${fd}`);
+  if (addon === undefined || library === undefined || keeper === undefined) return undefined;
+  const earlySignals = (environment[EARLY_SIGNALS] ?? '').split(',').map(Number).filter(Boolean);
+  for (const name of [VARIABLE, EARLY_SIGNALS, ...FOR_NODE]) delete environment[name];
+  for (const [name, value] of Object.entries(environment)) {
+    if (!name.startsWith(HELD)) continue;
+    delete environment[name];
+    environment[name.slice(HELD.length)] = value;
+  }
+  environment[KEEPER_VARIABLE] ??= keeper;
+  current = { addon, library, keeper, earlySignals, executable: parts[4] ?? '' };
+  return current;
+}
+
+export function currentBundle(): Bundle | undefined {
+  return current;
+}
+
+/** `environment` without what is there for our libcr alone. */
+export function withoutBundle(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  if (current === undefined || environment[KEEPER_VARIABLE] !== current.keeper) return environment;
+  const { [KEEPER_VARIABLE]: _own, ...rest } = environment;
+  return rest;
+}
