@@ -33,7 +33,25 @@
 //   cr_poll_checkpoint_msg: cr_poll_checkpoint plus the log, which readLog reads before the reap
 //   cr_poll_restart: a restart is waited for with waitReadable and reaped; only checkpoints are polled by callers of libcr's own semantics
 //   cr_poll_restart_msg: as cr_poll_restart
-//   cr_status: the state of callbacks and critical sections, which a Node program does not have
+//   cr_status: the state of callbacks and critical sections, which a Node program does not have: see cr_register_callback
+//   cr_register_callback: runs C in libcr's own thread or in a signal handler, where no JavaScript can run; for programs linked with -lcr
+//   cr_replace_callback: as cr_register_callback
+//   cr_replace_self: as cr_register_callback
+//   cr_checkpoint: for callbacks only
+//   cr_forward_checkpoint: for callbacks only
+//   cr_get_checkpoint_info: for callbacks only
+//   cr_get_restart_info: for callbacks only
+//   cr_register_hook: as cr_register_callback
+//   cr_hold_ctrl: which threads wait for callbacks
+//   cr_enter_cs: puts checkpoints off for a thread that must not then return to an event loop; for programs linked with -lcr
+//   cr_tryenter_cs: as cr_enter_cs
+//   cr_leave_cs: as cr_enter_cs
+//   cr_inc_persist: thread-specific data of C programs
+//   cr_dec_persist: as cr_inc_persist
+//   cr_spinlock_init: shared memory between C functions
+//   cr_spinlock_lock: as cr_spinlock_init
+//   cr_spinlock_trylock: as cr_spinlock_init
+//   cr_spinlock_unlock: as cr_spinlock_init
 //   cr_request: a program's checkpoint of itself, blocking; Node asks for the checkpoints of others
 //   cr_request_file: as cr_request
 //   cr_request_fd: as cr_request

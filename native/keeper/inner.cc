@@ -7,8 +7,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "homecoming.h"
 #include "job.h"
 #include "log_once.h"
+#include "request_facts.h"
 
 namespace blcr {
 
@@ -18,6 +20,14 @@ void tellRestored(int outer, crx_result_t result, const std::string& log) {
   wire::Restored message;
   message.result = result;
   static_cast<void>(sendMessage(outer, std::string(bytesOf(message)) + log));
+}
+
+/** Ends the namespace, and with it whatever has been restored. */
+[[noreturn]] void giveUp(int outer, crx_result_t result, const Error& error, Log& log) {
+  result.error = error.code;
+  logOnce(log, error);
+  tellRestored(outer, result, log.text());
+  ::_exit(1);
 }
 
 /** The job's process group when it lives in our session, and so on our terminal; else 0. */
@@ -49,24 +59,30 @@ void runInner(RestorePlan& plan, IncomingRestart& incoming, Log& log, UniqueFd o
   blockSignals();
   const int64_t start = nowNs();
   incoming.lifeline.reset();  // the outer keeper watches it
+  const std::string source = pathOf(incoming.context.get());
+  auto listener = Listener::open();  // for requesters inside the job, and for programs that are told of their restart
   const auto restored = restore(plan, incoming.restore, log);
   incoming.context.reset();
   crx_result_t result{};
   result.size = sizeof result;
   result.total_us = microsecondsSince(start);
-  if (!restored) {
-    result.error = restored.error().code;
-    logOnce(log, restored.error());
-    tellRestored(outer.get(), result, log.text());
-    ::_exit(1);
-  }
+  if (!restored) giveUp(outer.get(), result, restored.error(), log);
   result.processes = restored.value().processes;
   result.threads = restored.value().threads;
   result.restarted_pid = restored.value().root;
   result.bytes = restored.value().bytes;
-  auto listener = Listener::open();  // for requesters inside the job
   if (!listener) log.line("requests from inside the job are not possible: " + listener.error().detail);
+  Homecoming home;
+  if (listener && !restored.value().cooperating.empty()) {
+    auto arrived = awaitHomecoming(restored.value().cooperating, *listener, outer.get(), source);
+    if (!arrived) giveUp(outer.get(), result, arrived.error(), log);
+    home = *std::move(arrived);
+  }
   tellRestored(outer.get(), result, log.text());
+  for (const pid_t pid : restored.value().cooperating) {
+    if (incoming.restore.signal != 0) ::kill(pid, incoming.restore.signal);
+  }
+  home.clients.clear();
 
   const pid_t root = restored.value().root;
   const pid_t group = groupAtTerminal(terminal, root);
@@ -77,6 +93,7 @@ void runInner(RestorePlan& plan, IncomingRestart& incoming, Log& log, UniqueFd o
   if (group > 0) control.stopped = [fd] { static_cast<void>(sendMessage(fd, bytesOf(wire::Stopped()))); };
   Job job(root, std::move(control));
   if (listener) job.serve(*listener);
+  for (UniqueFd& stranger : home.strangers) job.requests().add(std::move(stranger));
   job.loop().watch(fd, POLLIN, [&job, fd, root, &terminal](short) { onOuter(job, root, fd, terminal); });
   const auto status = job.run();
   wire::Ended ended;

@@ -10,8 +10,10 @@
 
 #include "base/clock.h"
 #include "base/codes.h"
+#include "dump/frozen.h"
 #include "log_once.h"
 #include "proc/status.h"
+#include "request_facts.h"
 
 namespace blcr {
 
@@ -95,17 +97,14 @@ void Requests::begin(Requester& requester, const wire::CheckpointRequest& reques
   pending_ = std::make_unique<Pending>();
   pending_->requester = &requester;
   pending_->startNs = nowNs();
-  if (const Status started = start(request, message); !started) {
-    pending_->dump.reset();
-    return answer(started.error());
-  }
-  loop_.watch(pending_->dump->pollFd(), POLLIN, [this](short) { complete(); });
+  if (const Status prepared = prepare(request, message); !prepared) return conclude(prepared.error());
   if (request.timeoutSeconds > 0) {
     pending_->timer = loop_.after(int64_t(request.timeoutSeconds) * 1000, [this] { giveUp(ETIMEDOUT, "the request's time is over"); });
   }
+  advance();
 }
 
-Status Requests::start(const wire::CheckpointRequest& request, Message& message) {
+Status Requests::prepare(const wire::CheckpointRequest& request, Message& message) {
   size_t next = 0;
   const auto take = [&](uint32_t what) {
     const bool present = (request.attached & what) != 0 && next < message.fds.size();
@@ -121,12 +120,96 @@ Status Requests::start(const wire::CheckpointRequest& request, Message& message)
   for (; next < message.fds.size(); ++next) files.extra.push_back(std::move(message.fds[next]));
   auto described = describe(request);
   if (!described) return described.error();
+  pending_->described = *std::move(described);
   if (files.root) {
     pending_->capture = Capture(std::move(files));
-    described->insideStop = [this] { return pending_->capture.run(pending_->log); };
+    pending_->described.insideStop = [this] { return pending_->capture.run(pending_->log); };
   }
-  pending_->dump = Dump::create(*std::move(described), pending_->log);
-  return pending_->dump->start();
+  BLCR_TRY(applySkips(pending_->described, request.flags));
+  return ask(request);
+}
+
+/** Programs that take part in their own checkpoint hear of it before anything is stopped. */
+Status Requests::ask(const wire::CheckpointRequest& request) {
+  const pid_t requester = peerOf(pending_->requester->connection.get());
+  const DumpRequest& dump = pending_->described;
+  pending_->flags = request.flags;
+  auto members = scopeMembers(dump);
+  if (!members) return members.error();
+  const bool self = std::find(members.value().begin(), members.value().end(), requester) != members.value().end();
+  if (self && (request.flags & CR_CHKPT_PROHIBIT_SELF) != 0) return Error{EDEADLK, "the requester itself would be checkpointed"};
+  wire::Prepare words;
+  words.signal = request.signal;
+  words.requester = requester;
+  words.target = dump.target;
+  words.scope = request.scope;
+  Cooperation::Handlers handlers{[this] { advance(); }, [this](uint32_t scope, pid_t target) { return forward(scope, target); }};
+  pending_->cooperation = std::make_unique<Cooperation>(loop_, words, pathOf(context_.get()), std::move(handlers), pending_->log);
+  const auto invited = pending_->cooperation->invite(members.value());
+  return invited ? Status() : Status(invited.error());
+}
+
+int Requests::forward(uint32_t scope, pid_t target) {
+  if (scope > CR_SCOPE_TREE) return EINVAL;
+  DumpRequest wanted = pending_->described;
+  wanted.scope = static_cast<Scope>(scope);
+  wanted.target = target;
+  wanted.also.clear();
+  const auto members = scopeMembers(wanted);
+  if (!members) return members.error().code;
+  for (const pid_t pid : members.value()) {
+    if ((pending_->flags & CR_CHKPT_PROHIBIT_SELF) != 0 && pid == peerOf(pending_->requester->connection.get())) return EDEADLK;
+    if (pid == ::getpid() || (::kill(pid, 0) != 0 && errno == EPERM)) return EPERM;
+  }
+  pending_->described.also.push_back({wanted.scope, target});
+  if (const Status skipped = applySkips(pending_->described, pending_->flags); !skipped) {
+    pending_->described.also.pop_back();
+    return skipped.error().code;
+  }
+  return 0;
+}
+
+/** Something has happened on the way. */
+void Requests::advance() {
+  if (pending_->stage == Stage::kAsking) {
+    const auto ready = allReady();
+    if (!ready) return conclude(ready.error());
+    if (ready.value()) startDump();
+  } else if (pending_->stage == Stage::kReturning && pending_->cooperation->done()) {
+    answer();
+  }
+}
+
+/** True when all clients, those included that were forwarded to or have been started meanwhile, wait for the dump. */
+Result<bool> Requests::allReady() {
+  Cooperation& clients = *pending_->cooperation;
+  if (!clients.ready()) return false;
+  bool permanent = false;
+  const Status verdict = clients.verdict(permanent);
+  const auto members = scopeMembers(pending_->described);
+  if (permanent && members) {
+    for (const pid_t pid : members.value()) ::kill(pid, SIGKILL);
+  }
+  if (!verdict) return verdict.error();
+  if (!members) return members.error();
+  const auto invited = clients.invite(members.value());
+  if (!invited) return invited.error();
+  return !invited.value();
+}
+
+void Requests::startDump() {
+  DumpRequest& dump = pending_->described;
+  const Cooperation& clients = *pending_->cooperation;
+  pending_->stage = Stage::kDumping;
+  dump.cooperating = clients.taking();
+  for (const pid_t pid : clients.omitted()) dump.leftOut.push_back(pid);
+  dump.deadSockets.insert(dump.deadSockets.end(), clients.sockets().begin(), clients.sockets().end());
+  pending_->dump = Dump::create(dump, pending_->log);
+  if (const Status started = pending_->dump->start(); !started) {
+    pending_->dump.reset();
+    return conclude(started.error());
+  }
+  loop_.watch(pending_->dump->pollFd(), POLLIN, [this](short) { complete(); });
 }
 
 Result<DumpRequest> Requests::describe(const wire::CheckpointRequest& request) {
@@ -139,9 +222,6 @@ Result<DumpRequest> Requests::describe(const wire::CheckpointRequest& request) {
   if (looked > 0) {
     const auto status = readStatus(looked);
     if (!status) return Error{ESRCH, "process " + std::to_string(looked) + " is gone"};
-    if (status.value().tracer != 0) {
-      return Error{kErrorTraced, "process " + std::to_string(looked) + " is traced by process " + std::to_string(status.value().tracer)};
-    }
   } else if (whole) {
     dump.target = dump.scope == Scope::kGroup ? ::getpgid(facts_.root) : ::getsid(facts_.root);
   }
@@ -169,18 +249,22 @@ Result<DumpRequest> Requests::describe(const wire::CheckpointRequest& request) {
 bool Requests::onChild(pid_t pid, int status) { return pending_ && pending_->dump && pending_->dump->onChild(pid, status); }
 
 void Requests::giveUp(int code, const char* reason) {
-  if (!pending_ || !pending_->dump || pending_->abandonCode != 0) return;
+  if (!pending_ || pending_->stage == Stage::kReturning || pending_->abandonCode != 0) return;
   pending_->abandonCode = code;
   pending_->abandonReason = reason;
-  pending_->dump->cancel();
+  if (pending_->dump) return pending_->dump->cancel();
+  conclude(Error{code, reason});
 }
 
 void Requests::abandon(int code, const char* reason) {
   if (!pending_) return;
   giveUp(code, reason);
-  pollfd item{pending_->dump->pollFd(), POLLIN, 0};
-  while (::poll(&item, 1, kAbandonLimitMs) < 0 && errno == EINTR) continue;
-  complete();
+  if (pending_ && pending_->dump) {
+    pollfd item{pending_->dump->pollFd(), POLLIN, 0};
+    while (::poll(&item, 1, kAbandonLimitMs) < 0 && errno == EINTR) continue;
+    complete();
+  }
+  if (pending_) answer();  // without waiting for clients
 }
 
 void Requests::complete() {
@@ -188,14 +272,38 @@ void Requests::complete() {
   Result<DumpResult> outcome = pending_->dump->finish();
   pending_->dump.reset();
   if (!outcome && pending_->abandonCode != 0) outcome = Error{pending_->abandonCode, pending_->abandonReason};
-  answer(outcome);
+  conclude(std::move(outcome));
 }
 
-void Requests::answer(const Result<DumpResult>& outcome) {
+/** The outcome is known; clients hear it and return from their callbacks before the requester does. */
+void Requests::conclude(Result<DumpResult> outcome) {
+  pending_->stage = Stage::kReturning;
+  pending_->outcome = std::move(outcome);
+  if (!pending_->cooperation) return answer();
+  pending_->cooperation->release(pending_->outcome->ok() ? 0 : pending_->outcome->error().code);
+  advance();
+}
+
+/** What remains to be done to clients when their callbacks have returned. */
+static Result<DumpResult> settle(const Cooperation* clients, const DumpRequest& request, const Result<DumpResult>& outcome) {
+  if (clients == nullptr || !outcome) return outcome;
+  const std::vector<pid_t> failed = clients->failed();
+  for (const pid_t pid : failed) ::kill(pid, SIGKILL);
+  if (!failed.empty()) {
+    return Error{CR_EPERMFAIL, "process " + std::to_string(failed.front()) + ": a callback failed after the checkpoint; it is killed"};
+  }
+  for (const pid_t pid : request.cooperating) {
+    if (request.signal != 0) ::kill(pid, request.signal);
+  }
+  return outcome;
+}
+
+void Requests::answer() {
   const std::unique_ptr<Pending> done = std::move(pending_);
   loop_.cancel(done->timer);
   context_.reset();  // before the answer: a reader of a pipe then sees its end
   crx_result_t result{};
+  const Result<DumpResult> outcome = settle(done->cooperation.get(), done->described, *done->outcome);
   result.total_us = microsecondsSince(done->startNs);
   if (outcome) {
     const DumpResult& facts = outcome.value();

@@ -4,10 +4,12 @@
 #include <functional>
 #include <list>
 #include <memory>
+#include <optional>
 
 #include "base/log.h"
 #include "borrowed_stdio.h"
 #include "capture.h"
+#include "cooperation.h"
 #include "dump/dump.h"
 #include "loop.h"
 #include "protocol/message.h"
@@ -45,11 +47,18 @@ class Requests {
     uint64_t handleInode = 0;
     bool served = false;
   };
+  /** kAsking: clients run their callbacks · kDumping · kReturning: clients return from their callbacks, the outcome is known. */
+  enum class Stage { kAsking, kDumping, kReturning };
   struct Pending {
     Requester* requester = nullptr;  // nullptr: gone meanwhile
+    Stage stage = Stage::kAsking;
     Log log;
     Capture capture;
+    DumpRequest described;
+    uint32_t flags = 0;  // CR_CHKPT_*
+    std::unique_ptr<Cooperation> cooperation;
     std::unique_ptr<Dump> dump;
+    std::optional<Result<DumpResult>> outcome;
     Loop::TimerId timer = 0;
     int64_t startNs = 0;
     int abandonCode = 0;  // why it was cancelled
@@ -59,11 +68,17 @@ class Requests {
   void onReadable(Requester& requester);
   void drop(Requester& requester);
   void begin(Requester& requester, const wire::CheckpointRequest& request, Message& message);
-  [[nodiscard]] Status start(const wire::CheckpointRequest& request, Message& message);
+  [[nodiscard]] Status prepare(const wire::CheckpointRequest& request, Message& message);
   [[nodiscard]] Result<DumpRequest> describe(const wire::CheckpointRequest& request);
+  [[nodiscard]] Status ask(const wire::CheckpointRequest& request);
+  [[nodiscard]] int forward(uint32_t scope, pid_t target);
+  void advance();
+  [[nodiscard]] Result<bool> allReady();
+  void startDump();
   void giveUp(int code, const char* reason);
   void complete();
-  void answer(const Result<DumpResult>& outcome);
+  void conclude(Result<DumpResult> outcome);
+  void answer();
   void refuse(const Requester& requester, int code, const char* reason);
 
   Loop& loop_;

@@ -70,7 +70,7 @@ Result<crx_restart_options_t> completeOptions(const crx_restart_options_t* optio
 
 }  // namespace blcr::libcr
 
-int cri_init_checkpoint_args_t(unsigned int version, cr_checkpoint_args_t* args) {
+int cri_init_checkpoint_args_t(cr_version_t version, cr_checkpoint_args_t* args) {
   if (version != CR_CHECKPOINT_ARGS_VERSION || args == nullptr) {
     errno = EINVAL;
     return -1;
@@ -82,7 +82,7 @@ int cri_init_checkpoint_args_t(unsigned int version, cr_checkpoint_args_t* args)
   return 0;
 }
 
-int cri_init_restart_args_t(unsigned int version, cr_restart_args_t* args) {
+int cri_init_restart_args_t(cr_version_t version, cr_restart_args_t* args) {
   if (version != CR_RESTART_ARGS_VERSION || args == nullptr) {
     errno = EINVAL;
     return -1;

@@ -22,4 +22,7 @@ struct KeeperAddress {
  */
 [[nodiscard]] Result<KeeperAddress> keeperAddress(uid_t uid, pid_t pid);
 
+/** Where the agent of a client (client_wire.h) listens: "\0node-blcr/client/0/<pid namespace>/<pid>"; a program may change its user. */
+[[nodiscard]] Result<KeeperAddress> clientAddress(pid_t pid);
+
 }  // namespace blcr

@@ -12,33 +12,39 @@ namespace blcr {
 
 namespace {
 
-/** A connection is a keeper's only when the process that listens is the ancestor itself: anybody may take an abstract name. */
+/** A connection is worth something only when the process meant is the one that listens: anybody may take an abstract name. */
 bool listens(int socket, pid_t expected) {
   ucred peer{};
   socklen_t length = sizeof peer;
   return ::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 && peer.pid == expected;
 }
 
-Result<UniqueFd> tryConnect(pid_t pid) {
-  struct stat directory{};
-  if (::stat(("/proc/" + std::to_string(pid)).c_str(), &directory) != 0) return Error{ESRCH, "no such process"};
-  auto address = keeperAddress(directory.st_uid, pid);
-  if (!address) return address.error();
+/** No descriptor when `pid` does not listen at `address`. */
+Result<UniqueFd> tryConnect(pid_t pid, const Result<KeeperAddress>& found) {
+  if (!found) return found.error();
+  const KeeperAddress& address = found.value();
   UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket) return systemError("make a socket");
-  const auto* name = reinterpret_cast<const sockaddr*>(&address->address);
-  if (::connect(socket.get(), name, address->length) != 0) {
+  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address.address), address.length) != 0) {
     if (errno == ECONNREFUSED || errno == ENOENT) return UniqueFd();
-    return systemError("connect to the keeper " + std::to_string(pid));
+    return systemError("connect to process " + std::to_string(pid));
   }
   return listens(socket.get(), pid) ? std::move(socket) : UniqueFd();
 }
 
+Result<UniqueFd> tryKeeper(pid_t pid) {
+  struct stat directory{};
+  if (::stat(("/proc/" + std::to_string(pid)).c_str(), &directory) != 0) return Error{ESRCH, "no such process"};
+  return tryConnect(pid, keeperAddress(directory.st_uid, pid));
+}
+
 }  // namespace
+
+Result<UniqueFd> connectClient(pid_t pid) { return tryConnect(pid, clientAddress(pid)); }
 
 Result<UniqueFd> connectKeeper(pid_t pid, pid_t& nearest) {
   for (int depth = 0; pid > 0 && depth < 4096; ++depth) {
-    auto socket = tryConnect(pid);
+    auto socket = tryKeeper(pid);
     if (!socket) return socket.error();
     nearest = pid;
     if (*socket) return socket;

@@ -11,4 +11,7 @@ namespace blcr {
 /** Connects to the keeper of `pid`, walking up its parents; `nearest` becomes the keeper's pid. No descriptor when there is none. */
 [[nodiscard]] Result<UniqueFd> connectKeeper(pid_t pid, pid_t& nearest);
 
+/** Connects to the agent of `pid` (client_wire.h). No descriptor when the process has none. */
+[[nodiscard]] Result<UniqueFd> connectClient(pid_t pid);
+
 }  // namespace blcr

@@ -14,6 +14,7 @@ namespace blcr {
 namespace {
 
 constexpr unsigned long kKernelThread = 0x00200000;  // PF_KTHREAD, field 9 of /proc/PID/stat
+constexpr unsigned long kExiting = 0x00000004;       // PF_EXITING
 
 Result<std::string> readSmallFile(pid_t pid, const char* name) {
   const std::string path = "/proc/" + std::to_string(pid) + "/" + name;
@@ -59,6 +60,7 @@ Result<ProcessInfo> readProcess(pid_t pid) {
   info.name = stat.value().substr(open + 1, comm - open - 1);
   info.parent = parent;
   info.kernelThread = (flags & kKernelThread) != 0;
+  info.ending = (flags & kExiting) != 0;
   unsigned real = 0, effective = 0;
   if (std::sscanf(std::string(field(status.value(), "\nUid:")).c_str(), "%u %u", &real, &effective) == 2) info.uid = effective;
   info.innerPid = pid_t(lastNumber(field(status.value(), "\nNSpid:"), pid));

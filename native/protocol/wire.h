@@ -2,6 +2,7 @@
 //
 //   requester -> keeper   CheckpointRequest (+ descriptors), later perhaps Cancel; RestartRequest (+ descriptors) to a fresh keeper
 //   keeper -> requester   one Reply; the requester's end of the connection is the handle that libcr gives its caller
+//   keeper <-> client     (a process that called cr_init) see client_wire.h
 //   outer <-> inner       (the two halves of a restarted job's keeper) Connection, Signal; Restored, Stopped, Ended
 #pragma once
 
@@ -18,7 +19,26 @@ inline constexpr uint32_t kMaxPaths = 128 * 1024;    // bytes of all paths of a 
 inline constexpr uint32_t kMaxMessage = 192 * 1024;  // below the default socket buffer
 inline constexpr uint32_t kMaxDescriptors = 64;
 
-enum class Kind : uint32_t { kCheckpoint = 1, kCancel, kRestart, kReply, kConnection, kSignal, kRestored, kStopped, kEnded };
+enum class Kind : uint32_t {
+  kCheckpoint = 1,
+  kCancel,
+  kRestart,
+  kReply,
+  kConnection,
+  kSignal,
+  kRestored,
+  kStopped,
+  kEnded,
+  kHello,
+  kPrepare,
+  kForward,
+  kForwarded,
+  kReady,
+  kOutcome,
+  kDone,
+  kReturned,
+  kWelcome,
+};
 
 /** First in every message; a message of another magic, version or length is dropped with its connection. */
 struct Header {

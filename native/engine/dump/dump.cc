@@ -97,7 +97,8 @@ class Checkpoint final : public Dump {
       removeSnapshots(snapshots_);
       if (good && request_.signal != 0) {
         for (const image::Process& process : recording_.image.processes) {
-          if (process.state == image::ProcessState::kAlive) ::kill(process.pid, request_.signal);
+          const bool later = isCooperating(request_, process.pid);
+          if (process.state == image::ProcessState::kAlive && !later) ::kill(process.pid, request_.signal);
         }
       }
     } else {
@@ -203,6 +204,7 @@ class Checkpoint final : public Dump {
       BLCR_TRY(recordProcess(process, traits_, into));
       BLCR_TRY(recordMemory(process, recording_, into));
       result_.threads += uint32_t(process.tasks.size());
+      into.cooperates = isCooperating(request_, process.pid);
     }
     if (frozen_.find(into.ppid) == nullptr) into.ppid = 0;
     sources_.push_back({process.zombie ? 0 : process.pid});
@@ -211,7 +213,11 @@ class Checkpoint final : public Dump {
 
   void finishImage() {
     image::Image& image = recording_.image;
-    image.root = frozen_.find(request_.target) != nullptr ? request_.target : image.processes.front().pid;
+    const FrozenProcess* top = frozen_.find(request_.target);
+    if (top == nullptr) top = frozen_.find(image.processes.front().pid);
+    // Of more than one scope together, the target's parent may be among the others: whoever restarts waits for a child of its own.
+    for (const FrozenProcess* parent = top; parent != nullptr; parent = frozen_.find(parent->stat.ppid)) top = parent;
+    image.root = top->pid;
     for (const FrozenProcess& process : frozen_.processes()) {
       if (process.stat.terminal != 0 && process.stat.foregroundGroup > 0) image.foregroundGroup = process.stat.foregroundGroup;
     }

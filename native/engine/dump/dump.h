@@ -25,9 +25,16 @@ enum class ConnectionPolicy : uint32_t {
   kClose = 1,   // the restarted program finds it reset by its peer
 };
 
+/** More processes for a dump, in the words of its target and scope. */
+struct ScopedTarget {
+  Scope scope = Scope::kTree;
+  pid_t target = 0;
+};
+
 struct DumpRequest {
   pid_t target = 0;
   Scope scope = Scope::kTree;
+  std::vector<ScopedTarget> also;
   int outputFd = -1;  // borrowed
   Snapshot snapshot = Snapshot::kAuto;
   uint64_t memoryBudget = 0;  // bytes, 0 = work it out
@@ -40,7 +47,9 @@ struct DumpRequest {
   std::vector<uint64_t> deadSockets;  // inodes of sockets in the job that lead to the keeper (handles of requesters inside the job):
                                       // recorded as SOCK_SEQPACKET sockets whose other end is closed, queues empty
   int stdioFds[3] = {0, 1, 2};        // the launcher's stdio: descriptions equal to these (kcmp) are recorded as kInherited
-  std::vector<pid_t> omit;            // never dumped (the keeper itself, requester helpers)
+  std::vector<pid_t> omit;            // never dumped, nor what is below them (the keeper itself, requester helpers)
+  std::vector<pid_t> leftOut;         // not dumped, but what is below them is
+  std::vector<pid_t> cooperating;     // recorded as such (image::Process::cooperates); they get `signal` from whoever asked them, later
   /** Called for each process whose end the dump took with waitpid (any wait, start and finish included): nobody else can reap it any more,
    * and when it is jobRoot its status is the keeper's exit status. */
   std::function<void(pid_t pid, int status)> onExit;

@@ -40,6 +40,10 @@ Status explainRefusal(pid_t pid, pid_t tid, const Error& error) {
 
 }  // namespace
 
+bool isCooperating(const DumpRequest& request, pid_t pid) {
+  return std::find(request.cooperating.begin(), request.cooperating.end(), pid) != request.cooperating.end();
+}
+
 FrozenProcess* FrozenSet::find(pid_t pid) {
   for (FrozenProcess& process : processes_) {
     if (process.pid == pid) return &process;
@@ -202,7 +206,7 @@ Status FrozenSet::freeze() {
     adoptChildren(changed);
     BLCR_TRY(settleAll());
     dropDead();
-    if (request_.scope == Scope::kProcess) break;  // a child attached by the way is let go below
+    if (request_.scope == Scope::kProcess && request_.also.empty()) break;  // a child attached by the way is let go below
   }
   auto members = scopeMembers(request_);
   if (!members) return members.error();
@@ -220,7 +224,8 @@ Status FrozenSet::freeze() {
   // A zombie still has its number, but nothing to record: its end is its parent's to learn.
   const bool alive = std::any_of(processes_.begin(), processes_.end(), [](const FrozenProcess& process) { return !process.zombie; });
   const FrozenProcess* target = find(request_.target);
-  const bool single = request_.scope == Scope::kProcess || request_.scope == Scope::kTree;
+  const bool leftOut = std::find(request_.leftOut.begin(), request_.leftOut.end(), request_.target) != request_.leftOut.end();
+  const bool single = !leftOut && (request_.scope == Scope::kProcess || request_.scope == Scope::kTree);
   if (!alive || (single && (target == nullptr || target->zombie))) {
     return Error{ESRCH, "process " + std::to_string(request_.target) + " is gone"};
   }
@@ -241,7 +246,7 @@ void FrozenSet::release(int signal) {
   bool changed = false;
   adoptChildren(changed);
   for (FrozenProcess& process : processes_) {
-    if (signal != 0 && !process.zombie) ::kill(process.pid, signal);
+    if (signal != 0 && !process.zombie && !isCooperating(request_, process.pid)) ::kill(process.pid, signal);
     // Threads before leaders: the end of a leader is not told before those of its traced threads have been taken.
     for (auto task = process.tasks.rbegin(); task != process.tasks.rend(); ++task) {
       if (task->stopped && !task->dead && !task->tracee.detach()) takeEnd(process, *task);

@@ -80,6 +80,9 @@ class FrozenSet {
   int64_t since_ = 0, deadline_ = 0;
 };
 
+/** The process is one of DumpRequest::cooperating. */
+[[nodiscard]] bool isCooperating(const DumpRequest& request, pid_t pid);
+
 /** Numbers of the processes in the scope of a request as they are now, parents before children. ESRCH when there is none. */
 [[nodiscard]] Result<std::vector<pid_t>> scopeMembers(const DumpRequest& request);
 

@@ -44,15 +44,17 @@ std::vector<pid_t> childrenByScan(pid_t parent) {
 
 class Walk {
  public:
-  explicit Walk(const DumpRequest& request) : omitted_(request.omit.begin(), request.omit.end()) {}
+  explicit Walk(const DumpRequest& request)
+      : omitted_(request.omit.begin(), request.omit.end()), leftOut_(request.leftOut.begin(), request.leftOut.end()) {}
 
   void tree(pid_t pid) {
     if (!add(pid)) return;
     for (const pid_t child : children(pid)) tree(child);
   }
+  /** False for one that was there already, or of which nothing is wanted, children included. */
   bool add(pid_t pid) {
     if (omitted_.contains(pid) || !seen_.insert(pid).second) return false;
-    members_.push_back(pid);
+    if (!leftOut_.contains(pid)) members_.push_back(pid);
     return true;
   }
   static std::vector<pid_t> children(pid_t pid) {
@@ -62,7 +64,7 @@ class Walk {
   std::vector<pid_t> take() { return std::move(members_); }
 
  private:
-  std::set<pid_t> omitted_, seen_;
+  std::set<pid_t> omitted_, leftOut_, seen_;
   std::vector<pid_t> members_;
 };
 
@@ -78,15 +80,46 @@ std::vector<pid_t> byAncestry(const std::map<pid_t, pid_t>& parentOf, const Dump
   return walk.take();
 }
 
-Result<std::vector<pid_t>> membersByStat(const DumpRequest& request) {
+/** Members of a process group or session. */
+Result<std::vector<pid_t>> membersByStat(ScopedTarget what, pid_t keeper) {
   auto all = listProcesses();
   if (!all) return all.error();
-  std::map<pid_t, pid_t> parentOf;
+  std::vector<pid_t> members;
   for (const pid_t pid : *all) {
     const auto stat = readStat(pid);
-    if (!stat || pid == request.keeper) continue;
-    const ProcStat& found = stat.value();
-    if ((request.scope == Scope::kGroup ? found.pgid : found.sid) == request.target) parentOf[pid] = found.ppid;
+    if (!stat || pid == keeper) continue;
+    if ((what.scope == Scope::kGroup ? stat.value().pgid : stat.value().sid) == what.target) members.push_back(pid);
+  }
+  return members;
+}
+
+/** Adds what a target and scope mean to `walk`; false when there is no such process. */
+Result<bool> addMembers(Walk& walk, ScopedTarget what, const DumpRequest& request) {
+  if (what.scope == Scope::kProcess) {
+    walk.add(what.target);
+  } else if (what.scope == Scope::kTree) {
+    walk.tree(what.target);
+    if (request.keeper != 0 && what.target == request.jobRoot) {
+      for (const pid_t orphan : Walk::children(request.keeper)) {
+        const auto stat = readStat(orphan);
+        if (stat && stat.value().state != 'Z') walk.tree(orphan);  // the keeper takes the ends of its own children
+      }
+    }
+  } else {
+    const auto members = membersByStat(what, request.keeper);
+    if (!members) return members.error();
+    for (const pid_t pid : members.value()) walk.add(pid);
+    return !members.value().empty();
+  }
+  return readStat(what.target).ok();
+}
+
+/** A tree comes in this order by itself; of several scopes together, or a group, a child may have been found first. */
+Result<std::vector<pid_t>> parentsFirst(std::vector<pid_t> members, const DumpRequest& request) {
+  std::map<pid_t, pid_t> parentOf;
+  for (const pid_t pid : members) {
+    const auto stat = readStat(pid);
+    if (stat) parentOf[pid] = stat.value().ppid;
   }
   return byAncestry(parentOf, request);
 }
@@ -94,28 +127,17 @@ Result<std::vector<pid_t>> membersByStat(const DumpRequest& request) {
 }  // namespace
 
 Result<std::vector<pid_t>> scopeMembers(const DumpRequest& request) {
-  std::vector<pid_t> members;
-  if (request.scope == Scope::kProcess) {
-    members.push_back(request.target);
-  } else if (request.scope == Scope::kTree) {
-    Walk walk(request);
-    walk.tree(request.target);
-    if (request.keeper != 0 && request.target == request.jobRoot) {
-      for (const pid_t orphan : Walk::children(request.keeper)) {
-        const auto stat = readStat(orphan);
-        if (stat && stat.value().state != 'Z') walk.tree(orphan);  // the keeper takes the ends of its own children
-      }
-    }
-    members = walk.take();
-  } else {
-    auto found = membersByStat(request);
-    if (!found) return found;
-    members = *std::move(found);
+  Walk walk(request);
+  auto found = addMembers(walk, {request.scope, request.target}, request);
+  if (!found) return found.error();
+  for (const ScopedTarget& more : request.also) {
+    const auto added = addMembers(walk, more, request);
+    if (!added) return added.error();
   }
-  if (members.empty() || (request.scope != Scope::kGroup && request.scope != Scope::kSession && !readStat(request.target))) {
-    return Error{ESRCH, "process " + std::to_string(request.target) + ": no such process"};
-  }
-  return members;
+  std::vector<pid_t> members = walk.take();
+  if (members.empty() || !*found) return Error{ESRCH, "process " + std::to_string(request.target) + ": no such process"};
+  const bool ordered = request.also.empty() && (request.scope == Scope::kTree || request.scope == Scope::kProcess);
+  return ordered ? members : parentsFirst(std::move(members), request);
 }
 
 Status refuseTracers(const std::vector<pid_t>& members) {

@@ -306,6 +306,7 @@ struct Process {
   std::vector<Task> tasks;             // leader first
   bool sharesFilesWithParent = false;  // CLONE_FILES across processes (refused until supported)
   bool stopTold = false;               // stopped (^Z), and its parent has waited for that already
+  bool cooperates = false;             // it waits in a checkpoint callback and is told that it was restarted
 };
 
 /** Everything but pages and blobs. */

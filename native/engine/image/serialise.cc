@@ -160,7 +160,7 @@ template <typename A, typename S>
 void visit(A& a, S& s, const Process*) {
   a(s.pid, s.ppid, s.pgid, s.sid, s.state, s.exitStatus, s.exitSignal, s.comm, s.memory, s.descriptors, s.cwd, s.umask, s.actions,
     s.pending, s.timers, s.posixTimers, s.limits, s.credentials, s.personality, s.subreaper, s.oomScoreAdjust, s.thpDisabled, s.tasks,
-    s.sharesFilesWithParent, s.stopTold);
+    s.sharesFilesWithParent, s.stopTold, s.cooperates);
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const Image*) {

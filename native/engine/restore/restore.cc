@@ -102,7 +102,7 @@ void letGo(Job& job) {
     if (!building.isAlive()) continue;
     if (!isStopped(building))
       for (Stub& stub : building.tasks) release(building, stub);
-    if (job.request.signal != 0) ::kill(building.leader().tid(), job.request.signal);
+    if (job.request.signal != 0 && !building.process->cooperates) ::kill(building.leader().tid(), job.request.signal);
   }
 }
 
@@ -113,6 +113,7 @@ RestoreResult describe(const Job& job, const RestorePlan& plan, int64_t start) {
     if (!building.isAlive()) continue;
     ++result.processes;
     result.threads += uint32_t(building.tasks.size());
+    if (building.process->cooperates) result.cooperating.push_back(building.tasks.front().tid());
   }
   result.bytes = plan.reader.bytes();
   result.totalUs = microsecondsSince(start);

@@ -27,13 +27,14 @@ struct RestoreRequest {
   int stdioFds[3] = {0, 1, 2};     // replace descriptions recorded as kInherited
   FilePolicy files = FilePolicy::kRollback;
   bool restorePid = true;  // false: new numbers are taken (several copies at once)
-  int signal = 0;          // sent to every restored process after it was let go
+  int signal = 0;          // sent to every restored process after it was let go, but not to those that cooperate
 };
 
 struct RestoreResult {
   pid_t root = 0;  // the job's root, a child of the caller
   uint32_t processes = 0, threads = 0;
   uint64_t bytes = 0, totalUs = 0;
+  std::vector<pid_t> cooperating;  // by the numbers they have now
 };
 
 /**
