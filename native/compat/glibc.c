@@ -45,6 +45,22 @@ extern int old_pthread_key_create(unsigned* key, void (*destructor)(void*));
 VERSION_OF(old_pthread_key_create, __pthread_key_create, "GLIBC_2.2.5");
 HIDDEN int __pthread_key_create(unsigned* key, void (*destructor)(void*)) { return old_pthread_key_create(key, destructor); }
 
+extern int old_pthread_create(unsigned long* thread, const void* attributes, void* (*start)(void*), void* argument);
+VERSION_OF(old_pthread_create, pthread_create, "GLIBC_2.2.5");
+HIDDEN int pthread_create(unsigned long* thread, const void* attributes, void* (*start)(void*), void* argument) {
+  return old_pthread_create(thread, attributes, start, argument);
+}
+
+extern int old_pthread_detach(unsigned long thread);
+VERSION_OF(old_pthread_detach, pthread_detach, "GLIBC_2.2.5");
+HIDDEN int pthread_detach(unsigned long thread) { return old_pthread_detach(thread); }
+
+HIDDEN int pthread_key_create(unsigned* key, void (*destructor)(void*)) { return old_pthread_key_create(key, destructor); }
+
+extern int old_pthread_setspecific(unsigned key, const void* value);
+VERSION_OF(old_pthread_setspecific, pthread_setspecific, "GLIBC_2.2.5");
+HIDDEN int pthread_setspecific(unsigned key, const void* value) { return old_pthread_setspecific(key, value); }
+
 /* struct stat is the kernel's on x86_64. Source: stat(2), C library/kernel differences. */
 extern long syscall(long number, ...);
 enum { kCurrentDirectory = -100, kEmptyPath = 0x1000 };
