@@ -3,22 +3,19 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <climits>
 #include <cstdio>
-#include <cstdlib>
-#include <memory>
-#include <utility>
 
 #include "base/unique_fd.h"
 #include "common/foster.h"
-#include "common/options.h"
-#include "common/report.h"
+#include "common/hooks.h"
+#include "common/relocation.h"
 #include "common/request_end.h"
+#include "common/request_options.h"
 
 namespace {
 
-using blcr::tools::LogLevel;
-using blcr::tools::Verbosity;
+using blcr::tools::kUsageError;
+using blcr::tools::Value;
 
 constexpr char kName[] = "cr_restart";
 constexpr char kUsage[] =
@@ -33,117 +30,96 @@ constexpr char kUsage[] =
     "  --relocate OLD=NEW       where files have moved, up to 16 times\n"
     "What happens to the processes then:\n"
     "  --run (default), --stop, --term, --kill, --abort, --cont, -S, --signal NUMBER\n"
+    "Commands that are run when it is known how the restart went; their exit status, unless 0, is cr_restart's:\n"
+    "  --run-on-success=COMMAND, --run-on-failure=COMMAND\n"
+    "  --run-on-fail-temp=COMMAND    it may work later\n"
+    "  --run-on-fail-env=COMMAND     something is missing on this machine\n"
+    "  --run-on-fail-args=COMMAND    wrong command line, or no context there\n"
+    "  --run-on-fail-perm=COMMAND    anything else\n"
     "Other:\n"
+    "  --omit-maybe, --omit-always, --omit-never               accepted: cr_restart never is a part of the job\n"
     "  --kmsg-none, --kmsg-error (default), --kmsg-warning      how much of the keeper's log is shown\n"
-    "  -v, --verbose, -q, --quiet, -?, --help, --version\n";
+    "  -q, --quiet, --verbose, -h, -?, --help, -v, --version\n";
 
-struct Options {
+struct Options : blcr::tools::RequestOptions {
   cr_restart_args_t request{};
-  std::string file;
-  int fd = -1;
-  std::vector<std::pair<std::string, std::string>> relocations;
-  LogLevel log = LogLevel::kError;
-  Verbosity verbosity = Verbosity::kNormal;
-  std::string problem;
+  blcr::tools::Relocations relocations;
+  blcr::tools::Hooks hooks;
 };
 
-const std::vector<blcr::tools::OptionSpec> kKnown = {
-    {"file", 'f', true},        {"fd", 'F', true},
-    {"restore-pid", 0, false},  {"no-restore-pid", 0, false},
-    {"restore-pgid", 0, false}, {"no-restore-pgid", 0, false},
-    {"restore-sid", 0, false},  {"no-restore-sid", 0, false},
-    {"relocate", 0, true},      {"run", 0, false},
-    {"stop", 0, false},         {"term", 0, false},
-    {"kill", 0, false},         {"abort", 0, false},
-    {"cont", 0, false},         {"signal", 'S', true},
-    {"kmsg-none", 0, false},    {"kmsg-error", 0, false},
-    {"kmsg-warning", 0, false}, {"verbose", 'v', false},
-    {"quiet", 'q', false},      {"help", '?', false},
-    {"version", 0, false},
-};
+const std::vector<blcr::tools::OptionSpec> kKnown = blcr::tools::withRequestOptions({
+    {"restore-pid", 0},
+    {"no-restore-pid", 0},
+    {"restore-pgid", 0},
+    {"no-restore-pgid", 0},
+    {"restore-sid", 0},
+    {"no-restore-sid", 0},
+    {"relocate", 0, Value::kNeeded},
+    {"run-on-success", 0, Value::kNeeded},
+    {"run-on-failure", 0, Value::kNeeded},
+    {"run-on-fail-temp", 0, Value::kNeeded},
+    {"run-on-fail-env", 0, Value::kNeeded},
+    {"run-on-fail-args", 0, Value::kNeeded},
+    {"run-on-fail-perm", 0, Value::kNeeded},
+    {"omit-maybe", 0},
+    {"omit-always", 0},
+    {"omit-never", 0},
+    {"verbose", 0},
+    {"version", 'v'},
+});
 
 struct Flag {
   std::string_view name;
   unsigned set, clear;
 };
+constexpr Flag kFlags[] = {{"restore-pid", CR_RSTRT_RESTORE_PID, 0},   {"no-restore-pid", 0, CR_RSTRT_RESTORE_PID},
+                           {"restore-pgid", CR_RSTRT_RESTORE_PGID, 0}, {"no-restore-pgid", 0, CR_RSTRT_RESTORE_PGID},
+                           {"restore-sid", CR_RSTRT_RESTORE_SID, 0},   {"no-restore-sid", 0, CR_RSTRT_RESTORE_SID}};
 
-bool applyFlag(const std::string& name, Options& options) {
-  static constexpr Flag kFlags[] = {{"restore-pid", CR_RSTRT_RESTORE_PID, 0},   {"no-restore-pid", 0, CR_RSTRT_RESTORE_PID},
-                                    {"restore-pgid", CR_RSTRT_RESTORE_PGID, 0}, {"no-restore-pgid", 0, CR_RSTRT_RESTORE_PGID},
-                                    {"restore-sid", CR_RSTRT_RESTORE_SID, 0},   {"no-restore-sid", 0, CR_RSTRT_RESTORE_SID}};
+void apply(const blcr::tools::ParsedOption& option, Options& options) {
   for (const Flag& flag : kFlags) {
-    if (flag.name != name) continue;
-    options.request.cr_flags = (options.request.cr_flags | flag.set) & ~flag.clear;
-    return true;
+    if (flag.name == option.name) options.request.cr_flags = (options.request.cr_flags | flag.set) & ~flag.clear;
   }
-  return false;
+  if (blcr::tools::applyRequestOption(option, options) || options.hooks.take(option.name, option.value)) return;
+  if (option.name != "relocate") return;
+  if (const std::string problem = options.relocations.add(option.value); !problem.empty()) options.complainAbout(problem, EINVAL);
 }
 
-void relocate(const std::string& value, Options& options) {
-  const size_t equals = value.find('=');
-  if (equals == std::string::npos || equals == 0 || equals + 1 == value.size()) {
-    options.problem = "--relocate needs OLD=NEW";
-  } else if (options.relocations.size() == CR_MAX_RSTRT_RELOC) {
-    options.problem = "too many --relocate";
-  } else {
-    options.relocations.emplace_back(value.substr(0, equals), value.substr(equals + 1));
-  }
-}
-
-void apply(const std::string& name, const std::string& value, Options& options) {
-  if (applyFlag(name, options) || blcr::tools::chooseSignal(name, value, options.request.cr_signal, options.problem)) return;
-  if (name == "file") options.file = value;
-  if (name == "relocate") relocate(value, options);
-  if (name == "kmsg-none") options.log = LogLevel::kNone;
-  if (name == "kmsg-error") options.log = LogLevel::kError;
-  if (name == "kmsg-warning") options.log = LogLevel::kWarning;
-  if (name == "verbose") options.verbosity = Verbosity::kVerbose;
-  if (name == "quiet") options.verbosity = Verbosity::kQuiet;
-  if (name == "fd" && (options.fd = static_cast<int>(blcr::tools::parseNumber(value, INT_MAX))) < 0) {
-    options.problem = "no such descriptor: " + value;
-  }
-}
-
-using Relocations = std::unique_ptr<cr_rstrt_relocate, void (*)(void*)>;
-
-/** The C form; the strings stay with `options`. */
-Relocations describeRelocations(Options& options) {
-  const auto count = static_cast<unsigned>(options.relocations.size());
-  Relocations described(static_cast<cr_rstrt_relocate*>(std::calloc(1, CR_RSTRT_RELOCATE_SIZE(count))), std::free);
-  if (!described) return described;
-  described->count = count;
-  for (unsigned index = 0; index < count; ++index) {
-    described->path[index] = {options.relocations[index].first.data(), options.relocations[index].second.data()};
-  }
-  return described;
-}
-
-int report(const Options& options, const std::string& what, int error) {
-  return options.verbosity == Verbosity::kQuiet ? error & 0xff : blcr::tools::failWith(kName, what, error);
+/** The exit status: the hook's when it is not 0, else `status`. */
+int orHook(const Options& options, const char* event, const sigset_t& mask, int status) {
+  const int hook = options.hooks.run(event, mask);
+  return hook != 0 ? hook : status;
 }
 
 int restart(Options& options) {
+  // Signals for the job may come from now on: they wait until there is somebody to pass them to.
+  const blcr::tools::Foster foster;
   blcr::UniqueFd file;
   if (options.fd < 0) {
     file.reset(::open(options.file.c_str(), O_RDONLY | O_CLOEXEC));
     if (!file) {
-      report(options, options.file, errno);
-      return blcr::tools::kUsageError;  // as BLCR: a missing context is a wrong command line
+      static_cast<void>(reportFailure(kName, options, options.file, errno));
+      return orHook(options, "args", foster.before(), kUsageError);  // as BLCR: a missing context is a wrong command line
     }
   }
-  const Relocations relocations = describeRelocations(options);
   options.request.cr_fd = file ? file.get() : options.fd;
   options.request.cr_flags |= CR_RSTRT_ASYNC_ERR;
-  options.request.cr_relocate = relocations.get();
-  // Signals for the job may come from now on: they wait until there is somebody to pass them to.
-  const blcr::tools::Foster foster;
+  options.request.cr_relocate = options.relocations.describe();
+  options.request.cr_signal = options.signal;
   cr_restart_handle_t handle = 0;
-  if (cr_request_restart(&options.request, &handle) != 0) return report(options, "Restart failed", errno);
-  const auto end = blcr::tools::awaitRestart(handle);
-  const bool show = options.log == LogLevel::kWarning || (options.log == LogLevel::kError && end.error != 0);
-  if (show && options.verbosity != Verbosity::kQuiet) blcr::tools::showLog(end.log);
-  if (end.error != 0) return report(options, "Restart failed", end.error);
+  blcr::tools::RequestEnd end;
+  if (cr_request_restart(&options.request, &handle) != 0) {
+    end.error = errno;
+  } else {
+    end = blcr::tools::awaitRestart(handle);
+  }
+  reportLog(options, end.log, end.error);
+  if (end.error != 0) {
+    const int status = reportFailure(kName, options, "Restart failed", end.error);
+    return orHook(options, blcr::tools::eventOf(end.error), foster.before(), status);
+  }
   file.reset();
+  if (const int hook = options.hooks.run("success", foster.before()); hook != 0) return hook;  // the job goes on without us
   foster.waitLike(end.value);
 }
 
@@ -153,25 +129,19 @@ int main(int argc, char** argv) {
   Options options;
   cr_initialize_restart_args_t(&options.request);
   const auto parsed = blcr::tools::parseArguments(argc, argv, kKnown, false);
-  options.problem = parsed.problem;
-  for (const auto& option : parsed.options) {
-    if (option.name == "version") return blcr::tools::printVersion(kName);
-    if (option.name == "help") {
-      std::fputs(kUsage, stdout);
-      return 0;
-    }
-    apply(std::string(option.name), option.value, options);
-  }
-  if (options.file.empty() && options.fd < 0 && parsed.operands.size() == 1) {
+  for (const auto& option : parsed.options) apply(option, options);
+  if (!parsed.problem.empty()) options.complainAbout(parsed.problem, kUsageError);
+  if (options.version) return blcr::tools::printVersion(kName);
+  if (options.help) return std::fputs(kUsage, stdout) < 0 ? 1 : 0;
+  if (!options.hasPlace() && parsed.operands.size() == 1) {
     options.file = parsed.operands.front();
   } else if (!parsed.operands.empty()) {
-    options.problem = "one context only";
+    options.complainAbout("one context only", kUsageError);
   }
-  if (options.problem.empty() && options.file.empty() && options.fd < 0) options.problem = "a context is needed";
-  if (!options.problem.empty()) {
-    blcr::tools::complain(kName, options.problem);
-    std::fputs(kUsage, stderr);
-    return blcr::tools::kUsageError;
-  }
-  return restart(options);
+  if (!options.hasPlace()) options.complainAbout("a context is needed", kUsageError);
+  if (options.problemStatus == 0) return restart(options);
+  sigset_t mask;
+  ::sigprocmask(SIG_SETMASK, nullptr, &mask);
+  if (const int hook = options.hooks.run("args", mask); hook != 0) return hook;
+  return blcr::tools::refuseCommandLine(kName, options, kUsage);
 }

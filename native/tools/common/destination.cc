@@ -10,7 +10,18 @@ namespace blcr::tools {
 
 namespace {
 constexpr mode_t kContextMode = 0400;  // as BLCR: a context is never changed
+
+/** The first of PATH.~1~, PATH.~2~, … that does not exist. */
+std::string freeBackupName(const std::string& path) {
+  struct stat status{};
+  std::string name;
+  int number = 1;
+  do {
+    name = path + ".~" + std::to_string(number++) + "~";
+  } while (::stat(name.c_str(), &status) == 0);
+  return name;
 }
+}  // namespace
 
 bool Destination::open(const std::string& path, int flags) {
   file_.reset(::open(path.c_str(), O_WRONLY | O_CLOEXEC | flags, kContextMode));
@@ -36,7 +47,7 @@ bool Destination::openFile(const std::string& path, Replacement replacement, con
     return open(path, O_CREAT | O_EXCL);
   }
   path_ = path;
-  backup_ = exists && replacement == Replacement::kBackup ? (backup.empty() ? path + "~" : backup) : "";
+  backup_ = exists && replacement == Replacement::kBackup ? (backup.empty() ? freeBackupName(path) : backup) : "";
   temporary_ = path + ".tmp-" + std::to_string(::getpid());
   if (open(temporary_, O_CREAT | O_EXCL)) return true;
   temporary_.clear();

@@ -16,6 +16,8 @@ class Foster {
 
   /** Passes signals to `child` until it ends, then ends the calling process alike: same exit status or same signal. */
   [[noreturn]] void waitLike(pid_t child) const;
+  /** The signal mask of before. */
+  [[nodiscard]] const sigset_t& before() const { return before_; }
 
  private:
   sigset_t before_;

@@ -7,68 +7,94 @@ namespace blcr::tools {
 
 namespace {
 
-const OptionSpec* findName(const std::vector<OptionSpec>& known, std::string_view name) {
-  const auto found = std::find_if(known.begin(), known.end(), [name](const OptionSpec& spec) { return spec.name == name; });
-  return found == known.end() ? nullptr : &*found;
-}
+class Parser {
+ public:
+  Parser(int argc, char** argv, const std::vector<OptionSpec>& known) : argc_(argc), argv_(argv), known_(known) {}
 
-const OptionSpec* findLetter(const std::vector<OptionSpec>& known, char letter) {
-  const auto found = std::find_if(known.begin(), known.end(), [letter](const OptionSpec& spec) { return spec.letter == letter; });
-  return found == known.end() ? nullptr : &*found;
-}
+  ParsedArguments run(bool stopAtOperand) {
+    bool optionsOver = false;
+    while (at_ < argc_ && parsed_.problem.empty()) {
+      const std::string_view text = argv_[at_++];
+      if (!optionsOver && text == "--") {
+        optionsOver = true;
+      } else if (!optionsOver && text.starts_with("--")) {
+        takeLong(text.substr(2));
+      } else if (!optionsOver && text.size() > 1 && text[0] == '-') {
+        takeLetters(text.substr(1));
+      } else {
+        optionsOver = optionsOver || stopAtOperand;
+        parsed_.operands.emplace_back(text);
+      }
+    }
+    return std::move(parsed_);
+  }
 
-/** Takes argv[at] and perhaps its value apart; returns the next index, or 0 with a problem. */
-int takeOption(int argc, char** argv, int at, const std::vector<OptionSpec>& known, ParsedArguments& parsed) {
-  std::string_view text = argv[at];
-  const bool isLong = text.substr(0, 2) == "--";
-  const size_t equals = isLong ? text.find('=') : std::string_view::npos;
-  const OptionSpec* const spec =
-      isLong ? findName(known, text.substr(2, equals == std::string_view::npos ? equals : equals - 2)) : findLetter(known, text[1]);
-  if (spec == nullptr) {
-    parsed.problem = "unknown option " + std::string(text);
-    return 0;
+ private:
+  /** The option of that name, or the only one that begins so. */
+  const OptionSpec* findName(std::string_view name) {
+    const OptionSpec* found = nullptr;
+    for (const OptionSpec& spec : known_) {
+      if (spec.name == name) return &spec;
+      if (name.empty() || !spec.name.starts_with(name)) continue;
+      if (found != nullptr) {
+        parsed_.problem = "option --" + std::string(name) + " is ambiguous";
+        return nullptr;
+      }
+      found = &spec;
+    }
+    if (found == nullptr) parsed_.problem = "unknown option --" + std::string(name);
+    return found;
   }
-  const bool attached = isLong ? equals != std::string_view::npos : text.size() > 2;
-  if (attached && !spec->hasValue) {
-    parsed.problem = "option --" + std::string(spec->name) + " takes no value";
-    return 0;
+
+  void takeLong(std::string_view text) {
+    const size_t equals = text.find('=');
+    const OptionSpec* const spec = findName(text.substr(0, equals));
+    if (spec == nullptr) return;
+    const bool attached = equals != std::string_view::npos;
+    if (attached && spec->value == Value::kNone) {
+      parsed_.problem = "option --" + std::string(spec->name) + " takes no value";
+    } else if (attached || spec->value != Value::kNeeded) {
+      parsed_.options.push_back({spec->name, attached ? std::string(text.substr(equals + 1)) : ""});
+    } else {
+      takeNext(*spec);
+    }
   }
-  if (attached) {
-    parsed.options.push_back({spec->name, std::string(text.substr(isLong ? equals + 1 : 2))});
-    return at + 1;
+
+  void takeLetters(std::string_view letters) {
+    for (size_t index = 0; index < letters.size() && parsed_.problem.empty(); ++index) {
+      const char letter = letters[index];
+      const auto spec = std::find_if(known_.begin(), known_.end(), [letter](const OptionSpec& one) { return one.letter == letter; });
+      if (spec == known_.end()) {
+        parsed_.problem = std::string("unknown option -") + letter;
+      } else if (spec->value == Value::kNone) {
+        parsed_.options.push_back({spec->name, ""});
+      } else if (index + 1 < letters.size()) {
+        parsed_.options.push_back({spec->name, std::string(letters.substr(index + 1))});
+        return;
+      } else {
+        takeNext(*spec);
+      }
+    }
   }
-  if (!spec->hasValue) {
-    parsed.options.push_back({spec->name, ""});
-    return at + 1;
+
+  void takeNext(const OptionSpec& spec) {
+    if (at_ >= argc_) {
+      parsed_.problem = "option --" + std::string(spec.name) + " needs a value";
+      return;
+    }
+    parsed_.options.push_back({spec.name, argv_[at_++]});
   }
-  if (at + 1 >= argc) {
-    parsed.problem = "option --" + std::string(spec->name) + " needs a value";
-    return 0;
-  }
-  parsed.options.push_back({spec->name, argv[at + 1]});
-  return at + 2;
-}
+
+  int argc_, at_ = 1;
+  char** argv_;
+  const std::vector<OptionSpec>& known_;
+  ParsedArguments parsed_;
+};
 
 }  // namespace
 
 ParsedArguments parseArguments(int argc, char** argv, const std::vector<OptionSpec>& known, bool stopAtOperand) {
-  ParsedArguments parsed;
-  bool optionsOver = false;
-  for (int at = 1; at < argc;) {
-    const std::string_view text = argv[at];
-    if (!optionsOver && text == "--") {
-      optionsOver = true;
-      ++at;
-    } else if (!optionsOver && text.size() > 1 && text[0] == '-') {
-      at = takeOption(argc, argv, at, known, parsed);
-      if (at == 0) return parsed;
-    } else {
-      optionsOver = optionsOver || stopAtOperand;
-      parsed.operands.emplace_back(text);
-      ++at;
-    }
-  }
-  return parsed;
+  return Parser(argc, argv, known).run(stopAtOperand);
 }
 
 long parseNumber(const std::string& text, long limit) {

@@ -7,11 +7,13 @@
 
 namespace blcr::tools {
 
+enum class Value { kNone, kNeeded, kOptional };  // optional: `--name=value` or nothing
+
 /** One option: its long name without dashes, its letter (0 = none), whether a value follows. */
 struct OptionSpec {
   std::string_view name;
   char letter;
-  bool hasValue;
+  Value value = Value::kNone;
 };
 
 struct ParsedOption {
@@ -25,8 +27,9 @@ struct ParsedArguments {
   std::string problem;  // what is wrong, empty when nothing is
 };
 
-/** `--name`, `--name value`, `--name=value`, `-x`, `-xvalue`, `-x value`; `--` ends the options, and so does the first operand when
- * `stopAtOperand`. */
+/** As getopt_long(3): `--name`, `--name value`, `--name=value`, `--nam` when only one option begins so, `-x`, `-xvalue`, `-x value`,
+ * `-xyz`;
+ * `--` ends the options, and so does the first operand when `stopAtOperand`. */
 [[nodiscard]] ParsedArguments parseArguments(int argc, char** argv, const std::vector<OptionSpec>& known, bool stopAtOperand);
 
 /** A decimal number from 0 to `limit`; -1 when the text is none. */

@@ -1,11 +1,8 @@
 #include "common/report.h"
 
-#include <signal.h>
-
 #include <cstdio>
 #include <string_view>
 
-#include "common/options.h"
 #include "libcr.h"
 
 namespace blcr::tools {
@@ -30,24 +27,6 @@ int printVersion(const std::string& name) {
   std::printf("%s of node-blcr, with the options of BLCR %d.%d.%d\n", name.c_str(), CR_RELEASE_MAJOR, CR_RELEASE_MINOR,
               CR_RELEASE_PATCHLEVEL);
   return 0;
-}
-
-bool chooseSignal(const std::string& option, const std::string& value, int& number, std::string& problem) {
-  struct Choice {
-    std::string_view name;
-    int number;
-  };
-  static constexpr Choice kChoices[] = {{"run", 0},        {"stop", SIGSTOP},  {"term", SIGTERM},
-                                        {"kill", SIGKILL}, {"abort", SIGABRT}, {"cont", SIGCONT}};
-  for (const Choice& choice : kChoices) {
-    if (choice.name != option) continue;
-    number = choice.number;
-    return true;
-  }
-  if (option != "signal") return false;
-  number = static_cast<int>(parseNumber(value, NSIG - 1));
-  if (number < 0) problem = "no such signal: " + value;
-  return true;
 }
 
 }  // namespace blcr::tools

@@ -23,7 +23,4 @@ void showLog(const std::string& log);
 /** `--version`. */
 int printVersion(const std::string& name);
 
-/** The signal chosen by BLCR's options run, stop, term, kill, abort, cont (and signal with a value); false when `option` is none. */
-[[nodiscard]] bool chooseSignal(const std::string& option, const std::string& value, int& number, std::string& problem);
-
 }  // namespace blcr::tools
