@@ -10,6 +10,7 @@ import { Job } from '../job/job.ts';
 import { type JobOptions, normaliseId } from '../job/options.ts';
 import { QueueProgress } from '../job/queue-progress.ts';
 import { parseDuration } from '../util/duration.ts';
+import { collectGarbage } from '../util/garbage.ts';
 import { type Arguments, type Command, parseArguments, parseChoice, parseCount, splitProgram } from './command.ts';
 import { exitWith } from './exit.ts';
 import { createReporter } from './reporter.ts';
@@ -138,6 +139,9 @@ function withoutUndefined<T extends object>(object: T): Present<T> {
   return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as Present<T>;
 }
 
+/** After a checkpoint: by then older ones are removed and its threads have ended. */
+const SETTLED_MS = 1000;
+
 export interface RunSettings {
   readonly requeueCode: number;
   readonly json: boolean;
@@ -152,6 +156,7 @@ export async function runJob(options: JobOptions, settings: RunSettings): Promis
   const report = (event: JobEvent): void => {
     render(event);
     progress.listener(event);
+    if (event.event === 'checkpoint') setTimeout(collectGarbage, SETTLED_MS).unref();
   };
   const opening = new AbortController();
   const early: NodeJS.Signals[] = [];

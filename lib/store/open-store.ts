@@ -1,6 +1,5 @@
 /** The entry point: a store behind a URL. */
 
-import { openChirpDriver } from './chirp.ts';
 import { jobKey } from './cipher.ts';
 import { type ClaimContext, claimJob } from './claim.ts';
 import { codecNamed } from './codec.ts';
@@ -26,10 +25,10 @@ export async function openStore(url: string, options: StoreOptions = {}): Promis
   if (options.key !== undefined && options.key.length !== 32) {
     throw badArgument(`the key has ${options.key.length} bytes; AES-256-GCM needs exactly 32`);
   }
-  return new DriverStore(openDriver(url, options), options);
+  return new DriverStore(await openDriver(url, options), options);
 }
 
-function openDriver(url: string, options: StoreOptions): Driver {
+async function openDriver(url: string, options: StoreOptions): Promise<Driver> {
   let protocol: string;
   try {
     protocol = new URL(url).protocol;
@@ -37,7 +36,8 @@ function openDriver(url: string, options: StoreOptions): Driver {
     throw badUrl(url, 'it is not a URL');
   }
   if (protocol === 'file:') return new DirectoryDriver(url);
-  if (protocol === 'chirp:') return openChirpDriver(url, options);
+  // Loaded when it is wanted: a third of all modules of a wrapper that stores in a directory.
+  if (protocol === 'chirp:') return (await import('./chirp.ts')).openChirpDriver(url, options);
   throw badUrl(url, `${protocol} is not known`);
 }
 

@@ -1,10 +1,9 @@
 /** Main-thread side of a read: fetches pack ranges ahead and hands them to the worker, which verifies, decodes and writes. */
-import type { Worker } from 'node:worker_threads';
 import { createDeferred, type Deferred } from '../util/deferred.ts';
-import { startWorker } from '../util/worker-url.ts';
 import { abortable } from './abort.ts';
 import { type FetchWindow, planWindows, type Range } from './fetch-plan.ts';
 import type { FromReadWorker, ReadInit, SinkSpec, ToReadWorker } from './read-protocol.ts';
+import { type Reader, startReader } from './reader.ts';
 import { failed } from './store-error.ts';
 import { fromPlainError } from './write-protocol.ts';
 
@@ -15,6 +14,8 @@ const FETCHES = 4;
 
 export interface ReadPipelineOptions {
   readonly init: ReadInit;
+  /** About as much will be read in all. */
+  readonly bytes: number;
   readonly get: (pack: string, offset: number, length: number, signal: AbortSignal) => Promise<Uint8Array>;
   readonly signal: AbortSignal | undefined;
   readonly onProgress: ((bytes: number, fetched: number) => void) | undefined;
@@ -24,7 +25,7 @@ type Answer = Extract<FromReadWorker, { readonly type: 'done' }>;
 
 export class ReadPipeline implements AsyncDisposable {
   readonly #options: ReadPipelineOptions;
-  readonly #worker: Worker;
+  readonly #reader: Reader;
   readonly #answers: Deferred<Answer>[] = [];
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
@@ -37,10 +38,12 @@ export class ReadPipeline implements AsyncDisposable {
     this.#options = options;
     const { signal } = options;
     this.#signal = signal === undefined ? this.#stop.signal : AbortSignal.any([signal, this.#stop.signal]);
-    this.#worker = startWorker('store-read', import.meta.url, './read-worker', { workerData: options.init });
-    this.#worker.on('message', (message: FromReadWorker) => this.#receive(message));
-    this.#worker.once('error', (cause) => this.#fail(failed('the reading thread failed', { cause })));
-    this.#worker.once('exit', () => this.#fail(failed('the reading thread ended early')));
+    this.#reader = startReader(
+      options.init,
+      options.bytes,
+      (message) => this.#receive(message),
+      (error) => this.#fail(error),
+    );
   }
 
   /**
@@ -76,7 +79,7 @@ export class ReadPipeline implements AsyncDisposable {
   /** Ends the thread, which closes a pipe it writes to, and what is being fetched. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort(failed('the read has ended'));
-    await this.#worker.terminate();
+    await this.#reader.close();
     await Promise.allSettled(this.#fetches);
   }
 
@@ -108,7 +111,7 @@ export class ReadPipeline implements AsyncDisposable {
     if (this.#failure !== undefined) answer.reject(this.#failure);
     else {
       this.#answers.push(answer);
-      this.#worker.postMessage(message, message.type === 'window' ? buffersOf(message.ranges) : []);
+      this.#reader.request(message, message.type === 'window' ? buffersOf(message.ranges) : []);
     }
     return answer.promise;
   }

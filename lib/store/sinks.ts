@@ -11,6 +11,8 @@ export interface Sink {
   flush(): Promise<void>;
   /** Ends the sink after the last flush. */
   close(): Promise<void>;
+  /** Ends it in the middle. */
+  abandon(): Promise<void>;
   /** The reader of a pipe has gone away: more writing is pointless, and no error. */
   readonly isBroken: boolean;
 }
@@ -34,6 +36,7 @@ class NullSink implements Sink {
   zeros(): void {}
   async flush(): Promise<void> {}
   async close(): Promise<void> {}
+  async abandon(): Promise<void> {}
 }
 
 /** A pipe or socket, written when it is writable: a thread blocked in write(2) could not be stopped. */
@@ -73,6 +76,10 @@ class StreamSink implements Sink {
 
   async close(): Promise<void> {
     await this.flush();
+    await this.abandon();
+  }
+
+  async abandon(): Promise<void> {
     if (this.#socket.closed) return;
     await new Promise<void>((resolve) => {
       this.#socket.once('close', () => resolve());
@@ -99,6 +106,7 @@ class FileSink implements Sink {
   readonly #fd: number;
   readonly #path: string | undefined;
   #position = 0;
+  #isClosed = false;
 
   constructor(fd: number, path: string | undefined) {
     this.#fd = fd;
@@ -132,7 +140,13 @@ class FileSink implements Sink {
     try {
       ftruncateSync(this.#fd, this.#position);
     } finally {
-      closeSync(this.#fd);
+      await this.abandon();
     }
+  }
+
+  async abandon(): Promise<void> {
+    if (this.#path === undefined || this.#isClosed) return;
+    this.#isClosed = true;
+    closeSync(this.#fd);
   }
 }

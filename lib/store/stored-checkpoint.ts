@@ -76,9 +76,10 @@ export class ManifestReader implements StoredCheckpoint {
 
   #pipeline({ signal, onProgress }: OperationOptions): ReadPipeline {
     signal?.throwIfAborted();
-    const { jobId, rows, packs } = this.#manifest;
+    const { jobId, rows, packs, contextBytes, fileBytes } = this.#manifest;
     return new ReadPipeline({
       init: { jobId, key: this.#key, rows, packs, directory: this.#source.pathOf('') },
+      bytes: contextBytes + fileBytes,
       get: (pack, offset, length, abort) => this.#source.get(pack, offset, length, { signal: abort }),
       signal,
       onProgress: onProgress && ((bytes, shipped) => onProgress({ bytes, shipped })),
