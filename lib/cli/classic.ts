@@ -5,6 +5,7 @@ import { UsageError } from '../errors.ts';
 import { EXIT_CODES } from '../job/exit-status.ts';
 import { normaliseId } from '../job/options.ts';
 import { parseDuration } from '../util/duration.ts';
+import { autoCommand } from './auto.ts';
 import type { Command } from './command.ts';
 import { runJob } from './run.ts';
 import { chooseStore } from './store-options.ts';
@@ -14,10 +15,12 @@ export const classicCommand: Command = {
   summary: 'the classic wrapper',
   usage: `blcr_wrapper <chirp host> <chirp port> <period in minutes> <job id> <application> [args…]
        blcr_wrapper <command> [options]     as 'blcr <command>'; 'blcr_wrapper help' lists them
+       blcr_wrapper --auto program [args…]
 
 The period may be a decimal number of minutes, or have a unit (30s, 1.5h). $BLCR_KEY_FILE names a key that seals the checkpoints.
-Everything else, and the exit codes, are those of 'blcr run' (blcr help run).`,
+Everything else, and the exit codes, are those of 'blcr run' (blcr help run). --auto is for HTCondor's USER_JOB_WRAPPER: jobs with +BlcrStore are wrapped.`,
   run: async (args) => {
+    if (args[0] === '--auto') return await autoCommand.run(args.slice(1));
     const [host, port, period, id, application, ...rest] = args;
     if (
       host === undefined ||

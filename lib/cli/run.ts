@@ -1,5 +1,6 @@
 /** `blcr run`: a program under checkpoints. */
 
+import { CARRIED_STORE } from '../condor/description.ts';
 import { readCondorJob } from '../condor/sandbox.ts';
 import { UsageError } from '../errors.ts';
 import { EventLog } from '../job/event-log.ts';
@@ -9,8 +10,10 @@ import { batchJobId } from '../job/incarnation.ts';
 import { Job } from '../job/job.ts';
 import { type JobOptions, normaliseId } from '../job/options.ts';
 import { QueueProgress } from '../job/queue-progress.ts';
+import { parseRate } from '../util/bytes.ts';
 import { parseDuration } from '../util/duration.ts';
 import { collectGarbage } from '../util/garbage.ts';
+import { CarriedStore } from './carried-store.ts';
 import { type Arguments, type Command, parseArguments, parseChoice, parseCount, splitProgram } from './command.ts';
 import { exitWith } from './exit.ts';
 import { createReporter } from './reporter.ts';
@@ -27,6 +30,7 @@ const OPTIONS = {
   'accept-changed': { type: 'boolean' },
   'no-restore-pid': { type: 'boolean' },
   'store-wait': { type: 'string' },
+  'max-rate': { type: 'string' },
   snapshot: { type: 'string' },
   tcp: { type: 'string' },
   unix: { type: 'string' },
@@ -55,6 +59,7 @@ ${STORE_USAGE}
   --accept-changed   resume although program, arguments or inputs have changed
   --no-restore-pid   restart under new process ids when the recorded ones are taken
   --store-wait TIME  how long a later run waits for a store that does not answer (default 10m)
+  --max-rate RATE    bytes per second of a periodic upload at most: 500kB, 5MB, 1.5MiB; evictions know no limit
   --snapshot HOW     auto, fork (copy while it runs) or plain (stand still), default auto
   --tcp HOW          TCP connections to the outside: refuse checkpoints (default), or close: a restarted program finds them reset
   --unix HOW         the same for unix sockets
@@ -72,11 +77,19 @@ Exit: the program's own; 64 usage; 75 try again elsewhere or later; 85 evicted, 
   run: async (args) => {
     const { own, program } = splitProgram(args, OPTIONS);
     const parsed = parseArguments(own, OPTIONS);
-    return await runJob(readOptions(parsed, program), {
-      requeueCode: readRequeueCode(parsed),
-      json: parsed.flag('json'),
-      vacateAfterMs: readVacateAfter(parsed),
-    });
+    const requeueCode = readRequeueCode(parsed);
+    const carried = isCarried(parsed) ? new CarriedStore(process.env, requeueCode) : undefined;
+    const options = readOptions(parsed, program, carried);
+    await carried?.unpack();
+    try {
+      return await runJob(options, {
+        requeueCode,
+        json: parsed.flag('json'),
+        vacateAfterMs: readVacateAfter(parsed),
+      });
+    } finally {
+      await carried?.pack();
+    }
   },
 };
 
@@ -94,7 +107,9 @@ function readVacateAfter(args: Arguments): number | undefined {
   return ms;
 }
 
-function readOptions(args: Arguments, program: readonly string[]): JobOptions {
+const isCarried = (args: Arguments): boolean => (args.text('store') ?? process.env['BLCR_STORE']) === CARRIED_STORE;
+
+function readOptions(args: Arguments, program: readonly string[], carried: CarriedStore | undefined): JobOptions {
   const [command, ...rest] = program;
   if (command === undefined) throw new UsageError('no program was named');
   const { url, key, options } = chooseStore(args);
@@ -109,21 +124,25 @@ function readOptions(args: Arguments, program: readonly string[]): JobOptions {
   const unix = args.text('unix');
   const files = args.text('files');
   const keep = args.text('keep');
+  const rate = args.text('max-rate');
   return withoutUndefined({
     id: normaliseId(id),
-    store: url,
+    store: carried?.url ?? url,
+    exitAfterCheckpoint: carried !== undefined,
     key,
     storeOptions: options,
     command,
     args: rest,
     every: duration('every'),
     first: duration('first'),
-    keep: keep === undefined ? undefined : parseCount(keep, '--keep'),
+    // What is carried is carried whole each time.
+    keep: keep === undefined ? (carried === undefined ? undefined : 1) : parseCount(keep, '--keep'),
     fresh: args.flag('fresh'),
     acceptChanged: args.flag('accept-changed'),
     newPids: args.flag('no-restore-pid'),
     storeWaitMs: duration('store-wait'),
     vacateMs: duration('vacate-within'),
+    maxRate: rate === undefined ? undefined : parseRate(rate, '--max-rate'),
     snapshot: snapshot === undefined ? undefined : parseChoice(snapshot, '--snapshot', ['auto', 'fork', 'plain']),
     tcp: tcp === undefined ? undefined : parseChoice(tcp, '--tcp', ['refuse', 'close']),
     unix: unix === undefined ? undefined : parseChoice(unix, '--unix', ['refuse', 'close']),

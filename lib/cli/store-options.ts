@@ -14,7 +14,7 @@ export const STORE_OPTIONS: OptionSpecs = {
   ticket: { type: 'string' },
 };
 
-export const STORE_USAGE = `  --store URL        chirp://host[:port]/path or file:///directory (default $BLCR_STORE)
+export const STORE_USAGE = `  --store URL        chirp://host[:port]/path or file:///directory (default $BLCR_STORE); for a job in HTCondor also condor:
   --key-file FILE    32 bytes, raw, hexadecimal or base64: seals the store (default $BLCR_KEY_FILE)
   --auth METHODS     Chirp authentication in order, default hostname,unix,address
   --ticket FILE      a Chirp ticket`;

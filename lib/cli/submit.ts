@@ -5,10 +5,11 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { delimiter, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { baseName, type Wrapping } from '../condor/description.ts';
+import { baseName, CARRIED_STORE, type Wrapping } from '../condor/description.ts';
 import { convertDescription, describeJob } from '../condor/submit.ts';
 import { UsageError } from '../errors.ts';
 import { currentBundle } from '../native/bundle.ts';
+import { parseRate } from '../util/bytes.ts';
 import { parseDuration } from '../util/duration.ts';
 import { errorMessage } from '../util/error-facts.ts';
 import { type Arguments, type Command, expectPositionals, parseArguments, splitProgram } from './command.ts';
@@ -22,6 +23,8 @@ const OPTIONS = {
   name: { type: 'string' },
   wrapper: { type: 'string' },
   'key-file': { type: 'string' },
+  ticket: { type: 'string' },
+  'max-rate': { type: 'string' },
   insecure: { type: 'boolean' },
   'vacate-within': { type: 'string' },
   'vacate-after': { type: 'string' },
@@ -37,7 +40,8 @@ export const submitCommand: Command = {
 
 Prints a submit description whose job is checkpointed into the store, and goes on from there wherever it runs next.
 
-  --store URL         chirp://host[:port]/path, as the execute nodes reach it (default $BLCR_STORE)
+  --store URL         chirp://host[:port]/path, as the execute nodes reach it (default $BLCR_STORE); condor: for no server at all:
+                      HTCondor carries the checkpoints, for which the job stops each time
   --every TIME        time between checkpoints (default 60m)
   --files A,B         further input files
   --outputs A,B       files to bring back (default: all new and changed ones at the top of the sandbox)
@@ -46,6 +50,8 @@ Prints a submit description whose job is checkpointed into the store, and goes o
   --wrapper FILE      the executable to submit (default: blcr_wrapper of this package, or in PATH)
   --key-file FILE     seal the checkpoints with this key (default: a new one is made, NAME.key, for its owner only)
   --insecure          do not seal them
+  --ticket FILE       a Chirp ticket, transferred with the job
+  --max-rate RATE     bytes per second of a periodic upload at most: 500kB, 5MB, 1.5MiB
   --vacate-within T   time for the last checkpoint of an eviction (default 10m)
   --vacate-after T    leave by itself after this time, before a limit of the pool does it
   --submit            hand it to condor_submit instead of printing it`,
@@ -71,6 +77,10 @@ function describe(args: Arguments, [program = '', ...rest]: readonly string[]): 
       .text(name)
       ?.split(',')
       .filter((path) => path !== '');
+  if (args.text('outputs') !== undefined && args.text('store') === CARRIED_STORE)
+    throw new UsageError(
+      '--outputs: HTCondor would hold a job that it carries and that is evicted before they are there',
+    );
   const name = args.text('name') ?? baseName(program);
   const job = { program, args: rest, inputs: list('files') ?? [], outputs: list('outputs'), name };
   for (const path of job.inputs)
@@ -82,13 +92,19 @@ function wrappingOf(args: Arguments, source: string): Wrapping {
   const store = args.text('store') ?? process.env['BLCR_STORE'];
   if (store === undefined || store === '') throw new UsageError('no store: give --store URL or set $BLCR_STORE');
   const [every, after] = ['every', 'vacate-after'].map((name) => duration(args, name));
-  const options = after === undefined ? [] : ['--vacate-after', after];
+  const rate = args.text('max-rate');
+  if (rate !== undefined) parseRate(rate, '--max-rate');
+  const options = [
+    ...(after === undefined ? [] : ['--vacate-after', after]),
+    ...(rate === undefined ? [] : ['--max-rate', rate.replaceAll(/\s/g, '')]),
+  ];
+  const ticket = args.text('ticket');
+  if (ticket !== undefined) checkFile('--ticket', ticket);
   const vacateMs = parseDuration(args.text('vacate-within') ?? '10m', '--vacate-within');
   const wrapper = findWrapper(args.text('wrapper'));
   checkWord('--store', store);
   const keyFile = keyFileOf(args, args.text('name') ?? baseName(source).replace(/\.[^.]*$/, ''));
-  if (keyFile !== undefined) checkWord('--key-file', keyFile);
-  return { wrapper, store, every, keyFile, options, vacateSeconds: Math.max(2, Math.ceil(vacateMs / 1000)) };
+  return { wrapper, store, every, keyFile, ticket, options, vacateSeconds: Math.max(2, Math.ceil(vacateMs / 1000)) };
 }
 
 function duration(args: Arguments, name: string): string | undefined {
@@ -102,6 +118,11 @@ function checkWord(name: string, text: string): void {
   if (/[\s'"$#,]/.test(text)) throw new UsageError(`${name}: '${text}' has characters that a submit file cannot hold`);
 }
 
+function checkFile(name: string, path: string): void {
+  if (!isFile(path)) throw new UsageError(`${name}: there is no ${path}`);
+  checkWord(name, path);
+}
+
 /** A key of this job's own, which nobody else may read; an existing one is used again, so that printing twice changes nothing. */
 function keyFileOf(args: Arguments, name: string): string | undefined {
   const given = args.text('key-file');
@@ -110,10 +131,11 @@ function keyFileOf(args: Arguments, name: string): string | undefined {
     return undefined;
   }
   if (given !== undefined) {
-    if (!isFile(given)) throw new UsageError(`--key-file: there is no ${given}`);
+    checkFile('--key-file', given);
     return given;
   }
   const path = `${name}.key`;
+  checkWord('--name', path);
   if (!existsSync(path)) writeFileSync(path, `${randomBytes(32).toString('hex')}\n`, { mode: 0o600, flag: 'wx' });
   return path;
 }

@@ -43,6 +43,11 @@ export class Ad {
     return expression.split('*').reduce((product, factor) => product * Number(factor), 1);
   }
 
+  /** Whatever it is, as it is written. */
+  expression(name: string): string | undefined {
+    return this.#expressions.get(name.toLowerCase());
+  }
+
   boolean(name: string): boolean | undefined {
     const expression = this.#expressions.get(name.toLowerCase())?.toLowerCase();
     return expression === 'true' ? true : expression === 'false' ? false : undefined;

@@ -11,6 +11,8 @@ export interface Wrapping {
   readonly vacateSeconds: number;
   /** File with the key that seals the checkpoints; undefined = they are not sealed. */
   readonly keyFile: string | undefined;
+  /** A Chirp ticket, undefined = the server knows the nodes otherwise. */
+  readonly ticket: string | undefined;
   /** Further options of `blcr run`. */
   readonly options: readonly string[];
 }
@@ -28,6 +30,12 @@ export interface Command {
  */
 export const ON_EXIT_REMOVE =
   '(ExitBySignal =?= True && ExitSignal =!= 9) || (ExitBySignal =!= True && ExitCode =!= 85 && ExitCode =!= 75)';
+
+/** HTCondor itself carries the checkpoints, whenever the job leaves with 85. */
+export const CARRIED_STORE = 'condor:';
+
+/** At the top of the sandbox: the whole store as one file. */
+export const CARRIED_FILE = 'blcr.checkpoint';
 
 /** How many nodes of the past are remembered. */
 const HISTORY = 5;
@@ -52,6 +60,7 @@ export const requirements = (): string =>
 /** The commands that every wrapped job has, whatever else it says. */
 export function commandsOf(wrapping: Wrapping): readonly Command[] {
   return [
+    ...(wrapping.store === CARRIED_STORE ? carryingCommands : []),
     {
       name: 'on_exit_remove',
       value: ON_EXIT_REMOVE,
@@ -83,16 +92,27 @@ export function commandsOf(wrapping: Wrapping): readonly Command[] {
   ];
 }
 
+const carryingCommands: readonly Command[] = [
+  { name: 'checkpoint_exit_code', value: '85', why: '85: there is a checkpoint in the sandbox, carry it and go on' },
+  { name: 'transfer_checkpoint_files', value: CARRIED_FILE, why: 'what is carried' },
+  { name: 'when_to_transfer_output', value: 'ON_EXIT_OR_EVICT', why: 'or the checkpoint of an eviction would be lost' },
+];
+
 /** The wrapper's own arguments, up to and including `--`. None of them has blanks or quotes: see checkWord. */
-export function wrapperArguments({ store, every, keyFile, options }: Wrapping): readonly string[] {
+export function wrapperArguments({ store, every, keyFile, ticket, options }: Wrapping): readonly string[] {
   return [
     ...['run', '--store', store],
     ...(every === undefined ? [] : ['--every', every]),
     ...(keyFile === undefined ? [] : ['--key-file', baseName(keyFile)]),
+    ...(ticket === undefined ? [] : ['--ticket', baseName(ticket)]),
     ...options,
     '--',
   ];
 }
+
+/** Files that the wrapper needs in the sandbox. */
+export const wrapperInputs = ({ keyFile, ticket }: Wrapping): readonly string[] =>
+  [keyFile, ticket].filter((path) => path !== undefined);
 
 export const baseName = (path: string): string => path.slice(path.lastIndexOf('/') + 1);
 

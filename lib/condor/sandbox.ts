@@ -14,6 +14,12 @@ export interface CondorJob {
   readonly vacateSignal: NodeJS.Signals;
   /** Milliseconds between that signal and the end, undefined when neither ad has a number. */
   readonly vacateMs: number | undefined;
+  /** What the job may use, in bytes: asked for, and what the slot has. Only those that the ad knows as numbers. */
+  readonly memoryLimits: readonly number[];
+  /** The exit code by which the job says that it has left a checkpoint of its own in its sandbox. */
+  readonly checkpointExitCode: number | undefined;
+  /** What the starter then carries to the submit machine, and brings to the next node. */
+  readonly checkpointFiles: readonly string[];
 }
 
 /** What is known of this job; undefined outside of HTCondor. */
@@ -26,9 +32,17 @@ export function readCondorJob(env: NodeJS.ProcessEnv): CondorJob | undefined {
     startCount: job.integer('NumJobStarts') ?? 0,
     // Once set, the signal for removing a job is sent for every other reason as well. Source: condor_starter, OsProc::ShutdownGraceful.
     vacateSignal: readSignal(job, 'RemoveKillSig') ?? readSignal(job, 'KillSig') ?? 'SIGTERM',
+    memoryLimits: ['RequestMemory', 'MemoryProvisioned'].flatMap((name) => {
+      const megabytes = job.integer(name);
+      return megabytes === undefined ? [] : [megabytes * MEGABYTE];
+    }),
+    checkpointExitCode: job.integer('SuccessCheckpointExitCode'),
+    checkpointFiles: (job.text('TransferCheckpoint') ?? '').split(',').flatMap((name) => name.trim() || []),
     vacateMs: readVacateMs(job, Ad.read(env['_CONDOR_MACHINE_AD'])),
   };
 }
+
+const MEGABYTE = 1024 * 1024;
 
 /** The smaller one wins. Source: HTCondor manual, MachineMaxVacateTime and job_max_vacate_time. */
 function readVacateMs(job: Ad, machine: Ad): number | undefined {

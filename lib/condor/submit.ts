@@ -3,12 +3,14 @@
 import { UsageError } from '../errors.ts';
 import {
   baseName,
+  CARRIED_STORE,
   type Command,
   commandsOf,
   quoteArguments,
   requirements,
   type Wrapping,
   wrapperArguments,
+  wrapperInputs,
 } from './description.ts';
 
 export interface NewJob {
@@ -27,7 +29,7 @@ export function describeJob(job: NewJob, wrapping: Wrapping, isFile: (path: stri
   const isTransferred = job.program.includes('/') || isFile(job.program);
   const isShipped = isTransferred && isFile(job.program);
   const program = isShipped ? `./${baseName(job.program)}` : job.program;
-  const inputs = [...(isShipped ? [job.program] : []), ...job.inputs, ...keyOf(wrapping)];
+  const inputs = [...(isShipped ? [job.program] : []), ...job.inputs, ...wrapperInputs(wrapping)];
   const args = quoteArguments([...wrapperArguments(wrapping), program, ...job.args]);
   const { outputs, name } = job;
   return [
@@ -36,7 +38,7 @@ export function describeJob(job: NewJob, wrapping: Wrapping, isFile: (path: stri
     `executable = ${wrapping.wrapper}`,
     `arguments = "${args}"`,
     'should_transfer_files = YES',
-    'when_to_transfer_output = ON_EXIT',
+    ...(wrapping.store === CARRIED_STORE ? [] : ['when_to_transfer_output = ON_EXIT']),
     ...(inputs.length === 0 ? [] : [`transfer_input_files = ${inputs.join(', ')}`]),
     ...(outputs === undefined ? [] : [`transfer_output_files = ${outputs.length === 0 ? '""' : outputs.join(', ')}`]),
     `output = ${name}.out`,
@@ -51,7 +53,6 @@ export function describeJob(job: NewJob, wrapping: Wrapping, isFile: (path: stri
   ].join('\n');
 }
 
-const keyOf = ({ keyFile }: Wrapping): readonly string[] => (keyFile === undefined ? [] : [keyFile]);
 const formatCommand = ({ name, value, why }: Command): string => `# ${why}\n${name} = ${value}`;
 
 interface Statement {
@@ -77,6 +78,10 @@ export function convertDescription(text: string, wrapping: Wrapping): string {
   const queue = statements.findIndex(({ text: line }) => /^\s*queue\b/i.test(line));
   if (queue < 0) throw new UsageError('the submit file has no queue statement');
   if (queue < statements.indexOf(executable)) throw new UsageError('the executable is named after a queue statement');
+  if (wrapping.store === CARRIED_STORE && valueIn(statements, 'transfer_output_files') !== undefined)
+    throw new UsageError(
+      'transfer_output_files: HTCondor would hold a job that it carries and that is evicted before they are there',
+    );
   const isTransferred = valueIn(statements, 'transfer_executable')?.toLowerCase() !== 'false';
   const program = isTransferred ? `./${transferredName(executable.value)}` : executable.value;
   const changes = changesTo(statements, program, isTransferred ? executable.value : undefined, wrapping);
@@ -105,13 +110,14 @@ function changesTo(
   if (theirs('job_max_vacate_time') !== undefined) own.delete('job_max_vacate_time');
   const attributes = theirs('job_machine_attrs');
   if (attributes !== undefined) own.set('job_machine_attrs', `${attributes}, Microarch`);
-  const inputs = [theirs('transfer_input_files'), shipped, wrapping.keyFile].filter(
+  const inputs = [theirs('transfer_input_files'), shipped, ...wrapperInputs(wrapping)].filter(
     (part) => part !== undefined && part !== '',
   );
   if (inputs.length > 0) own.set('transfer_input_files', inputs.join(', '));
   // Without a sandbox of its own the job would share its directory with the user log and with other jobs.
   const transfer = theirs('should_transfer_files')?.toUpperCase();
-  if (transfer === undefined || transfer === 'IF_NEEDED') own.set('should_transfer_files', 'YES');
+  if (transfer === undefined || transfer === 'IF_NEEDED' || wrapping.store === CARRIED_STORE)
+    own.set('should_transfer_files', 'YES');
   own.set('executable', wrapping.wrapper);
   if (shipped === undefined) own.set('transfer_executable', 'True');
   own.set('arguments', wrapArguments(theirs('arguments') ?? '', program, wrapping));

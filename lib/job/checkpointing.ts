@@ -4,11 +4,13 @@ import { constants, hostname } from 'node:os';
 import type { CheckpointResult } from '../checkpoint/types.ts';
 import { JobError } from '../errors.ts';
 import type { CheckpointReason } from '../schedule/policy.ts';
+import type { UploadProgress } from '../schedule/prediction.ts';
 import type { CheckpointRecord, CheckpointSummary, Claim, JobIdentity } from '../store/types.ts';
 import type { Clock } from '../util/clock.ts';
 import { errorCode, errorMessage } from '../util/error-facts.ts';
 import type { Engine, RunningProcess } from './engine.ts';
 import type { CheckpointEvent, JobEvents } from './events.ts';
+import type { MemoryPlan } from './memory-limit.ts';
 import type { Capture, ScratchFiles } from './scratch.ts';
 import type { JobStdio } from './stdio.ts';
 
@@ -22,9 +24,13 @@ export interface CheckpointerParts {
   readonly clock: Clock;
   readonly cwd: string;
   readonly keep: number;
-  readonly snapshot: 'auto' | 'fork' | 'plain';
   readonly tcp: 'refuse' | 'close';
   readonly unix: 'refuse' | 'close';
+  readonly plan: () => MemoryPlan;
+  /** Bytes per second. */
+  readonly maxRate: number | undefined;
+  /** Every checkpoint leaves the program stopped, not only an eviction's. */
+  readonly isAlwaysLast: boolean;
   /** Milliseconds of run time until now, over all incarnations. */
   readonly runtimeMs: () => number;
   /** Throws when there is no claim yet. */
@@ -45,14 +51,14 @@ export class Checkpointer {
   }
 
   /**
-   * Takes and stores one checkpoint. For reason `vacate` the program is left stopped when it succeeds, and runs on when it does not.
+   * Takes and stores one checkpoint. For the last one (reason `vacate`) the program is left stopped when it succeeds, and runs on when it does not.
    * @param signal Gives it up: the program is not harmed, the previous checkpoints stay.
    * @throws the engine's or the store's error, whichever came first.
    */
   async take(
     reason: CheckpointReason,
     signal: AbortSignal,
-    onProgress: (bytes: number) => void,
+    onProgress: (progress: UploadProgress) => void,
   ): Promise<TakenCheckpoint> {
     const { clock, scratch, claim, events } = this.#parts;
     const begun = clock.now();
@@ -79,11 +85,12 @@ export class Checkpointer {
     capture: Capture,
     claim: Claim,
     signal: AbortSignal,
-    onProgress: (bytes: number) => void,
+    onProgress: (progress: UploadProgress) => void,
   ): Promise<{ result: CheckpointResult; summary: CheckpointSummary; runtimeMs: number }> {
-    const { engine, process, snapshot, tcp, unix, runtimeMs, events } = this.#parts;
+    const { engine, process, plan, maxRate, isAlwaysLast, tcp, unix, runtimeMs, events } = this.#parts;
     signal.throwIfAborted();
-    const isLast = reason === 'vacate';
+    const isLast = reason === 'vacate' || isAlwaysLast;
+    const { snapshot, bufferBytes } = plan();
     const pending = engine.checkpoint({
       target: process.target,
       scope: 'tree',
@@ -118,8 +125,11 @@ export class Checkpointer {
         },
         {
           signal,
-          onProgress: ({ bytes, shipped }) => {
-            onProgress(bytes);
+          // An eviction has a deadline, and no time for manners.
+          maxRate: isLast ? undefined : maxRate,
+          bufferBytes,
+          onProgress: ({ bytes, shipped, queued = 0 }) => {
+            onProgress({ bytes, shipped, queued });
             events.emit('progress', { reason, bytes, shipped });
           },
           onRetry: (error, delayMs) =>

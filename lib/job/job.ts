@@ -12,6 +12,7 @@ import type { RunningProcess } from './engine.ts';
 import type { CheckpointEvent, JobEventName, JobListener } from './events.ts';
 import { endOf, type JobEnd } from './exit-status.ts';
 import { batchVacateMs } from './incarnation.ts';
+import { planMemory } from './memory-limit.ts';
 import { type Beginning, begin } from './open.ts';
 import { type JobOptions, resolveOptions } from './options.ts';
 import { type JobFoundations, openSession, type Session } from './session.ts';
@@ -150,12 +151,14 @@ export class Job implements AsyncDisposable {
     const { options, clock, random, engine, scratch, stdio, identity, events } = this.#session;
     const checkpointer = new Checkpointer({
       ...{ engine, process, scratch, stdio, identity, events, clock },
-      ...{ cwd: options.cwd, keep: options.keep, snapshot: options.snapshot },
-      ...{ tcp: options.tcp, unix: options.unix },
+      ...{ cwd: options.cwd, keep: options.keep, maxRate: options.maxRate, tcp: options.tcp, unix: options.unix },
+      plan: () => planMemory(options.env, options.snapshot),
+      isAlwaysLast: options.exitAfterCheckpoint,
       runtimeMs: () => this.#runtimeMs(),
       claim: () => this.#claim(),
     });
-    const policy = { ...POLICY, firstMs: options.firstMs, everyMs: options.everyMs };
+    const { firstMs, everyMs, exitAfterCheckpoint: leaves } = options;
+    const policy = { ...POLICY, firstMs, everyMs, leaves };
     const tasks = {
       checkpoint: async (...args: Parameters<Checkpointer['take']>): Promise<TakenCheckpoint> => {
         try {

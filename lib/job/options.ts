@@ -4,6 +4,7 @@ import { userInfo } from 'node:os';
 import { resolve } from 'node:path';
 import { UsageError } from '../errors.ts';
 import type { Store, StoreOptions } from '../store/types.ts';
+import { parseRate } from '../util/bytes.ts';
 import { parseDuration } from '../util/duration.ts';
 import type { JobEvent } from './events.ts';
 import { EXIT_CODES } from './exit-status.ts';
@@ -37,6 +38,10 @@ export interface JobOptions {
   readonly newPids?: boolean;
   /** Milliseconds that a later run waits for an unreachable store before it gives up with exit code 75. Default 600000. */
   readonly storeWaitMs?: number;
+  /** Upper limit of periodic uploads: bytes per second or text such as `5MB`; evictions know no limit. Default none. */
+  readonly maxRate?: number | string;
+  /** Each checkpoint ends this run with reason `vacated`, for batch systems that carry checkpoints themselves. Default false. */
+  readonly exitAfterCheckpoint?: boolean;
   /** Default `auto`: a forked copy when memory allows. */
   readonly snapshot?: 'auto' | 'fork' | 'plain';
   /** TCP connections with a peer outside the job: `refuse` checkpoints (default), or `close`: the restarted program finds them reset. */
@@ -79,6 +84,8 @@ export interface ResolvedOptions {
   readonly acceptChanged: boolean;
   readonly newPids: boolean;
   readonly storeWaitMs: number;
+  readonly maxRate: number | undefined;
+  readonly exitAfterCheckpoint: boolean;
   readonly snapshot: 'auto' | 'fork' | 'plain';
   readonly tcp: 'refuse' | 'close';
   readonly unix: 'refuse' | 'close';
@@ -94,6 +101,7 @@ export interface ResolvedOptions {
 }
 
 const MINIMUM_PERIOD_MS = 100;
+const SLOWEST_RATE = 1000;
 const SNAPSHOTS = ['auto', 'fork', 'plain'] as const;
 const CONNECTIONS = ['refuse', 'close'] as const;
 const FILES = ['changed', 'all', 'none'] as const;
@@ -121,6 +129,8 @@ export function resolveOptions(options: JobOptions): ResolvedOptions {
     acceptChanged: options.acceptChanged ?? false,
     newPids: options.newPids ?? false,
     storeWaitMs: integer('storeWaitMs', options.storeWaitMs ?? 600_000, 0, Number.MAX_SAFE_INTEGER),
+    maxRate: options.maxRate === undefined ? undefined : rate(options.maxRate),
+    exitAfterCheckpoint: options.exitAfterCheckpoint ?? false,
     snapshot: oneOf('snapshot', options.snapshot ?? 'auto', SNAPSHOTS),
     tcp: oneOf('tcp', options.tcp ?? 'refuse', CONNECTIONS),
     unix: oneOf('unix', options.unix ?? 'refuse', CONNECTIONS),
@@ -169,6 +179,12 @@ function period(name: string, value: number | string): number {
   const ms = typeof value === 'string' ? parseDuration(value, name) : value;
   if (!Number.isFinite(ms) || ms < MINIMUM_PERIOD_MS) throw new UsageError(`${name}: at least ${MINIMUM_PERIOD_MS} ms`);
   return ms;
+}
+
+function rate(value: number | string): number {
+  const bytes = typeof value === 'string' ? parseRate(value, 'maxRate') : value;
+  if (!(bytes >= SLOWEST_RATE && Number.isFinite(bytes))) throw new UsageError('maxRate: at least 1 kB a second');
+  return bytes;
 }
 
 function integer(name: string, value: number, least: number, most: number): number {

@@ -2,12 +2,12 @@
  * When a job is checkpointed, as a pure function: state and event in, state and actions out. No clock, no timer, no random source of its
  * own: every event carries its time (milliseconds of a clock that never jumps) and, where a choice is random, a number in [0, 1).
  *
- * Rules: never two checkpoints at once; the first one soon, so that a refusal is learnt at once; then one every period, give or take the
- * jitter, so that a thousand jobs started together do not meet at the server; a failed one is tried again with back-off; an eviction
- * comes first, and an upload that cannot make its deadline is given up.
+ * Rules: never two checkpoints at once; the first one soon, so that a refusal is learnt at once; then one every period, all of them give or
+ * take the jitter, so that a thousand jobs started together do not meet at the server; a failed one is tried again with back-off; an
+ * eviction comes first, and an upload that cannot make its deadline is given up.
  */
 
-import { predictsMiss, shouldReplace } from './prediction.ts';
+import { predictsMiss, shouldReplace, type UploadProgress } from './prediction.ts';
 
 export type CheckpointReason = 'first' | 'periodic' | 'request' | 'vacate';
 
@@ -22,6 +22,8 @@ export interface PolicyOptions {
   readonly retryMs: number;
   /** Longest pause between retries in milliseconds. */
   readonly retryMaxMs: number;
+  /** The job leaves with each checkpoint, and goes on from it when it is run again. Default false. */
+  readonly leaves?: boolean;
 }
 
 export interface ActiveCheckpoint {
@@ -29,6 +31,8 @@ export interface ActiveCheckpoint {
   readonly since: number;
   /** Asked to stop; its end has not been reported yet. */
   readonly abandoned: boolean;
+  /** As last reported. */
+  readonly progress: UploadProgress | undefined;
 }
 
 export interface PolicyState {
@@ -47,10 +51,10 @@ export interface PolicyState {
 }
 
 export type PolicyEvent =
-  | { readonly type: 'start'; readonly at: number }
+  | { readonly type: 'start'; readonly at: number; readonly random: number }
   | { readonly type: 'wake'; readonly at: number }
   | { readonly type: 'request'; readonly at: number }
-  | { readonly type: 'progress'; readonly at: number; readonly bytes: number }
+  | ({ readonly type: 'progress'; readonly at: number } & UploadProgress)
   | { readonly type: 'stored'; readonly at: number; readonly random: number; readonly bytes: number }
   | { readonly type: 'failed'; readonly at: number; readonly random: number }
   | { readonly type: 'vacate'; readonly at: number; readonly deadline: number }
@@ -71,6 +75,9 @@ export interface Decision {
   readonly actions: readonly PolicyAction[];
 }
 
+/** Of the time that an eviction has. */
+const LOOK_SHARE = 0.05;
+
 export const initialState: PolicyState = {
   phase: 'new',
   active: undefined,
@@ -89,7 +96,7 @@ export function decide(state: PolicyState, event: PolicyEvent, options: PolicyOp
   switch (event.type) {
     case 'start':
       return state.phase === 'new'
-        ? appoint({ ...state, phase: 'running', next: event.at + options.firstMs })
+        ? appoint({ ...state, phase: 'running', next: event.at + varied(options.firstMs, event.random, options) })
         : same(state);
     case 'wake':
       return onWake(state, event.at);
@@ -97,7 +104,7 @@ export function decide(state: PolicyState, event: PolicyEvent, options: PolicyOp
       if (state.phase !== 'running') return same(state);
       return state.active === undefined ? begin(state, 'request', event.at) : same({ ...state, wanted: true });
     case 'progress':
-      return onProgress(state, event.at, event.bytes);
+      return onProgress(state, event);
     case 'stored':
       return onStored(state, event, options);
     case 'failed':
@@ -114,13 +121,19 @@ export function decide(state: PolicyState, event: PolicyEvent, options: PolicyOp
 
 const same = (state: PolicyState): Decision => ({ state, actions: [] });
 
+const varied = (ms: number, random: number, { jitter }: PolicyOptions): number => ms * (1 + jitter * (2 * random - 1));
+
 function appoint(state: PolicyState): Decision {
   const at = state.phase === 'vacating' ? Math.min(state.next, state.deadline) : state.next;
   return { state, actions: [{ type: 'wake', at }] };
 }
 
 function begin(state: PolicyState, reason: CheckpointReason, at: number): Decision {
-  const next: PolicyState = { ...state, active: { reason, since: at, abandoned: false }, wanted: false };
+  const next: PolicyState = {
+    ...state,
+    active: { reason, since: at, abandoned: false, progress: undefined },
+    wanted: false,
+  };
   const actions: PolicyAction[] = [{ type: 'begin', reason }];
   if (state.phase === 'vacating') actions.push({ type: 'wake', at: state.deadline });
   return { state: next, actions };
@@ -137,19 +150,27 @@ function stop(state: PolicyState): Decision {
 function onWake(state: PolicyState, at: number): Decision {
   if (state.phase === 'vacating') {
     if (at >= state.deadline) return stop(state);
-    if (state.active !== undefined) return { state, actions: [{ type: 'wake', at: state.deadline }] };
+    if (state.active !== undefined) return judge(state, state.active, at);
     return at >= state.next ? begin(state, 'vacate', at) : appoint(state);
   }
   if (state.phase !== 'running' || state.active !== undefined) return same(state);
   return at >= state.next ? begin(state, state.hasStored ? 'periodic' : 'first', at) : appoint(state);
 }
 
-function onProgress(state: PolicyState, at: number, bytes: number): Decision {
-  const { active } = state;
-  if (state.phase !== 'vacating' || active === undefined || active.abandoned) return same(state);
-  return predictsMiss({ at, since: active.since, bytes, expectedBytes: state.lastBytes, deadline: state.deadline })
-    ? stop(state)
-    : same(state);
+function onProgress(state: PolicyState, event: { readonly at: number } & UploadProgress): Decision {
+  if (state.active === undefined) return same(state);
+  const { at, bytes, queued, shipped } = event;
+  const active = { ...state.active, progress: { bytes, queued, shipped } };
+  const next = { ...state, active };
+  return state.phase === 'vacating' && !active.abandoned ? judge(next, active, at) : same(next);
+}
+
+/** Gives up what cannot make the deadline; what may is looked at again soon, because an upload that has become slow reports seldom. */
+function judge(state: PolicyState, { progress, since, abandoned }: ActiveCheckpoint, at: number): Decision {
+  const { lastBytes: expectedBytes, deadline } = state;
+  if (progress === undefined || abandoned) return { state, actions: [{ type: 'wake', at: deadline }] };
+  if (predictsMiss({ ...progress, at, since, expectedBytes, deadline })) return stop(state);
+  return { state, actions: [{ type: 'wake', at: Math.min(deadline, at + (deadline - since) * LOOK_SHARE) }] };
 }
 
 function onStored(
@@ -159,7 +180,7 @@ function onStored(
 ): Decision {
   const { active } = state;
   if (active === undefined) return same(state);
-  const period = options.everyMs * (1 + options.jitter * (2 * event.random - 1));
+  const period = varied(options.everyMs, event.random, options);
   const settled: PolicyState = {
     ...state,
     active: undefined,
@@ -174,6 +195,7 @@ function onStored(
     const isEnough = active.reason === 'vacate' || event.at + (settled.lastMs ?? 0) > settled.deadline;
     return isEnough ? stop(settled) : begin(settled, 'vacate', event.at);
   }
+  if (options.leaves === true) return stop(settled);
   return settled.wanted ? begin(settled, 'request', event.at) : appoint(settled);
 }
 
@@ -190,7 +212,7 @@ function onFailed(
   const failures = state.failures + 1;
   const longest = state.phase === 'vacating' ? options.retryMaxMs : Math.min(options.retryMaxMs, options.everyMs);
   const pause = Math.min(longest, options.retryMs * 2 ** Math.min(failures - 1, 30));
-  const next = event.at + pause * (1 + options.jitter * (2 * event.random - 1));
+  const next = event.at + varied(pause, event.random, options);
   const settled: PolicyState = { ...state, active: undefined, failures, next };
   return settled.wanted && settled.phase === 'running' ? begin(settled, 'request', event.at) : appoint(settled);
 }

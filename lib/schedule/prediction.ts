@@ -5,24 +5,38 @@ const TRUSTED_SHARE = 0.25;
 /** An upload must be this much too slow before it is given up, so that a short stall does not cost a checkpoint. */
 const MARGIN = 1.5;
 
-export interface UploadSoFar {
+export interface UploadProgress {
+  /** Of the checkpoint: read so far. */
+  readonly bytes: number;
+  /** Of what was read: waiting to be sent, or sent. What the store has already is not. */
+  readonly queued: number;
+  readonly shipped: number;
+}
+
+export interface UploadSoFar extends UploadProgress {
   readonly at: number;
   readonly since: number;
-  readonly bytes: number;
-  /** Size of the previous checkpoint; undefined = there was none, nothing can be predicted. */
+  /** Size of the previous checkpoint; undefined = there was none. */
   readonly expectedBytes: number | undefined;
   readonly deadline: number;
 }
 
 /** True when an upload that goes on at its rate so far clearly cannot be complete at the deadline. */
 export function predictsMiss(upload: UploadSoFar): boolean {
-  const { at, since, bytes, expectedBytes, deadline } = upload;
+  const { at, since, deadline } = upload;
   const elapsed = at - since;
   const available = deadline - since;
   if (at >= deadline) return true;
-  if (expectedBytes === undefined || expectedBytes <= bytes || elapsed < available * TRUSTED_SHARE) return false;
-  if (bytes <= 0) return false;
-  return elapsed * (expectedBytes / bytes) > available * MARGIN;
+  const share = doneShare(upload);
+  if (share <= 0 || share >= 1 || elapsed < available * TRUSTED_SHARE) return false;
+  return elapsed / share > available * MARGIN;
+}
+
+/** An upper bound where the size is not known: nothing more may come than what has been read. */
+function doneShare({ bytes, queued, shipped, expectedBytes }: UploadSoFar): number {
+  const read = expectedBytes === undefined ? 1 : Math.min(1, bytes / expectedBytes);
+  const sent = queued <= 0 ? 1 : Math.min(1, shipped / queued);
+  return read * sent;
 }
 
 export interface RunningUpload {

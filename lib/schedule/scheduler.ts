@@ -12,6 +12,7 @@ import {
   type PolicyOptions,
   type PolicyState,
 } from './policy.ts';
+import type { UploadProgress } from './prediction.ts';
 
 /** What a finished checkpoint tells the policy. */
 export interface Stored {
@@ -21,7 +22,7 @@ export interface Stored {
 
 export interface SchedulerTasks<T extends Stored> {
   /** Takes and stores one checkpoint. Never called again before its promise settled. Must stop soon after `signal` fires. */
-  checkpoint(reason: CheckpointReason, signal: AbortSignal, onProgress: (bytes: number) => void): Promise<T>;
+  checkpoint(reason: CheckpointReason, signal: AbortSignal, onProgress: (progress: UploadProgress) => void): Promise<T>;
   /** The eviction is over: called once. */
   stop(): void;
 }
@@ -56,7 +57,7 @@ export class Scheduler<T extends Stored> {
   }
 
   start(): void {
-    this.#dispatch({ type: 'start', at: this.#clock.now() });
+    this.#dispatch({ type: 'start', at: this.#clock.now(), random: this.#random() });
   }
 
   /**
@@ -126,8 +127,8 @@ export class Scheduler<T extends Stored> {
     const abort = new AbortController();
     this.#abort = abort;
     try {
-      const stored = await this.#tasks.checkpoint(reason, abort.signal, (bytes) => {
-        if (this.#abort === abort) this.#dispatch({ type: 'progress', at: this.#clock.now(), bytes });
+      const stored = await this.#tasks.checkpoint(reason, abort.signal, (progress) => {
+        if (this.#abort === abort) this.#dispatch({ type: 'progress', at: this.#clock.now(), ...progress });
       });
       this.#abort = undefined;
       this.#settle(number, (waiter) => waiter.resolve(stored));

@@ -7,6 +7,7 @@ import type { CodecName } from './codec.ts';
 import { writeHead } from './head.ts';
 import { encodeManifest, type Manifest, type StoredFile } from './manifest.ts';
 import { manifestName } from './names.ts';
+import { RateLimit } from './rate-limit.ts';
 import { knownUnits, sparsePacks } from './retention.ts';
 import { reviveUnits } from './revive.ts';
 import type { RunDirectory } from './run-directory.ts';
@@ -21,6 +22,7 @@ const DISCARD_MS = 5000;
 /** Milliseconds to wait for the engine's own explanation of a broken context. */
 const REASON_MS = 1000;
 const PACKS_IN_MEMORY = 4;
+const SMALLEST_PACK = 1024 * 1024;
 
 export interface WriterContext {
   readonly run: RunDirectory;
@@ -77,7 +79,8 @@ function startPipeline(
   options: OperationOptions,
 ): WritePipeline {
   const { run, key, codec, packBytes, manifests } = context;
-  const { onProgress, onRetry, signal } = options;
+  const { onProgress, onRetry, signal, maxRate, bufferBytes } = options;
+  const rate = maxRate === undefined ? undefined : new RateLimit(maxRate);
   try {
     return new WritePipeline({
       init: {
@@ -86,13 +89,13 @@ function startPipeline(
         codec,
         key,
         known: knownUnits(manifests),
-        packBytes,
+        packBytes: bufferBytes === undefined ? packBytes : packSize(packBytes, bufferBytes),
         packCount: PACKS_IN_MEMORY,
       },
       contextFd,
-      add: (name, data, abort, onBytes) => run.add(name, data, { signal: abort, onBytes }),
+      add: (name, data, abort, onBytes) => run.add(name, data, { signal: abort, onBytes, rate }),
       signal,
-      onProgress: onProgress && ((bytes, shipped) => onProgress({ bytes, shipped })),
+      onProgress,
       onRetry,
     });
   } catch (error) {
@@ -100,6 +103,9 @@ function startPipeline(
     throw error;
   }
 }
+
+const packSize = (largest: number, bufferBytes: number): number =>
+  Math.min(largest, Math.max(SMALLEST_PACK, Math.floor(bufferBytes / PACKS_IN_MEMORY)));
 
 function closeQuietly(fd: number): void {
   try {

@@ -86,9 +86,11 @@ export class ChirpDriver implements Driver {
       options.onBytes?.(bytes - reported);
       reported = bytes;
     };
-    await this.#use(path, options, (client, request) =>
-      client.putFile(this.#at(path), data, { ...request, ...how, sync: true, onProgress }),
-    );
+    const { rate, signal } = options;
+    await this.#use(path, options, (client, request) => {
+      const source = rate === undefined ? data : rate.pace(data, signal);
+      return client.putFile(this.#at(path), source, { ...request, ...how, size: data.length, sync: true, onProgress });
+    });
   }
 
   async get(path: string, offset: number, length: number, options: DriverOptions = {}): Promise<Uint8Array> {

@@ -57,12 +57,12 @@ export class DirectoryDriver implements Driver {
     await this.#guard('', () => readdir(this.#root));
   }
 
-  async put(path: string, data: Uint8Array, { signal, onBytes }: PutOptions = {}): Promise<void> {
+  async put(path: string, data: Uint8Array, options: PutOptions = {}): Promise<void> {
     const target = this.#at(path);
     const temporary = join(dirname(target), randomName('tmp'));
-    signal?.throwIfAborted();
+    options.signal?.throwIfAborted();
     await this.#guard(path, async () => {
-      await writeNew(temporary, data, signal, onBytes);
+      await writeNew(temporary, data, options);
       try {
         await rename(temporary, target);
       } catch (error) {
@@ -74,9 +74,9 @@ export class DirectoryDriver implements Driver {
     });
   }
 
-  async add(path: string, data: Uint8Array, { signal, onBytes }: PutOptions = {}): Promise<void> {
-    signal?.throwIfAborted();
-    await this.#guard(path, () => writeNew(this.#at(path), data, signal, onBytes));
+  async add(path: string, data: Uint8Array, options: PutOptions = {}): Promise<void> {
+    options.signal?.throwIfAborted();
+    await this.#guard(path, () => writeNew(this.#at(path), data, options));
   }
 
   async get(path: string, offset: number, length: number, { signal }: DriverOptions = {}): Promise<Uint8Array> {
@@ -163,15 +163,10 @@ export class DirectoryDriver implements Driver {
 }
 
 /** A file that did not exist, synced; after a failure there is none. */
-async function writeNew(
-  path: string,
-  data: Uint8Array,
-  signal: AbortSignal | undefined,
-  onBytes: PutOptions['onBytes'],
-): Promise<void> {
+async function writeNew(path: string, data: Uint8Array, options: PutOptions): Promise<void> {
   const file = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
   try {
-    await writeAll(file, data, signal, onBytes);
+    await writeAll(file, data, options);
     await file.sync();
   } catch (error) {
     await file.close();
@@ -181,12 +176,12 @@ async function writeNew(
   await file.close();
 }
 
-async function writeAll(
-  file: FileHandle,
-  data: Uint8Array,
-  signal: AbortSignal | undefined,
-  onBytes: PutOptions['onBytes'],
-) {
+async function writeAll(file: FileHandle, data: Uint8Array, options: PutOptions): Promise<void> {
+  if (options.rate === undefined) return await writePiece(file, data, options);
+  for await (const piece of options.rate.pace(data, options.signal)) await writePiece(file, piece, options);
+}
+
+async function writePiece(file: FileHandle, data: Uint8Array, { signal, onBytes }: PutOptions): Promise<void> {
   for (let done = 0; done < data.length; ) {
     signal?.throwIfAborted();
     const { bytesWritten } = await file.write(data, done, Math.min(SLICE, data.length - done));

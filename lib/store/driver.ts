@@ -2,6 +2,8 @@
  * What a storage must be able to do for the store: a handful of operations on whole objects. Everything above (packs, manifests, fencing) is
  * shared by all drivers, and so are their tests. Paths are relative to the store's root, `/` separated, made by names.ts only.
  */
+import type { RateLimit } from './rate-limit.ts';
+
 export interface DriverOptions {
   readonly signal?: AbortSignal | undefined;
 }
@@ -9,6 +11,8 @@ export interface DriverOptions {
 export interface PutOptions extends DriverOptions {
   /** Called with the bytes handed over since the last call. */
   readonly onBytes?: ((count: number) => void) | undefined;
+  /** Slows the sending down. */
+  readonly rate?: RateLimit | undefined;
 }
 
 export interface Entry {

@@ -17,6 +17,10 @@ export interface StoreOptions {
 export interface OperationOptions {
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: Progress) => void;
+  /** Bytes per second that an upload may send at most; undefined = no limit. */
+  readonly maxRate?: number | undefined;
+  /** Memory that an upload may use for what waits to be sent, at least 4 MiB, default 128 MiB. */
+  readonly bufferBytes?: number | undefined;
   /** Called before a part of an upload that failed is sent again. */
   readonly onRetry?: (error: unknown, delayMs: number) => void;
 }
@@ -26,6 +30,8 @@ export interface Progress {
   readonly bytes: number;
   /** Bytes really sent or fetched so far (after deduplication and compression). */
   readonly shipped: number;
+  /** Of an upload: bytes that are to be sent, as far as is known yet, those sent included. */
+  readonly queued?: number;
 }
 
 /** Who may resume: compared before a restart; a mismatch is refused with `ERR_JOB_CHANGED` unless accepted. */

@@ -29,7 +29,7 @@ export interface PipelineOptions {
     onBytes: (count: number) => void,
   ) => Promise<void>;
   readonly signal: AbortSignal | undefined;
-  readonly onProgress: ((bytes: number, shipped: number) => void) | undefined;
+  readonly onProgress: OperationOptions['onProgress'];
   readonly onRetry: OperationOptions['onRetry'];
 }
 
@@ -47,6 +47,7 @@ export class WritePipeline {
   readonly #renamed = new Map<string, string>();
   #bytes = 0;
   #shippedBytes = 0;
+  #queuedBytes = 0;
 
   constructor(options: PipelineOptions) {
     this.#options = options;
@@ -111,11 +112,12 @@ export class WritePipeline {
     else if (message.type === 'error') this.#fail(fromPlainError(message.error));
     else {
       this.#bytes = message.bytes;
-      this.#options.onProgress?.(this.#bytes, this.#shippedBytes);
+      this.#report();
     }
   }
 
   #ship(name: string, memory: SharedArrayBuffer, length: number): void {
+    this.#queuedBytes += length;
     const shipment = this.#upload(name, new Uint8Array(memory, 0, length)).then(
       () => this.#send({ type: 'shipped', memory }),
       (error: unknown) => this.#fail(error),
@@ -135,7 +137,7 @@ export class WritePipeline {
           await this.#options.add(stored, data, this.#signal, (count) => {
             sent += count;
             this.#shippedBytes += count;
-            this.#options.onProgress?.(this.#bytes, this.#shippedBytes);
+            this.#report();
           });
         } catch (error) {
           this.#shippedBytes -= sent;
@@ -145,6 +147,10 @@ export class WritePipeline {
       this.#signal,
       this.#options.onRetry,
     );
+  }
+
+  #report(): void {
+    this.#options.onProgress?.({ bytes: this.#bytes, shipped: this.#shippedBytes, queued: this.#queuedBytes });
   }
 
   #send(message: ToWriteWorker): void {

@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { JobEvent } from '../../lib/job/events.ts';
@@ -17,7 +18,7 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const LIMIT_MS = 60_000;
 
 /** Whether a job of the pool wants to be run again. The same in every submit description that the package writes. */
-const ON_EXIT_REMOVE =
+export const ON_EXIT_REMOVE =
   '(ExitBySignal =?= True && ExitSignal =!= 9) || (ExitBySignal =!= True && ExitCode =!= 85 && ExitCode =!= 75)';
 
 export interface WrappedJob {
@@ -160,6 +161,34 @@ export class CondorBench implements AsyncDisposable {
   #writeStarter(name: string, program: string): string {
     return this.pool.write(name, `#!/bin/sh\nexec ${process.execPath} ${join(ROOT, program)} "$@"\n`, 0o755);
   }
+}
+
+/**
+ * To be called inside `describe`: one pool for all of its tests, which are skipped where there can be none.
+ * @param prepare Done once, before the first test.
+ * @param finish Done once, after the last one, while the pool is still there.
+ */
+export function inPool(
+  settings: PoolSettings,
+  prepare: (bench: CondorBench) => void = () => undefined,
+  finish: (bench: CondorBench) => Promise<void> = async () => undefined,
+): (name: string, body: (bench: CondorBench) => Promise<void>) => void {
+  let bench: CondorBench | string = 'the pool was not started';
+  before(async () => {
+    bench = await CondorBench.start(settings);
+    if (typeof bench !== 'string') prepare(bench);
+  });
+  after(async () => {
+    if (typeof bench === 'string') return;
+    await using all = bench;
+    await finish(all);
+  });
+  return (name, body) => {
+    test(name, async (context) => {
+      if (typeof bench === 'string') return context.skip(bench);
+      await body(bench);
+    });
+  };
 }
 
 async function readSandboxes(execute: string): Promise<JobEvent[]> {

@@ -35,7 +35,7 @@ test('no job outside of HTCondor', () => {
 test('the facts of a job', (context) => {
   const env = environment(
     context,
-    'GlobalJobId = "alice@host#15.0#17"\nJobRunCount = 3\nNumJobStarts = 2\nJobMaxVacateTime = 20\n',
+    'GlobalJobId = "alice@host#15.0#17"\nJobRunCount = 3\nNumJobStarts = 2\nJobMaxVacateTime = 20\nRequestMemory = 64\n',
     'MachineMaxVacateTime = 10 * 60\n',
   );
   assert.deepEqual(readCondorJob(env), {
@@ -44,6 +44,9 @@ test('the facts of a job', (context) => {
     startCount: 2,
     vacateSignal: 'SIGTERM',
     vacateMs: 20_000,
+    memoryLimits: [64 << 20],
+    checkpointExitCode: undefined,
+    checkpointFiles: [],
   });
 });
 

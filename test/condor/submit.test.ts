@@ -13,6 +13,7 @@ const WRAPPING: Wrapping = {
   every: '1h',
   vacateSeconds: 600,
   keyFile: 'job.key',
+  ticket: undefined,
   options: [],
 };
 const PREFIX = 'run --store chirp://host/path --every 1h --key-file job.key --';

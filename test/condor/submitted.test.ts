@@ -128,9 +128,14 @@ queue word from (
     const program = ['/bin/sh', '-c', 'sleep 300'];
     const held = await bench.submit('gc-held', { arguments: bench.classic('1s', program) });
     const removed = await bench.submit('gc-removed', { arguments: bench.classic('1s', program) });
-    for (const job of [held, removed]) await bench.untilEvent(job, (event) => event.event === 'checkpoint');
+    const idle = await bench.submit('gc-idle', { arguments: bench.classic('1s', program) });
+    for (const job of [held, removed, idle]) await bench.untilEvent(job, (event) => event.event === 'checkpoint');
     await held.command('condor_hold');
     await held.until('held');
+    // Idle: it runs nowhere, and has checkpoints.
+    await bench.pool.run('condor_qedit', [idle.id, 'Requirements', 'False']);
+    await idle.command('condor_vacate_job');
+    await idle.until('evicted');
     await removed.command('condor_rm');
     await removed.until('aborted');
     const gc = async (...args: readonly string[]): Promise<string> =>
@@ -145,7 +150,8 @@ queue word from (
     assert.match(await gc('--delete'), /^1 removed$/m);
     assert.deepEqual(await names(removed), []);
     assert.equal((await names(held)).length, 1);
-    await held.command('condor_rm');
+    assert.equal((await names(idle)).length, 1);
+    for (const job of [held, idle]) await job.command('condor_rm');
     const foreign = await blcr(
       'gc',
       'run',

@@ -62,6 +62,7 @@ test(
     first.kill('SIGUSR2');
     await live.until(isWarning('ERR_STORE_FULL'));
     assert.equal(first.exitCode, null, 'the job runs on');
+    assert.ok(bench.events('one').some(isWarning('ERR_STORE_FULL')), 'it is in the log as well');
     await bench.lose(first);
     const second = bench.runAt(url, 'two', program, NEVER);
     const started = await new LiveEvents(second).until(isStarted);

@@ -28,14 +28,22 @@ interface Trace {
 }
 
 function play(steps: readonly { delay: number; kind: string; random: number; bytes: number }[]): Trace[] {
-  let { state } = decide(initialState, { type: 'start', at: 0 }, options);
+  let { state } = decide(initialState, { type: 'start', at: 0, random: 0.5 }, options);
   let at = 0;
   let isActive = false;
   const traces: Trace[] = [];
   for (const { delay, kind, random, bytes } of steps) {
     at += delay;
     if ((kind === 'stored' || kind === 'failed' || kind === 'progress') && !isActive) continue;
-    const event = { type: kind, at, random, bytes, deadline: at + bytes } as unknown as PolicyEvent;
+    const event = {
+      type: kind,
+      at,
+      random,
+      bytes,
+      shipped: bytes / 2,
+      queued: bytes,
+      deadline: at + bytes,
+    } as unknown as PolicyEvent;
     const before = state;
     const decision = decide(state, event, options);
     if (kind === 'stored' || kind === 'failed') isActive = false;
@@ -88,7 +96,8 @@ test('an eviction always ends by its deadline when wake-ups arrive', () => {
       const calm = steps.filter(({ kind }) => kind !== 'vacate' && kind !== 'ended');
       const traces = play(calm);
       const last = traces.at(-1);
-      let state = last === undefined ? decide(initialState, { type: 'start', at: 0 }, options).state : last.before;
+      let state =
+        last === undefined ? decide(initialState, { type: 'start', at: 0, random: 0.5 }, options).state : last.before;
       const at = last?.event.at ?? 0;
       const begun = decide(state, { type: 'vacate', at, deadline: at + span }, options);
       state = begun.state;

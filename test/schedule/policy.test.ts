@@ -19,7 +19,7 @@ function run(...events: PolicyEvent[]): { state: PolicyState; actions: readonly 
   );
 }
 
-const start = { type: 'start', at: 0 } as const;
+const start = { type: 'start', at: 0, random: 0.5 } as const;
 const first = { type: 'wake', at: 60_000 } as const;
 const stored = { type: 'stored', at: 70_000, random: 0.5, bytes: 1000 } as const;
 
@@ -91,12 +91,42 @@ test('an eviction lets a running checkpoint finish when only that fits', () => {
 
 test('an upload that clearly misses the deadline is abandoned, a slow start is not', () => {
   const vacating = run(start, first, stored, { type: 'vacate', at: 100_000, deadline: 110_000 });
-  const early = decide(vacating.state, { type: 'progress', at: 100_100, bytes: 1 }, options);
-  assert.deepEqual(early.actions, []);
-  const hopeless = decide(vacating.state, { type: 'progress', at: 105_000, bytes: 100 }, options);
-  assert.deepEqual(hopeless.actions, [{ type: 'abandon' }, { type: 'stop' }]);
-  const fine = decide(vacating.state, { type: 'progress', at: 105_000, bytes: 600 }, options);
-  assert.deepEqual(fine.actions, []);
+  const after = (ms: number, bytes: number, shipped: number, queued: number): readonly PolicyAction[] =>
+    decide(vacating.state, { type: 'progress', at: 100_000 + ms, bytes, shipped, queued }, options).actions;
+  const goesOn = (actions: readonly PolicyAction[]): boolean => actions.every(({ type }) => type === 'wake');
+  const givenUp = [{ type: 'abandon' }, { type: 'stop' }];
+  assert.ok(goesOn(after(100, 1, 1, 1)));
+  assert.deepEqual(after(5000, 100, 0, 0), givenUp);
+  assert.ok(goesOn(after(5000, 600, 60, 60)));
+  assert.deepEqual(after(3000, 1000, 10, 100), givenUp, 'all is read, a tenth is sent');
+  assert.ok(goesOn(after(3000, 1000, 30, 100)));
+  assert.ok(goesOn(after(5000, 1000, 0, 100)), 'what stands still may go on');
+  // No further report: the next look decides.
+  const slow = decide(
+    vacating.state,
+    { type: 'progress', at: 101_000, bytes: 1000, shipped: 20, queued: 100 },
+    options,
+  );
+  assert.deepEqual(slow.actions, [{ type: 'wake', at: 101_500 }]);
+  assert.deepEqual(decide(slow.state, { type: 'wake', at: 103_500 }, options).actions, givenUp);
+});
+
+test('the first checkpoint of an eviction is judged by what is sent of it', () => {
+  const vacating = run(start, { type: 'vacate', at: 0, deadline: 10_000 });
+  const progress = { type: 'progress', at: 4000, bytes: 1000, shipped: 10, queued: 1000 } as const;
+  assert.deepEqual(decide(vacating.state, progress, options).actions, [{ type: 'abandon' }, { type: 'stop' }]);
+});
+
+test('jobs started together do not meet at their first checkpoint either', () => {
+  assert.deepEqual(run({ ...start, random: 0 }).actions, [{ type: 'wake', at: 54_000 }]);
+});
+
+test('a job that leaves with its checkpoints stops with each, and runs on when one fails', () => {
+  const leaving = { ...options, leaves: true };
+  const { state } = run(start, first);
+  assert.deepEqual(decide(state, stored, leaving).actions, [{ type: 'stop' }]);
+  const failed = decide(state, { type: 'failed', at: 61_000, random: 0.5 }, leaving);
+  assert.deepEqual(failed.actions, [{ type: 'wake', at: 63_000 }]);
 });
 
 test('a failed last checkpoint is tried again until the deadline, then the eviction is over', () => {

@@ -73,6 +73,17 @@ for (const backend of BACKENDS) {
     );
   }
 
+  test(`${backend.name}: an upload with a limit is complete, and not faster`, limits, async (context) => {
+    const { url } = await backend.start(context);
+    const claim = await (await open(context, url)).claim('slow');
+    const stream = Buffer.concat([...contextStream(randomMemory(400_000))]);
+    const begun = performance.now();
+    await write(context, claim, stream, { options: { maxRate: 500_000 } });
+    // The first piece goes at once.
+    assert.ok(performance.now() - begun > 600);
+    assert.ok((await readBack(context, await claim.open(1))).equals(stream));
+  });
+
   test(`${backend.name}: many packs, progress, a listing, and removal`, limits, async (context) => {
     const { url, root } = await backend.start(context);
     const store = await open(context, url);

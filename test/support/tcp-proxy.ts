@@ -21,10 +21,12 @@ export class TcpProxy implements AsyncDisposable {
   readonly #sockets: Set<Socket> = new Set<Socket>();
   #cutAfter: number | undefined;
   #silent = false;
+  #uploadRate: number | undefined;
 
   private constructor(target: { readonly host: string; readonly port: number }, options: ProxyOptions) {
     this.#target = target;
     this.#options = options;
+    this.#uploadRate = options.uploadRate;
     this.#server = createServer({ noDelay: true }, (socket) => this.#join(socket));
   }
 
@@ -51,6 +53,11 @@ export class TcpProxy implements AsyncDisposable {
   /** From now on nothing passes in either direction, but connections stay open. */
   silence(silent: boolean = true): void {
     this.#silent = silent;
+  }
+
+  /** @param uploadRate Bytes per second towards the server from now on. */
+  throttle(uploadRate: number): void {
+    this.#uploadRate = uploadRate;
   }
 
   async stop(): Promise<void> {
@@ -91,7 +98,7 @@ export class TcpProxy implements AsyncDisposable {
 
   async #pass(chunk: Buffer, to: Socket, isUpload: boolean): Promise<void> {
     while (this.#silent && !to.destroyed) await sleep(20);
-    const { uploadRate, delayMs } = this.#options;
+    const { delayMs } = this.#options;
     if (delayMs !== undefined) await sleep(delayMs);
     if (isUpload && this.#cutAfter !== undefined) {
       this.#cutAfter -= chunk.length;
@@ -101,7 +108,7 @@ export class TcpProxy implements AsyncDisposable {
         return;
       }
     }
-    if (isUpload && uploadRate !== undefined) await sleep((chunk.length / uploadRate) * 1000);
+    if (isUpload && this.#uploadRate !== undefined) await sleep((chunk.length / this.#uploadRate) * 1000);
     if (!to.write(chunk) && !to.destroyed) {
       await new Promise<void>((resolve) => to.once('drain', resolve).once('close', resolve));
     }

@@ -1,0 +1,42 @@
+/**
+ * Pools without memory cgroups add up the resident sizes of a job's processes: a forked copy counts in full, although it shares its pages, and
+ * may take the job over what it has asked for. Source: HTCondor manual, MemoryUsage and ResidentSetSize.
+ */
+
+import { readFileSync } from 'node:fs';
+import { readCondorJob } from '../condor/sandbox.ts';
+import { listDescendants } from './process-tree.ts';
+
+/** Of x86_64, the one architecture there is. */
+const PAGE_BYTES = 4096;
+
+export type Snapshot = 'auto' | 'fork' | 'plain';
+
+export interface MemoryPlan {
+  readonly snapshot: Snapshot;
+  /** What an upload may keep in memory; undefined = as much as it likes. */
+  readonly bufferBytes: number | undefined;
+}
+
+/** How to take a checkpoint now without leaving the limits of the batch system that the job keeps. @param asked `fork` stays. */
+export function planMemory(env: NodeJS.ProcessEnv, asked: Snapshot): MemoryPlan {
+  const limits = readCondorJob(env)?.memoryLimits ?? [];
+  const program =
+    limits.length === 0 ? 0 : listDescendants(process.pid).reduce((sum, pid) => sum + residentBytes(pid), 0);
+  const now = residentBytes(process.pid) + program;
+  const room = Math.min(...limits.map((limit) => limit - now).filter((rest) => rest >= 0));
+  if (!Number.isFinite(room)) return { snapshot: asked, bufferBytes: undefined };
+  const isCopied = asked === 'fork' || (asked === 'auto' && program <= room);
+  const rest = Math.max(0, room - (isCopied ? program : 0));
+  // The other half is for everything else that a checkpoint makes this process do.
+  return { snapshot: isCopied ? asked : 'plain', bufferBytes: Math.floor(rest / 2) };
+}
+
+/** Source: proc(5), /proc/PID/statm, second field. 0 for a process that is gone. */
+function residentBytes(pid: number): number {
+  try {
+    return Number(readFileSync(`/proc/${pid}/statm`, 'latin1').split(' ', 2)[1]) * PAGE_BYTES;
+  } catch {
+    return 0;
+  }
+}
