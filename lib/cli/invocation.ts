@@ -10,6 +10,6 @@ export function isClassic([, port = '', period = '']: readonly string[]): boolea
 
 /** True when the signals that arrive are the job's: it is not known yet whether there will be one. */
 export function hasJob(program: ProgramName, args: readonly string[]): boolean {
-  if (program === 'blcr_wrapper' && isClassic(args)) return true;
+  if (program === 'blcr_wrapper' && (isClassic(args) || args[0] === '--auto')) return true;
   return args[0] === 'run' || args[0] === 'restart';
 }

@@ -13,6 +13,7 @@ import { QueueProgress } from '../job/queue-progress.ts';
 import { parseRate } from '../util/bytes.ts';
 import { parseDuration } from '../util/duration.ts';
 import { collectGarbage } from '../util/garbage.ts';
+import { withoutUndefined } from '../util/present.ts';
 import { CarriedStore } from './carried-store.ts';
 import { type Arguments, type Command, parseArguments, parseChoice, parseCount, splitProgram } from './command.ts';
 import { exitWith } from './exit.ts';
@@ -148,14 +149,10 @@ function readOptions(args: Arguments, program: readonly string[], carried: Carri
     unix: unix === undefined ? undefined : parseChoice(unix, '--unix', ['refuse', 'close']),
     files: files === undefined ? undefined : parseChoice(files, '--files', ['changed', 'all', 'none']),
     scratch: args.text('scratch'),
+    ownFiles: [args.text('key-file') ?? process.env['BLCR_KEY_FILE'], args.text('ticket')].filter(
+      (path) => path !== undefined,
+    ),
   });
-}
-
-type Present<T> = { [Name in keyof T]: Exclude<T[Name], undefined> };
-
-/** An option that is not given is absent, not undefined. */
-function withoutUndefined<T extends object>(object: T): Present<T> {
-  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as Present<T>;
 }
 
 /** After a checkpoint: by then older ones are removed and its threads have ended. */

@@ -53,6 +53,8 @@ export interface JobOptions {
    * or `none`. Default `none` when the scratch directory is /, the home directory, or not in the sandbox of a job of HTCondor.
    */
   readonly files?: 'changed' | 'all' | 'none';
+  /** Files that are the wrapper's (key, ticket), wherever they lie: never compared, never part of a checkpoint. Default none. */
+  readonly ownFiles?: readonly string[];
   /** Directory whose files belong to the job, default `cwd`. */
   readonly scratch?: string;
   /** Working directory of the program, default the current one. */
@@ -93,6 +95,8 @@ export interface ResolvedOptions {
   /** Nobody has asked for `none`: it is to be told. */
   readonly filesOmitted: boolean;
   readonly scratch: string;
+  /** Absolute paths. */
+  readonly ownFiles: readonly string[];
   readonly cwd: string;
   readonly env: NodeJS.ProcessEnv;
   readonly stdio: readonly [StdioEntry, StdioEntry, StdioEntry];
@@ -137,6 +141,7 @@ export function resolveOptions(options: JobOptions): ResolvedOptions {
     filesOmitted: options.files === undefined && isShared,
     files: oneOf('files', options.files ?? (isShared ? 'none' : 'changed'), FILES),
     scratch,
+    ownFiles: (options.ownFiles ?? []).map((path) => resolve(cwd, path)),
     cwd,
     env: options.env ?? process.env,
     stdio: options.stdio ?? ['inherit', 'inherit', 'inherit'],

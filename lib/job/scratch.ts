@@ -43,14 +43,22 @@ export class ScratchFiles {
   readonly #own: string;
   readonly #files: 'changed' | 'all' | 'none';
   readonly #outputs: readonly OutputSource[];
+  /** Absolute paths of what is not the job's. */
+  readonly #apart: ReadonlySet<string>;
   #baseline: readonly TreeFile[] = [];
   #stored: ReadonlyMap<string, FileEntry> = new Map();
   #count = 0;
 
-  private constructor(root: string, files: 'changed' | 'all' | 'none', outputs: readonly OutputSource[]) {
+  private constructor(
+    root: string,
+    files: 'changed' | 'all' | 'none',
+    outputs: readonly OutputSource[],
+    apart: readonly string[],
+  ) {
     this.root = root;
     this.#files = files;
     this.#outputs = outputs;
+    this.#apart = new Set(apart);
     this.#own = join(root, OWN_DIRECTORY, `run-${process.pid}-${Date.now().toString(36)}`);
   }
 
@@ -59,8 +67,9 @@ export class ScratchFiles {
     root: string,
     files: 'changed' | 'all' | 'none',
     outputs: readonly OutputSource[],
+    apart: readonly string[] = [],
   ): Promise<ScratchFiles> {
-    const scratch = new ScratchFiles(root, files, outputs);
+    const scratch = new ScratchFiles(root, files, outputs, apart);
     await removeLeftovers(join(root, OWN_DIRECTORY));
     await mkdir(scratch.#own, { recursive: true, mode: 0o700 });
     return scratch;
@@ -71,7 +80,8 @@ export class ScratchFiles {
     if (this.#files === 'none') return [];
     const outputs = new Set(this.#outputs.map(({ path }) => path));
     const all = await walkTree(this.root, OWN_DIRECTORY);
-    return all.filter(({ path }) => !outputs.has(join(this.root, path)));
+    const foreign = new Set([...outputs, ...this.#apart]);
+    return all.filter(({ path }) => !foreign.has(join(this.root, path)));
   }
 
   /** Inputs stay out of checkpoints until they change, unless all files are wanted or the checkpoint resumed from carried them. */
@@ -153,7 +163,7 @@ export class ScratchFiles {
     const entries: FileEntry[] = [];
     for (const { copied, ...file } of index) {
       const { path } = file;
-      if (isSandboxFile(path)) continue;
+      if (isSandboxFile(path) || this.#apart.has(join(this.root, path))) continue;
       const before = this.#stored.get(path);
       if (copied) {
         const source = join(from, path);

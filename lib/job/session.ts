@@ -122,11 +122,11 @@ async function openScratch(
 ): Promise<ScratchFiles> {
   let scratch: ScratchFiles;
   try {
-    scratch = await ScratchFiles.open(options.scratch, options.files, stdio.outputs);
+    scratch = await ScratchFiles.open(options.scratch, options.files, stdio.outputs, options.ownFiles);
   } catch (error) {
     throw nodeError(`The scratch directory ${options.scratch} cannot be used: ${errorMessage(error)}`, error);
   }
-  events.onAny(new EventLog(options.scratch).listener);
+  events.onAny(new EventLog(options.scratch).reserve().listener);
   for (const message of limitations(options, engine, stdio)) warnLimited(events, message);
   return scratch;
 }

@@ -4,6 +4,7 @@
  */
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe } from 'node:test';
 import type { JobEvent } from '../../lib/job/events.ts';
@@ -13,6 +14,8 @@ import { type CondorBench, inPool, ON_EXIT_REMOVE } from './bench.ts';
 /** As docs/htcondor.md has it, and a processor of an older kind on one node. */
 const EXTRA = 'USER_JOB_WRAPPER = $(LOCAL_DIR)/../wrap-job\nPID_SNAPSHOT_INTERVAL = 1';
 const OLD_NODE = 'Microarch = "x86_64-v1"\nSTARTD_ATTRS = $(STARTD_ATTRS) Microarch';
+const page = readFileSync(new URL('../../docs/htcondor.md', import.meta.url), 'utf8');
+const SCRIPT = /^```wrap-job\n(.*?)^```$/ms.exec(page)?.[1] ?? '';
 const COUNT = `#!/bin/sh
 i=0
 while [ $i -lt $1 ]; do echo step $i; i=$((i+1)); sleep 0.1; done
@@ -26,8 +29,7 @@ const isResumed = (event: JobEvent): boolean => event.event === 'started' && eve
 describe('what a pool does for its jobs', { timeout: 115_000, concurrency: 4 }, () => {
   const scenario = inPool({ slots: 4, extra: EXTRA, nodes: { nodeB: OLD_NODE } }, ({ pool }) => {
     const wrapper = join(pool.directory, 'blcr_wrapper');
-    const script = `#!/bin/sh\ngrep -q '^BlcrStore = ' "$_CONDOR_JOB_AD" && exec ${wrapper} --auto "$@"\nexec "$@"\n`;
-    pool.write('wrap-job', script, 0o755);
+    pool.write('wrap-job', SCRIPT.replace('/opt/blcr/bin/blcr_wrapper', wrapper), 0o755);
   });
 
   /** Jobs as users write them who know nothing of the wrapper. */

@@ -99,6 +99,20 @@ test('what a checkpoint brought along is the job’s own, not an input', async (
   assert.deepEqual(sources(await capture.entries()), { carried: true });
 });
 
+test('what is the wrapper’s own is no input and in no checkpoint', async (context) => {
+  const root = directory(context);
+  writeFileSync(join(root, 'job.ticket'), 'secret');
+  const files = await ScratchFiles.open(root, 'all', [], [join(root, 'job.ticket')]);
+  assert.equal(
+    (await files.listInputs()).some(({ path }) => path === 'job.ticket'),
+    false,
+  );
+  assert.equal(
+    (await files.finalEntries()).some(({ path }) => path === 'job.ticket'),
+    false,
+  );
+});
+
 test('all files: inputs too', async (context) => {
   const root = directory(context);
   writeFileSync(join(root, 'input'), 'x');

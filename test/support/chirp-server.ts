@@ -12,6 +12,8 @@ export const HOST = '127.0.0.1';
 const START_LIMIT_MS = 15_000;
 
 export interface ServerOptions {
+  /** Address to listen on, default 127.0.0.1. */
+  readonly host?: string;
   /** Login methods offered, default hostname, address, unix, ticket. */
   readonly auth?: readonly string[];
   /** Content of the root's ACL, default all rights for hostname:localhost, address:127.0.0.1 and unix:*. */
@@ -41,7 +43,7 @@ export function hasChirpServer(): boolean {
 }
 
 export class ChirpServer implements AsyncDisposable {
-  readonly host: string = HOST;
+  readonly host: string;
   /** Directory that clients see as /. */
   readonly root: string;
   /** Where method unix wants its files. */
@@ -54,6 +56,7 @@ export class ChirpServer implements AsyncDisposable {
 
   private constructor(options: ServerOptions) {
     this.#options = options;
+    this.host = options.host ?? HOST;
     this.#base = mkdtempSync(join(tmpdir(), 'chirp-test-'));
     chmodSync(this.#base, 0o755);
     this.root = join(this.#base, 'root');
@@ -147,7 +150,7 @@ export class ChirpServer implements AsyncDisposable {
   }
 
   async #isUp(portFile: string): Promise<boolean> {
-    if (this.port !== 0) return await canConnect(this.port);
+    if (this.port !== 0) return await canConnect(this.host, this.port);
     const text = readIfThere(portFile);
     // Written in place: complete with its line feed.
     if (!text.endsWith('\n')) return false;
@@ -161,7 +164,7 @@ export class ChirpServer implements AsyncDisposable {
     mkdirSync(transient, { recursive: true });
     chmodSync(transient, 0o1777);
     return [
-      ...['-r', this.root, '-I', HOST, '-y', transient, '-c', this.challengeDirectory, '-o', log],
+      ...['-r', this.root, '-I', this.host, '-y', transient, '-c', this.challengeDirectory, '-o', log],
       // No reports to the outer world, no look-ups, and an end when we end.
       ...['-u', '-', '-n', 'localhost', '-E'],
       ...(this.port === 0 ? ['-Z', portFile] : ['-p', String(this.port)]),
@@ -191,9 +194,9 @@ function readIfThere(path: string): string {
   }
 }
 
-function canConnect(port: number): Promise<boolean> {
+function canConnect(host: string, port: number): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect({ host: HOST, port });
+    const socket = connect({ host, port });
     socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
     socket.once('connect', () => socket.destroy());
   });
