@@ -21,6 +21,8 @@ namespace {
 
 constexpr size_t kMaxRequesters = 64;
 constexpr int kAbandonLimitMs = 10000;
+constexpr int64_t kTemporaryNs = 400000000;
+constexpr int64_t kAttemptUs = 20000;
 
 void send(int connection, crx_result_t result, const std::string& log) {
   wire::Reply reply;
@@ -204,12 +206,24 @@ void Requests::startDump() {
   dump.cooperating = clients.taking();
   for (const pid_t pid : clients.omitted()) dump.leftOut.push_back(pid);
   dump.deadSockets.insert(dump.deadSockets.end(), clients.sockets().begin(), clients.sockets().end());
-  pending_->dump = Dump::create(dump, pending_->log);
-  if (const Status started = pending_->dump->start(); !started) {
+  if (const Status started = startPatiently(dump); !started) {
     pending_->dump.reset();
     return conclude(started.error());
   }
   loop_.watch(pending_->dump->pollFd(), POLLIN, [this](short) { complete(); });
+}
+
+/** A state that passes by itself, such as that of a connection which is just being made, is another one a moment later. */
+Status Requests::startPatiently(const DumpRequest& request) {
+  const Log before = pending_->log;
+  for (const int64_t begin = nowNs();;) {
+    pending_->dump = Dump::create(request, pending_->log);
+    Status started = pending_->dump->start();
+    if (started.ok() || started.error().code != kErrorTemporary || nowNs() - begin > kTemporaryNs) return started;
+    pending_->dump.reset();
+    pending_->log = before;
+    sleepUs(kAttemptUs);
+  }
 }
 
 Result<DumpRequest> Requests::describe(const wire::CheckpointRequest& request) {

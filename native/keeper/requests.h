@@ -69,6 +69,7 @@ class Requests {
   void drop(Requester& requester);
   void begin(Requester& requester, const wire::CheckpointRequest& request, Message& message);
   [[nodiscard]] Status prepare(const wire::CheckpointRequest& request, Message& message);
+  [[nodiscard]] Status startPatiently(const DumpRequest& request);
   [[nodiscard]] Result<DumpRequest> describe(const wire::CheckpointRequest& request);
   [[nodiscard]] Status ask(const wire::CheckpointRequest& request);
   [[nodiscard]] int forward(uint32_t scope, pid_t target);

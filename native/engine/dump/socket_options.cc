@@ -11,6 +11,7 @@
 #include <span>
 
 #include "base/codes.h"
+#include "dump/memberships.h"
 
 // Newer than the headers of the oldest supported systems. Source: the kernel's uapi headers of the same names.
 #ifndef SO_BUF_LOCK
@@ -122,6 +123,7 @@ Result<std::vector<image::SocketOption>> readSocketOptions(int fd, int domain, i
   if (type == SOCK_DGRAM) readLevel(fd, IPPROTO_IP, kIpMulticast, options);
   if (type == SOCK_DGRAM && domain == AF_INET6) readLevel(fd, IPPROTO_IPV6, kIpv6Multicast, options);
   if (protocol == IPPROTO_UDP) readLevel(fd, IPPROTO_UDP, kUdpLevel, options);
+  if (type == SOCK_DGRAM) BLCR_TRY(readMemberships(fd, domain, options));
   if (type != SOCK_STREAM) return options;
   char layer[16] = {};
   socklen_t size = sizeof layer;

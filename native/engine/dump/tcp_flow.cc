@@ -14,7 +14,7 @@
 namespace blcr {
 namespace {
 
-constexpr int kPatienceMs = 200;
+constexpr int kPatienceMs = 300;  // more than the 200 that TCP_CORK may hold back an incomplete segment
 
 std::optional<tcp_info> readInfo(int fd) {
   tcp_info info{};

@@ -87,6 +87,15 @@ bool holds(const Building& building, uint32_t file) {
   return std::any_of(all.begin(), all.end(), [file](const Descriptor& descriptor) { return descriptor.file == file; });
 }
 
+/** The signal tells the number of the descriptor by which it was asked for, so it is asked for in the process. */
+Status asyncAgain(Stub& stub, const image::OpenFile& file, int fd) {
+  constexpr int kSettable = O_APPEND | O_NONBLOCK | O_ASYNC | O_DIRECT | O_NOATIME;
+  if ((file.flags & O_ASYNC) == 0 || file.kind == image::FileKind::kInherited) return {};  // that one is the launcher's
+  auto done = stub.call("flags of descriptor " + std::to_string(fd), SYS_fcntl, {uint64_t(fd), F_SETFL, uint64_t(file.flags & kSettable)});
+  if (!done.ok()) return done.error();
+  return {};
+}
+
 Status closeRange(Stub& stub, uint64_t first, uint64_t last) {
   if (first > last) return {};
   if (featureAllowed("close_range")) {
@@ -147,7 +156,7 @@ Status fillEpolls(Job& job, const Sources& sources) {
   return {};
 }
 
-Status placeDescriptors(Building& building, const Sources& sources) {
+Status placeDescriptors(const Job& job, Building& building, const Sources& sources) {
   Stub& stub = building.leader();
   std::vector<int32_t> kept;
   for (const Descriptor& descriptor : building.process->descriptors) kept.push_back(descriptor.fd);
@@ -157,7 +166,9 @@ Status placeDescriptors(Building& building, const Sources& sources) {
     auto done = stub.call("descriptor " + std::to_string(descriptor.fd), SYS_dup3, {uint64_t(source), uint64_t(descriptor.fd), flags});
     if (!done.ok()) return inProcess(*building.process, done.error());
   }
-  const Status status = closeOthers(stub, kept);
+  Status status = closeOthers(stub, kept);
+  for (const Descriptor& descriptor : building.process->descriptors)
+    if (status.ok()) status = asyncAgain(stub, job.image.files[descriptor.file], descriptor.fd);
   if (!status.ok()) return inProcess(*building.process, status.error());
   return {};
 }

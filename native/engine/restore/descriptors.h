@@ -13,6 +13,6 @@ namespace blcr {
 [[nodiscard]] Status fillEpolls(Job& job, const Sources& sources);
 
 /** Puts one process's descriptors in place and closes all others. Errors name process and descriptor. */
-[[nodiscard]] Status placeDescriptors(Building& building, const Sources& sources);
+[[nodiscard]] Status placeDescriptors(const Job& job, Building& building, const Sources& sources);
 
 }  // namespace blcr

@@ -63,7 +63,7 @@ Status build(Job& job, const KernelAreas& areas, const Sources& sources) {
     if (!building.isAlive()) continue;
     BLCR_TRY(buildMemory(job, building, areas, sources));
     BLCR_TRY(dressProcess(job, building, sources));
-    BLCR_TRY(placeDescriptors(building, sources));
+    BLCR_TRY(placeDescriptors(job, building, sources));
     BLCR_TRY(growThreads(job, building));
   }
   return {};

@@ -16,7 +16,8 @@ namespace {
 using image::FileKind;
 using image::OpenFile;
 
-constexpr int kOpenTimeFlags = O_CREAT | O_EXCL | O_TRUNC;  // acted once, when the job opened the file
+// Acted once, when the job opened the file. O_ASYNC at open would be noted and not done: asyncAgain() of descriptors.cc.
+constexpr int kOpenTimeFlags = O_CREAT | O_EXCL | O_TRUNC | O_ASYNC;
 
 /** O_TMPFILE is a flag of its own together with O_DIRECTORY. */
 int reopenFlags(const OpenFile& file) {
@@ -186,7 +187,7 @@ class Opener {
   }
 
   static Status setStatus(int fd, const OpenFile& file) {
-    constexpr int kSettable = O_APPEND | O_NONBLOCK | O_ASYNC | O_DIRECT | O_NOATIME;
+    constexpr int kSettable = O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME;
     if (::fcntl(fd, F_SETFL, file.flags & kSettable) != 0) return systemError("flags of " + file.path);
     return {};
   }

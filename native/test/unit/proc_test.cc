@@ -10,6 +10,7 @@
 #include "check.h"
 #include "proc/inet_table.h"
 #include "proc/maps.h"
+#include "proc/multicast.h"
 #include "proc/status.h"
 
 using namespace blcr;
@@ -160,6 +161,15 @@ TEST(connections_are_parsed) {
   CHECK(rows[0].local == std::string("\x7f\0\0\1", 4) && rows[0].localPort == 8080 && rows[0].state == 10 && rows[0].inode == 4711);
   CHECK(rows[1].local == std::string(15, '\0') + '\1' && rows[1].remotePort == 0xc001 && rows[1].unread == 31 && rows[1].inode == 0);
   CHECK(parseInetTable("").empty() && parseInetTable("heading").empty());
+}
+
+TEST(multicast_groups_are_parsed) {
+  const auto groups = parseIgmp(
+      "Idx\tDevice    : Count Querier\tGroup    Users Timer\tReporter\n1\tlo        :     2      V3\n"
+      "\t\t\t\t010000E0     1 0:00000000\t\t0\n\t\t\t\tXYZ\n");
+  CHECK(groups.size() == 1 && groups[0].interface == 1 && groups[0].address == std::string("\xe0\0\0\1", 4));
+  const auto wide = parseIgmp6("4    eth0            ff020000000000000000000000000001     1 0000000C 0\n5 x ff02\nbroken");
+  CHECK(wide.size() == 1 && wide[0].interface == 4 && wide[0].address.size() == 16 && wide[0].address[15] == 1);
 }
 
 CHECK_MAIN

@@ -174,6 +174,9 @@ int main() {
   const sock_fprog program{1, code};
   REQUIRE(setsockopt(mailbox, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0);
 
+  const ip_mreqn group{{htonl(0xefff1234)}, {htonl(INADDR_LOOPBACK)}, 0};
+  REQUIRE(setsockopt(mailbox, IPPROTO_IP, IP_ADD_MEMBERSHIP, &group, sizeof group) == 0);
+
   const bool six = hasIpv6();
   const int dual = six ? listening("::") : -1, only = six ? socket(AF_INET6, SOCK_STREAM, 0) : -1;
   const Connection mapped(six ? dual : any, at("127.0.0.1", nameOf(six ? dual : any).port()));
@@ -219,6 +222,7 @@ int main() {
     const ssize_t count = recvfrom(mailbox, text, sizeof text, MSG_DONTWAIT, reinterpret_cast<sockaddr*>(&from.name), &from.size);
     REQUIRE(count == ssize_t(strlen(expected)) && memcmp(text, expected, size_t(count)) == 0 && from == writerName);
   }
+  REQUIRE(setsockopt(mailbox, IPPROTO_IP, IP_DROP_MEMBERSHIP, &group, sizeof group) == 0);
   REQUIRE(next(writer) == "reply" && say(writer, "more") && next(mailbox) == "more");
   size = 0;
   REQUIRE(getsockopt(mailbox, SOL_SOCKET, SO_GET_FILTER, nullptr, &size) == 0 && size == 1);
