@@ -187,13 +187,6 @@ TEST(unsupported_files_are_refused_by_name) {
   CHECK(dumped.error.detail.find(std::to_string(victim.pid())) != std::string::npos);
   sleepUs(10000);
   CHECK(readStat(victim.pid())->state == 'S');
-  const Victim watcher([](const std::function<void()>& ready) {
-    if (socket(AF_ALG, SOCK_SEQPACKET, 0) != 3) return 1;
-    ready();
-    return pauseForever();
-  });
-  const Dumped second = dump(watcher.pid(), Snapshot::kPlain);
-  CHECK(second.error.code == kErrorNoSupport && second.error.detail.find("cryptography") != std::string::npos);
 }
 
 TEST(a_pipe_out_of_the_job_is_refused) {
