@@ -3,8 +3,10 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include <algorithm>
 
@@ -30,6 +32,15 @@ void send(int connection, crx_result_t result, const std::string& log) {
   reply.result.size = sizeof reply.result;
   // A requester that has gone or does not read needs no answer.
   static_cast<void>(sendMessage(connection, std::string(bytesOf(reply)) + log));
+}
+
+/**
+ * A task that did not stop in time for its checkpoint, in an uninterruptible call, stops when the call is over: it must not stay so. Fails
+ * for a child that job control has stopped, which nobody traces.
+ */
+bool letGoLate(pid_t pid, int status) {
+  const bool delivery = (status >> 16) == 0 && WSTOPSIG(status) != (SIGTRAP | 0x80);
+  return ::ptrace(PTRACE_DETACH, pid, nullptr, delivery ? WSTOPSIG(status) : 0) == 0;
 }
 
 /** A description of our own of the same pipe, non-blocking, so that a dump whose reader is slow can be cancelled: the requester's own
@@ -260,7 +271,10 @@ Result<DumpRequest> Requests::describe(const wire::CheckpointRequest& request) {
   return dump;
 }
 
-bool Requests::onChild(pid_t pid, int status) { return pending_ && pending_->dump && pending_->dump->onChild(pid, status); }
+bool Requests::onChild(pid_t pid, int status) {
+  if (pending_ && pending_->dump && pending_->dump->onChild(pid, status)) return true;
+  return WIFSTOPPED(status) && letGoLate(pid, status);
+}
 
 void Requests::giveUp(int code, const char* reason) {
   if (!pending_ || pending_->stage == Stage::kReturning || pending_->abandonCode != 0) return;

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -102,8 +103,11 @@ inline void dumpAndKill(const Job& job, int generation, pid_t root, int output) 
 /** Runs the job's root to its end, reaping everything else; exits as the root did. */
 [[noreturn]] inline void follow(pid_t root) {
   int status = 0;
-  for (pid_t pid = 0; (pid = waitpid(-1, &status, 0)) != root;)
+  for (pid_t pid = 0; (pid = waitpid(-1, &status, __WALL)) != root || WIFSTOPPED(status);) {
     if (pid < 0 && errno != EINTR) _exit(98);
+    // What was too late for a checkpoint: the keeper does the same.
+    if (pid > 0 && WIFSTOPPED(status)) ptrace(PTRACE_DETACH, pid, nullptr, (status >> 16) == 0 ? WSTOPSIG(status) : 0);
+  }
   if (WIFSIGNALED(status)) std::fprintf(stderr, "  killed by signal %d\n", WTERMSIG(status));
   _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 }

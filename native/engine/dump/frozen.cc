@@ -104,15 +104,17 @@ void FrozenSet::dropDead() {
 
 /**
  * A vfork parent cannot stop before its child has let the memory go: the child must run until then. It may have been attached by the kernel
- * a moment ago and be unknown yet.
+ * a moment ago and be unknown yet. Gives its number, 0 when there is none.
  */
-void FrozenSet::letVforkChildrenRun(pid_t parent) {
+pid_t FrozenSet::letVforkChildrenRun(pid_t parent) {
+  pid_t child = 0;
   bool changed = false;
   adoptChildren(changed);
   for (size_t index = 0; index < processes_.size(); ++index) {
     FrozenProcess& process = processes_[index];
     if (process.pid == parent || process.zombie) continue;
     if (::syscall(SYS_kcmp, parent, process.pid, KCMP_VM, 0, 0) != 0) continue;
+    child = process.pid;
     for (FrozenTask& task : process.tasks) {
       if (!task.stopped && !task.tracee.waitStop(0)) continue;
       task.stopped = false;
@@ -121,6 +123,7 @@ void FrozenSet::letVforkChildrenRun(pid_t parent) {
       static_cast<void>(task.tracee.interrupt());
     }
   }
+  return child;
 }
 
 /** A killed leader's end is not told before those of its traced threads have been taken. */
@@ -133,6 +136,7 @@ void FrozenSet::takeEndedThreads(FrozenProcess& process) {
 }
 
 Status FrozenSet::awaitTask(FrozenProcess& process, FrozenTask& task) {
+  std::string why = "uninterruptible system call";
   while (!task.stopped && !task.dead) {
     const Status status = task.tracee.waitStop(kPatienceMs);
     if (status) {
@@ -141,10 +145,11 @@ Status FrozenSet::awaitTask(FrozenProcess& process, FrozenTask& task) {
       noteDeath(process, task);
     } else {
       if (nowNs() > deadline_) {
-        return Error{kErrorTemporary, taskName(process.pid, task.tracee.tid()) + " does not stop (uninterruptible system call)"};
+        return Error{kErrorTemporary, taskName(process.pid, task.tracee.tid()) + " does not stop (" + why + ")"};
       }
       const auto stat = readTaskStat(process.pid, task.tracee.tid());
-      if (stat && stat.value().state == 'D') letVforkChildrenRun(process.pid);
+      const pid_t child = stat && stat.value().state == 'D' ? letVforkChildrenRun(process.pid) : 0;
+      if (child != 0) why = "it waits for its vfork child " + std::to_string(child) + ", which has not executed a program yet";
       if (!stat || stat.value().state == 'Z' || stat.value().state == 'X') takeEndedThreads(process);
     }
   }

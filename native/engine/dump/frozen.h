@@ -70,7 +70,7 @@ class FrozenSet {
   void adoptChildren(bool& changed);
   [[nodiscard]] Status settleAll();
   [[nodiscard]] Status awaitTask(FrozenProcess& process, FrozenTask& task);
-  void letVforkChildrenRun(pid_t parent);
+  pid_t letVforkChildrenRun(pid_t parent);
   void takeEndedThreads(FrozenProcess& process);
   void takeEnd(FrozenProcess& process, FrozenTask& task);
   void noteDeath(FrozenProcess& process, FrozenTask& task);

@@ -116,6 +116,7 @@ Status recordArea(pid_t pid, const Mapping& mapping, std::string_view vmFlags, R
   } else if (mapping.path == "[vvar_vclock]") {
     area.kind = image::AreaKind::kVvarVclock;
   } else {
+    if (hasVmFlag(vmFlags, "ss")) return refuse(pid, mapping, "a shadow stack is not supported");
     if (hasVmFlag(vmFlags, "ht")) return refuse(pid, mapping, "memory of huge-page files is not supported");
     if (hasVmFlag(vmFlags, "pf") || hasVmFlag(vmFlags, "io")) return refuse(pid, mapping, "device memory is not supported");
     if (mapping.path.starts_with("/SYSV")) return refuse(pid, mapping, "System V shared memory is not supported");

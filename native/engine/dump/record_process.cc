@@ -23,6 +23,8 @@ namespace {
 constexpr int kSignals = 64;
 // Of newer kernels than Debian 12's headers. Source: linux/prctl.h, linux/membarrier.h
 constexpr uint64_t kGetDenyWriteExecute = 66, kGetMemoryMerge = 68, kGetRegistrations = 1 << 9;
+// ARCH_GET_XCOMP_PERM and its bit for AMX. Source: asm/prctl.h, arch/x86/xstate.rst
+constexpr uint64_t kGetPermitted = 0x1022, kTileData = 1 << 18;
 constexpr size_t kKernelAction = 32;  // struct kernel_sigaction: handler, flags, restorer, mask
 
 /** Where the leader's batch puts its answers, in the scratch's data. */
@@ -30,6 +32,7 @@ struct ProcessAnswers {
   std::array<image::SignalAction, kSignals> actions;  // same layout as the kernel's
   std::array<std::array<int64_t, 4>, 3> timers;       // struct itimerval: interval, value
   int32_t subreaper;
+  uint64_t permitted;  // extended register states that the process may use
 };
 static_assert(sizeof(image::SignalAction) == kKernelAction);
 
@@ -98,6 +101,7 @@ std::vector<RemoteCall> processCalls(uint64_t at) {
   calls.push_back({SYS_prctl, {kGetDenyWriteExecute, 0, 0, 0, 0}});
   calls.push_back({SYS_prctl, {kGetMemoryMerge, 0, 0, 0, 0}});
   calls.push_back({SYS_membarrier, {kGetRegistrations, 0, 0}});
+  calls.push_back({SYS_arch_prctl, {kGetPermitted, at + offsetof(ProcessAnswers, permitted)}});
   return calls;
 }
 
@@ -122,6 +126,9 @@ Status recordProcessState(Scratch& scratch, InjectionScope& scope, image::Proces
   if (rest[6].result > 0) into.memory.denyWriteExecute = int32_t(rest[6].result);
   into.memory.mergeAll = rest[7].result > 0;
   if (rest[8].result > 0) into.memory.barriers = uint32_t(rest[8].result);
+  if (rest[9].result == 0 && (answers->permitted & kTileData) != 0) {
+    return Error{kErrorNoSupport, who(into.pid) + "it has asked for matrix registers (AMX), which are not supported"};
+  }
   return {};
 }
 

@@ -136,9 +136,7 @@ enum class FileKind : uint8_t {
   kMemFd,   // Image::shared[object]
   kProc,    // /proc/self/… opened by path
   kInotify,
-  kPtyMaster,  // Image::terminals[object]
-  kPtySlave,   // Image::terminals[object]
-  kPidFd,      // of process ownerPid, 0 = one that is gone
+  kPidFd,  // of process ownerPid, 0 = one that is gone
 };
 
 struct EpollEntry {
@@ -177,22 +175,6 @@ struct OpenFile {
   int32_t ownerPid = 0, ownerSignal = 0, ownerType = 0;  // fcntl F_SETOWN_EX, F_SETSIG
   std::vector<std::string> locks;                        // flock / POSIX / OFD locks, serialised by the file rooms
   std::vector<InotifyWatch> watches;
-};
-
-/** A pseudo-terminal whose master the job holds, or held until it was hung up. */
-struct Terminal {
-  int32_t index = 0;                         // N of /dev/pts/N
-  bool hungUp = false;                       // the master is closed: what is left of the slave only gives errors
-  bool opened = false;                       // the slave has been opened at least once
-  bool locked = false;                       // TIOCGPTLCK
-  bool exclusive = false;                    // TIOCGEXCL
-  bool packets = false;                      // TIOCGPKT
-  std::string modes;                         // struct termios2
-  uint16_t window[4] = {};                   // struct winsize
-  std::vector<std::string> lines;            // canonical mode: what read() on the slave gives, one by one
-  std::string partial;                       // raw mode: all that waits; canonical mode: the line being typed
-  std::string output;                        // what the master has yet to read
-  int32_t session = 0, foregroundGroup = 0;  // whose controlling terminal it is, 0 = nobody's
 };
 
 struct Pipe {
@@ -322,7 +304,6 @@ struct Image {
   std::vector<Blob> blobs;
   std::string inheritedPath[3];  // where the launcher's stdio pointed, "" if not a regular file
   int32_t foregroundGroup = 0;   // of the launcher's terminal, when it controls the job
-  std::vector<Terminal> terminals;
 };
 
 }  // namespace blcr::image

@@ -110,11 +110,6 @@ void visit(A& a, S& s, const InotifyWatch*) {
   a(s.number, s.mask, s.path);
 }
 template <typename A, typename S>
-void visit(A& a, S& s, const Terminal*) {
-  a(s.index, s.hungUp, s.opened, s.locked, s.exclusive, s.packets, s.modes, s.window, s.lines, s.partial, s.output, s.session,
-    s.foregroundGroup);
-}
-template <typename A, typename S>
 void visit(A& a, S& s, const Pipe*) {
   a(s.capacity, s.content, s.packets, s.packetLengths);
 }
@@ -164,7 +159,7 @@ void visit(A& a, S& s, const Process*) {
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const Image*) {
-  a(s.host, s.root, s.processes, s.mapped, s.shared, s.files, s.pipes, s.sockets, s.blobs, s.inheritedPath, s.foregroundGroup, s.terminals);
+  a(s.host, s.root, s.processes, s.mapped, s.shared, s.files, s.pipes, s.sockets, s.blobs, s.inheritedPath, s.foregroundGroup);
 }
 
 template <typename T>

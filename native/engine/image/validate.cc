@@ -17,8 +17,6 @@ constexpr size_t kMaxVdso = 1 << 20;
 constexpr size_t kMaxLayout = 3 * 64;
 constexpr int32_t kMaxPid = 4 * 1024 * 1024;  // PID_MAX_LIMIT, linux/threads.h
 constexpr int32_t kMaxDescriptor = 1 << 30;
-constexpr int32_t kMaxTerminals = 1 << 20;  // minor numbers
-constexpr size_t kTermios = 44;             // struct termios2
 constexpr uint64_t kMaxSegment = 1ull << 46;
 
 Error wrong(const std::string& what) { return Error{EINVAL, "metadata: " + what}; }
@@ -130,8 +128,6 @@ Status checkFile(const Image& image, const OpenFile& file, const std::string& wh
   if (isPipe && !isIndex(file.object, image.pipes.size())) return wrong(who + "an unknown pipe");
   if (file.kind == FileKind::kSocket && !isIndex(file.object, image.sockets.size())) return wrong(who + "an unknown socket");
   if (file.kind == FileKind::kMemFd && !isIndex(file.object, image.shared.size())) return wrong(who + "an unknown segment");
-  const bool isTerminal = file.kind == FileKind::kPtyMaster || file.kind == FileKind::kPtySlave;
-  if (isTerminal && !isIndex(file.object, image.terminals.size())) return wrong(who + "an unknown terminal");
   for (const InotifyWatch& watch : file.watches)
     if (watch.number <= 0 || hasZero(watch.path)) return wrong(who + "an impossible watch");
   if (isPipe && file.end != 0 && file.end != 1) return wrong(who + "an impossible end");
@@ -174,8 +170,6 @@ Status checkObjects(const Image& image) {
     if (!isIndexOrNone(file.blob, image.blobs.size()) || hasZero(file.path)) return wrong("a mapped file without its content");
   for (const SharedSegment& segment : image.shared)
     if (segment.size > kMaxSegment || hasZero(segment.name) || hasZero(segment.path)) return wrong("an impossible shared segment");
-  for (const Terminal& terminal : image.terminals)
-    if (terminal.index < 0 || terminal.index >= kMaxTerminals || terminal.modes.size() != kTermios) return wrong("an impossible terminal");
   for (const Blob& blob : image.blobs)
     if (blob.size > kMaxSegment) return wrong("impossible file content");
   for (size_t index = 0; index < image.sockets.size(); ++index)

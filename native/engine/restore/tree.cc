@@ -2,12 +2,14 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <list>
 #include <unordered_map>
 
@@ -38,6 +40,7 @@ class Tree {
   Status grow() {
     for (size_t index = 0; index < job_.processes.size(); ++index)
       if (process(index).ppid == 0 && job_.processes[index].isAlive()) BLCR_TRY(growRoot(index));
+    BLCR_TRY(placeStrays());
     for (const Building& building : job_.processes)
       if (building.tasks.empty() && needed(*building.process)) return unsupported(*building.process);
     BLCR_TRY(leadGroups());
@@ -77,18 +80,61 @@ class Tree {
     return adopt(*leader.value(), index);
   }
 
-  /** The stand-in for the leader of session `sid`. */
-  Result<Stub*> standIn(int32_t sid) {
+  /** The stand-in for the leader of session `sid`, a child of `parent` or of the coordinator. */
+  Result<Stub*> standIn(int32_t sid, Stub* parent = nullptr) {
     if (const auto found = leaders_.find(sid); found != leaders_.end()) return &found->second->stub;
-    auto stub = spawnFromCoordinator(job_, {sid, SIGCHLD, 0});
+    const SpawnRequest request{sid, SIGCHLD, 0};
+    auto stub = parent != nullptr ? spawnFrom(job_, *parent, request) : spawnFromCoordinator(job_, request);
     if (!stub) return stub.error();
     if (auto done = stub->call("setsid", SYS_setsid); !done.ok()) return done.error();
-    helpers_.push_back({*std::move(stub), nullptr});
+    helpers_.push_back({*std::move(stub), parent});
     leaders_[sid] = &helpers_.back();
     return &helpers_.back().stub;
   }
 
-  /** Makes a child of the keeper inside the session of `leader`: its maker ends, so it is reparented to the coordinator. */
+  /** Processes whose parent is in another session: they were left to it, a subreaper, by the end of those between it and their leader. */
+  Status placeStrays() {
+    for (size_t next = 0; next < strays_.size(); ++next) {
+      const size_t index = strays_[next];
+      const Process& self = process(index);
+      Stub& parent = job_.processes[byPid_.at(self.ppid)].leader();
+      const auto known = byPid_.find(self.sid);
+      if (known != byPid_.end() && job_.processes[known->second].tasks.empty()) return unsupported(self);
+      // Under the deepest parent that any member of the session has: all the others are above it.
+      auto leader = known != byPid_.end() ? Result<Stub*>(&job_.processes[known->second].leader())
+                                          : standIn(self.sid, &job_.processes[byPid_.at(deepestParent(self.sid))].leader());
+      if (!leader.ok()) return inProcess(self, leader.error());
+      BLCR_TRY(beSubreaper(parent, true));
+      BLCR_TRY(adopt(*leader.value(), index));
+      BLCR_TRY(beSubreaper(parent, false));
+      auto now = job_.processes[index].leader().call("getppid", SYS_getppid);
+      if (!now.ok()) return now.error();
+      if (pid_t(now.value()) != parent.tid()) return unsupported(self);
+    }
+    return {};
+  }
+
+  int32_t deepestParent(int32_t sid) const {
+    int32_t deepest = 0;
+    size_t most = 0;
+    for (const size_t index : strays_) {
+      size_t depth = 0;
+      for (int32_t pid = process(index).ppid; pid != 0; pid = process(byPid_.at(pid)).ppid) ++depth;
+      if (process(index).sid != sid || depth <= most) continue;
+      most = depth;
+      deepest = process(index).ppid;
+    }
+    return deepest;
+  }
+
+  static Status beSubreaper(Stub& stub, bool on) {
+    auto done = stub.call("subreaper", SYS_prctl, {PR_SET_CHILD_SUBREAPER, on ? 1u : 0u});
+    if (!done.ok()) return done.error();
+    return {};
+  }
+
+  /** Makes a process inside the session of `leader`: its maker ends, so it is reparented to the next subreaper above, or the coordinator.
+   */
   Status adopt(Stub& leader, size_t index) {
     const Process& self = process(index);
     auto maker = spawnFrom(job_, leader, {unusedNumber(), 0, 0});
@@ -139,7 +185,10 @@ class Tree {
   Status growKid(size_t parent, size_t index, int32_t session) {
     const Process& self = process(index);
     const bool inherits = session == self.sid || (session == kOuterSession && self.sid == outer_);
-    if (!inherits && self.sid != self.pid) return unsupported(self);
+    if (!inherits && self.sid != self.pid) {
+      if (std::find(strays_.begin(), strays_.end(), index) == strays_.end()) strays_.push_back(index);
+      return {};
+    }
     auto stub = spawnFrom(job_, job_.processes[parent].leader(), {self.pid, self.exitSignal, 0});
     if (!stub) return inProcess(self, stub.error());
     job_.processes[index].tasks.push_back(*std::move(stub));
@@ -192,6 +241,7 @@ class Tree {
   std::unordered_map<int32_t, size_t> byPid_;
   std::unordered_map<int32_t, std::vector<size_t>> kids_;
   std::list<Helper> helpers_;
+  std::vector<size_t> strays_;
   std::unordered_map<int32_t, Helper*> leaders_;
   std::unordered_map<int32_t, bool> groups_, taken_;
   int32_t lastUnused_ = 300;  // RESERVED_PIDS: what the kernel, too, starts from after a wrap

@@ -63,12 +63,9 @@ roundtrip::Job jobOf(const Victim& victim) {
   const int output = roundtrip::openOutput(job);
   const pid_t root = roundtrip::launch(job, output);
   roundtrip::awaitReady(job, root);
-  for (const auto snapshot : {blcr::Snapshot::kPlain, blcr::Snapshot::kFork}) {
-    const blcr::Status dumped = roundtrip::dump(job, 0, root, output, snapshot, 0);
-    if (dumped.ok()) std::fprintf(stderr, "  was not refused\n");
-    if (dumped.ok()) _exit(1);
-    if (dumped.error().detail.find(words) != std::string::npos) continue;
-    std::fprintf(stderr, "  %s\n", dumped.error().detail.c_str());
+  const blcr::Status dumped = roundtrip::dump(job, 0, root, output, blcr::Snapshot::kFork, 0);
+  if (dumped.ok() || dumped.error().detail.find(words) == std::string::npos) {
+    std::fprintf(stderr, "  %s\n", dumped.ok() ? "was not refused" : dumped.error().detail.c_str());
     _exit(1);
   }
   roundtrip::letFinish(job);
@@ -90,9 +87,11 @@ void check(const Victim& victim) {
   } else {
     outcome = roundtrip::run(job);
   }
-  CHECK(outcome.status == 0);
-  CHECK(outcome.output == "kept\n");
-  if (outcome.output != "kept\n") std::printf("  output: %s\n", outcome.output.c_str());
+  const bool skipped = std::filesystem::exists(job.directory + "/skipped");
+  if (skipped) std::printf("  not tested here: %s\n", victim.name.c_str());
+  CHECK(skipped || outcome.status == 0);
+  CHECK(skipped || outcome.output == "kept\n");
+  if (!skipped && outcome.output != "kept\n") std::printf("  output: %s\n", outcome.output.c_str());
   if (getenv("BLCR_KEEP") == nullptr) std::filesystem::remove_all(job.directory);
 }
 

@@ -214,6 +214,52 @@ void ownTable() {
   pthread_join(thread, nullptr);
 }
 
+/** The leader of the session is gone; its member's parent is a living process in another session. */
+void sessionWithoutLeader() {
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
+  Pipe go, number;
+  const pid_t leader = spawn([&] {
+    REQUIRE(setsid() == getpid());
+    const pid_t member = spawn([&] { take(go.read, 1); });
+    REQUIRE(write(number.write, &member, sizeof member) == sizeof member);
+  });
+  REQUIRE(endsWell(leader));
+  pid_t member = 0;
+  REQUIRE(read(number.read, &member, sizeof member) == sizeof member);
+  hold();
+  REQUIRE(getsid(member) == leader && getpgid(member) == leader && put(go.write, "x") == 0 && endsWell(member));
+}
+
+/** posix_spawn's parent sleeps uninterruptibly until its child executes; here that takes until after the restart. */
+void vforkInProgress() {
+  Pipe go;
+  static Pipe* pipe = &go;
+  pthread_t thread;
+  static volatile pid_t self = 0;
+  pthread_create(
+      &thread, nullptr,
+      [](void*) -> void* {
+        self = pid_t(syscall(SYS_gettid));
+        const pid_t child = vfork();
+        if (child == 0) {
+          char byte;
+          if (read(pipe->read, &byte, 1) != 1) _exit(9);
+          _exit(0);
+        }
+        REQUIRE(endsWell(child));
+        return nullptr;
+      },
+      nullptr);
+  until([] {
+    std::ifstream file("/proc/self/task/" + std::to_string(self) + "/stat");
+    std::string text;
+    return self != 0 && std::getline(file, text) && text.find(") D ") != std::string::npos;
+  });
+  hold();
+  put(go.write, "x");
+  pthread_join(thread, nullptr);
+}
+
 void attributes() {
   REQUIRE(prctl(PR_SET_PDEATHSIG, SIGUSR2) == 0 && prctl(PR_SET_CHILD_SUBREAPER, 1) == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
   REQUIRE(prctl(PR_SET_TIMERSLACK, 123456) == 0 && prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) == 0);
@@ -284,6 +330,11 @@ const Case kOwnFs(Supported{"threadDirectory", "tasks", "threads with a working 
                   ownDirectory);
 const Case kOwnFiles(Supported{"threadTable", "tasks", "threads with descriptors of their own", "refused: its own descriptor table"},
                      ownTable);
+const Case kSession(Supported{"sessionWithoutLeader", "tasks", "sessions whose leader is gone, a member with a parent in another session",
+                              "restored"},
+                    sessionWithoutLeader);
+const Case kVfork(Supported{"vforkInProgress", "tasks", "a vfork whose child has not executed yet", "refused: vfork child"},
+                  vforkInProgress);
 const Case kAttributes(
     Supported{
         "attributes", "tasks",
