@@ -142,7 +142,7 @@ describe('what a pool does for its jobs', { timeout: 115_000, concurrency: 4 }, 
   scenario('memory: copies only for those that have asked for enough', async (bench) => {
     // All of its memory at once: what a program grows by during a checkpoint nobody can know before.
     const program =
-      'my $m = ""; vec($m, 90_000_000, 8) = 1; open F, "</dev/urandom"; sysread F, $m, 10_000_000, $_ * 10_000_000 for 0..8;' +
+      'my $m = ""; vec($m, 120_000_000, 8) = 1; open F, "</dev/urandom"; sysread F, $m, 10_000_000, $_ * 10_000_000 for 0..11;' +
       '$| = 1; for (1..70) { print "$_\\n"; select undef, undef, undef, 0.1 }';
     const start = async (name: string, megabytes: number): Promise<CondorJob> =>
       await bench.submit(name, {
@@ -153,7 +153,7 @@ describe('what a pool does for its jobs', { timeout: 115_000, concurrency: 4 }, 
           'job_max_vacate_time = 20',
         ],
       });
-    const jobs = [await start('tight', 230), await start('wide', 1500)] as const;
+    const jobs = [await start('tight', 280), await start('wide', 1500)] as const;
     const [tight, wide] = await Promise.all(
       jobs.map(async (job) => {
         const event = await bench.untilEvent(job, isStored);
@@ -163,8 +163,9 @@ describe('what a pool does for its jobs', { timeout: 115_000, concurrency: 4 }, 
         return { snapshot: event.event === 'checkpoint' ? event.snapshot : '', usage: Number(usage) };
       }),
     );
+    // HTCondor rounds what it keeps up to the next quarter of a power of ten.
     assert.equal(tight?.snapshot, 'plain');
-    assert.ok((tight?.usage ?? 0) <= 230, `${tight?.usage} MB`);
+    assert.ok((tight?.usage ?? 0) <= 280, `${tight?.usage} MB`);
     // A machine with little memory makes no copies anyway.
     if (freemem() > 2 ** 31) assert.equal(wide?.snapshot, 'fork');
   });
