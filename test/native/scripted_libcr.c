@@ -319,18 +319,21 @@ static int poll_for(enum kind kind, unsigned long* handle, const struct timeval*
   return reap(kind, handle) < 0 ? CR_POLL_CHKPT_ERR_POST : 1;
 }
 
-EXPORT int cri_init_checkpoint_args_t(unsigned int version, cr_checkpoint_args_t* args) {
+EXPORT int cri_init_checkpoint_args_t(cr_version_t version, cr_checkpoint_args_t* args) {
   if (version != CR_CHECKPOINT_ARGS_VERSION) return fail(EINVAL);
   *args = (cr_checkpoint_args_t){version, (cr_scope_t)-1, 0, -1, 0, 0, 0};
   return 0;
 }
-EXPORT int cri_init_restart_args_t(unsigned int version, cr_restart_args_t* args) {
+EXPORT int cri_init_restart_args_t(cr_version_t version, cr_restart_args_t* args) {
   if (version != CR_RESTART_ARGS_VERSION) return fail(EINVAL);
   *args = (cr_restart_args_t){version, -1, 0, CR_RSTRT_RESTORE_PID, NULL};
   return 0;
 }
 EXPORT int cr_request_checkpoint(cr_checkpoint_args_t* args, cr_checkpoint_handle_t* handle) {
   if (args->cr_version != CR_CHECKPOINT_ARGS_VERSION || args->cr_scope > CR_SCOPE_TREE || args->cr_signal < 0) return fail(EINVAL);
+  const int self = args->cr_target == 0 || args->cr_target == getpid();
+  if (self && (args->cr_flags & CR_CHKPT_PROHIBIT_SELF) != 0) return fail(EDEADLK);
+  if (args->cr_fd >= 0 && (fcntl(args->cr_fd, F_GETFL) & (O_ACCMODE)) == O_RDONLY) return fail(EBADF);
   return start(CHECKPOINT, args->cr_target, args->cr_fd, (args->cr_flags & CR_CHKPT_ASYNC_ERR) != 0, args->cr_signal, 0, handle);
 }
 EXPORT int cr_request_restart(cr_restart_args_t* args, cr_restart_handle_t* handle) {
