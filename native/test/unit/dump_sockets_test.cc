@@ -69,12 +69,15 @@ TEST(connections_to_the_outside) {
 TEST(clients_from_the_outside) {
   std::string name;
   int told[2];
-  CHECK(pipe(told) == 0);
+  CHECK(pipe2(told, O_CLOEXEC) == 0);
+  UniqueFd tell(fcntl(told[1], F_DUPFD_CLOEXEC, 950));  // a victim keeps those
+  close(told[1]);
   const Victim victim([&](const auto& ready) {
     const int fd = listenSomewhere();
     const std::string own = addressOf(fd, getsockname);
-    return stay(ready, write(told[1], own.data(), own.size()) > 0);
+    return stay(ready, write(tell.get(), own.data(), own.size()) > 0 && close(tell.release()) == 0);
   });
+  tell.reset();
   char text[128];
   name.assign(text, size_t(std::max<ssize_t>(read(told[0], text, sizeof text), 0)));
   const UniqueFd client(reach(name));
@@ -103,11 +106,18 @@ TEST(data_before_the_connection_is_accepted) {
 }
 
 TEST(families) {
-  refused([](const auto& ready) { return stay(ready, socket(AF_NETLINK, SOCK_RAW, 0) == 3); }, "a netlink socket");
-  refused([](const auto& ready) { return stay(ready, socket(AF_ALG, SOCK_SEQPACKET, 0) == 3); }, "cryptography");
-  if (geteuid() != 0) return;
-  refused([](const auto& ready) { return stay(ready, socket(AF_PACKET, SOCK_DGRAM, 0) == 3); }, "a packet socket");
-  refused([](const auto& ready) { return stay(ready, socket(AF_INET, SOCK_RAW, IPPROTO_UDP) == 3); }, "a raw socket");
+  const struct {
+    int family, type, protocol;
+    const char* words;
+  } kinds[] = {{AF_NETLINK, SOCK_RAW, 0, "a netlink socket"},
+               {AF_ALG, SOCK_SEQPACKET, 0, "cryptography"},
+               {AF_VSOCK, SOCK_STREAM, 0, "a vsock socket"},
+               {AF_PACKET, SOCK_DGRAM, 0, "a packet socket"},
+               {AF_INET, SOCK_RAW, IPPROTO_UDP, "a raw socket"}};
+  for (const auto& kind : kinds) {
+    if (!UniqueFd(socket(kind.family, kind.type, kind.protocol))) continue;  // not in this kernel, or not for this user
+    refused([&](const auto& ready) { return stay(ready, socket(kind.family, kind.type, kind.protocol) == 3); }, kind.words);
+  }
 }
 
 TEST(queues_are_left_as_they_were) {
