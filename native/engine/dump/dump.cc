@@ -128,8 +128,9 @@ class Checkpoint final : public Dump {
     recording_.paths.prepare(*members);
     const auto own = readStatus(::getpid());
     if (!own) return own.error();
+    members_ = *std::move(members);
     traits_ = {own.value().seccomp, own.value().seccompFilters, request_.jobRoot, request_.keeper};
-    anonymous_ = anonymousMemory(*members);
+    anonymous_ = anonymousMemory(members_);
     recordHost(recording_.image.host);
     return {};
   }
@@ -145,8 +146,7 @@ class Checkpoint final : public Dump {
 
   Status stopAndRecord() {
     const bool fork = snapshotFits();
-    stopNs_ = nowNs();
-    BLCR_TRY(frozen_.freeze());
+    BLCR_TRY(frozen_.freeze(std::move(members_)));
     for (FrozenProcess& process : frozen_.processes()) BLCR_TRY(look(process));
     keepParents();
     // It may have been killed between the request and the stop.
@@ -168,6 +168,7 @@ class Checkpoint final : public Dump {
       const uint64_t budget = request_.memoryBudget == 0 ? UINT64_MAX : request_.memoryBudget;
       watch_ = std::make_unique<MemoryWatch>(std::move(originals), WatchLimits{kReserve / 2, budget});
     }
+    frozen_.leaveFootholds();
     return {};
   }
 
@@ -236,28 +237,39 @@ class Checkpoint final : public Dump {
 
   /** Copies of all living processes; false when memory or a limit forbids one: the stop then lasts until everything is written. */
   bool takeSnapshots() {
+    const Status taken = copyAll();
+    if (taken) return true;
+    log_.line("no snapshot, copying in the stop instead: " + taken.error().detail);
+    discardSnapshots();
+    return false;
+  }
+
+  /** Starts all copies, so that they get ready side by side, and puts the originals back meanwhile. */
+  Status copyAll() {
     std::deque<FrozenProcess>& processes = frozen_.processes();
+    std::vector<size_t> copied;
     for (size_t index = 0; index < processes.size(); ++index) {
       if (processes[index].zombie) continue;
       auto snapshot = takeSnapshot(processes[index], recording_.image.processes[index]);
-      if (snapshot && !copiesEverything(*snapshot, processes[index])) {
-        log_.line("process " + std::to_string(processes[index].pid) + ": its copy lacks memory, copying in the stop instead");
-        snapshots_.push_back(*snapshot);
-      } else if (snapshot) {
-        snapshots_.push_back(*snapshot);
-        sources_[index].pid = snapshot->pid;
-        continue;
-      } else {
-        log_.line("no snapshot, copying in the stop instead: " + snapshot.error().detail);
+      if (!snapshot) return snapshot.error();
+      snapshots_.push_back(*snapshot);
+      copied.push_back(index);
+      if (!copiesEverything(*snapshot, processes[index])) {
+        return Error{ENOTSUP, "process " + std::to_string(processes[index].pid) + ": its copy lacks memory"};
       }
-      discardSnapshots();
-      return false;
     }
-    return true;
+    frozen_.leaveFootholds();
+    for (size_t i = 0; i < copied.size(); ++i) {
+      BLCR_TRY(completeSnapshot(snapshots_[i], processes[copied[i]], recording_.image.processes[copied[i]]));
+      sources_[copied[i]].pid = snapshots_[i].pid;
+    }
+    return {};
   }
 
   /** An area marked MADV_DONTFORK after the hint was taken would be missing. Areas may be joined or divided otherwise in the copy. */
   static bool copiesEverything(const SnapshotProcess& snapshot, const FrozenProcess& process) {
+    const auto pages = readTotalPages(process.pid), copied = readTotalPages(snapshot.pid);
+    if (pages && copied && pages.value() == copied.value()) return true;
     const auto maps = readMaps(snapshot.pid);
     if (!maps) return false;
     size_t next = 0;
@@ -286,7 +298,7 @@ class Checkpoint final : public Dump {
   void endStop(int signal) {
     if (frozen_.frozenSince() == 0) return;
     frozen_.release(signal);
-    result_.stopUs = microsecondsSince(stopNs_);
+    result_.stopUs = uint64_t(frozen_.frozenUntil() - frozen_.frozenSince()) / 1000;
   }
 
   /** The thread: writes everything, then makes pollFd readable. */
@@ -317,8 +329,9 @@ class Checkpoint final : public Dump {
   std::unique_ptr<MemoryWatch> watch_;
   std::optional<Result<StreamOutcome>> outcome_;
   DumpResult result_;
+  std::vector<pid_t> members_;  // as seen before the stop
   uint64_t anonymous_ = 0;
-  int64_t startNs_ = 0, stopNs_ = 0;
+  int64_t startNs_ = 0;
 };
 
 }  // namespace

@@ -52,6 +52,7 @@ FrozenProcess* FrozenSet::find(pid_t pid) {
 }
 
 Status FrozenSet::attachTask(FrozenProcess& process, pid_t tid) {
+  if (since_ == 0) since_ = nowNs();
   auto tracee = Tracee::seize(tid, kAutoAttach);
   if (tracee) {
     process.tasks.emplace_back(*std::move(tracee));
@@ -197,32 +198,33 @@ void FrozenSet::adoptChildren(bool& changed) {
   }
 }
 
-Status FrozenSet::freeze() {
-  since_ = nowNs();
-  deadline_ = since_ + kLimitNs;
+Status FrozenSet::freeze(std::vector<pid_t> members) {
+  deadline_ = nowNs() + kLimitNs;
   bool changed = true;
   for (int round = 0; changed; ++round) {
     if (round == kMaxRounds) return Error{kErrorTemporary, "the job makes processes faster than they can be stopped"};
     changed = false;
-    auto members = scopeMembers(request_);
-    if (!members) return members.error();
-    for (const pid_t pid : *members) BLCR_TRY(attachProcess(pid, changed));
+    if (round > 0) {
+      auto current = scopeMembers(request_);
+      if (!current) return current.error();
+      members = *std::move(current);
+    }
+    for (const pid_t pid : members) BLCR_TRY(attachProcess(pid, changed));
     BLCR_TRY(settleAll());
     adoptChildren(changed);
     BLCR_TRY(settleAll());
     dropDead();
     if (request_.scope == Scope::kProcess && request_.also.empty()) break;  // a child attached by the way is let go below
   }
-  auto members = scopeMembers(request_);
-  if (!members) return members.error();
+  // The last round found all of them stopped: nothing can have come since.
   std::deque<FrozenProcess> ordered;
-  for (const pid_t pid : *members) {
+  for (const pid_t pid : members) {
     FrozenProcess* process = find(pid);
     if (process != nullptr) ordered.push_back(std::move(*process));
   }
   for (FrozenProcess& process : processes_) {
     for (FrozenTask& task : process.tasks) {
-      if (std::find(members->begin(), members->end(), process.pid) == members->end()) static_cast<void>(task.tracee.detach());
+      if (std::find(members.begin(), members.end(), process.pid) == members.end()) static_cast<void>(task.tracee.detach());
     }
   }
   processes_ = std::move(ordered);
@@ -247,14 +249,25 @@ void FrozenSet::takeEnd(FrozenProcess& process, FrozenTask& task) {
   if (ended && tid == process.pid && request_.onExit && ::kill(tid, 0) != 0) request_.onExit(tid, status);
 }
 
+void FrozenSet::leaveFootholds() {
+  // A failure means that the process is dead or about to be: nobody is left to be harmed.
+  for (FrozenProcess& process : processes_) {
+    if (process.foothold) static_cast<void>(process.foothold->leave());
+  }
+}
+
 void FrozenSet::release(int signal) {
+  if (until_ == 0) until_ = nowNs();
+  leaveFootholds();
   bool changed = false;
   adoptChildren(changed);
   for (FrozenProcess& process : processes_) {
     if (signal != 0 && !process.zombie && !isCooperating(request_, process.pid)) ::kill(process.pid, signal);
     // Threads before leaders: the end of a leader is not told before those of its traced threads have been taken.
     for (auto task = process.tasks.rbegin(); task != process.tasks.rend(); ++task) {
-      if (task->stopped && !task->dead && !task->tracee.detach()) takeEnd(process, *task);
+      if (!task->stopped || task->dead) continue;
+      until_ = nowNs();
+      if (!task->tracee.detach()) takeEnd(process, *task);
     }
   }
   // What a failed freeze left running: its stop is still to come (a vfork parent stops now that its child runs), and ends at once.
@@ -264,7 +277,6 @@ void FrozenSet::release(int signal) {
     }
   }
   processes_.clear();
-  since_ = 0;
 }
 
 bool FrozenSet::onChild(pid_t tid, int status) {

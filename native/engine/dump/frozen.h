@@ -12,6 +12,7 @@
 
 #include "base/result.h"
 #include "dump/dump.h"
+#include "dump/foothold.h"
 #include "proc/maps.h"
 #include "proc/status.h"
 #include "trace/tracee.h"
@@ -33,6 +34,7 @@ struct FrozenProcess {
   std::deque<FrozenTask> tasks;  // leader first; a deque, because references must survive additions
   std::vector<Mapping> maps;
   uint64_t syscallInstruction = 0;
+  std::unique_ptr<Foothold> foothold;  // from recordProcess on; refers to the leader, and so goes before the tasks
 };
 
 /**
@@ -47,19 +49,24 @@ class FrozenSet {
   ~FrozenSet() { release(); }
 
   /**
-   * Seizes and interrupts until nothing new appears. ESRCH when the target is gone, kErrorTraced / kErrorTracer naming the pid, EPERM,
+   * Seizes and interrupts until nothing new appears; `members` are those of the scope as seen a moment ago. ESRCH when the target is gone, kErrorTraced / kErrorTracer naming the pid, EPERM,
    * kErrorTemporary when a task does not stop within 5 s. On failure everything is let go.
    */
-  [[nodiscard]] Status freeze();
+  [[nodiscard]] Status freeze(std::vector<pid_t> members);
 
   /** Detaches all tasks. `signal` is sent to every process before it runs again (0 = none). The ends of tasks that were killed while they
    * were frozen are taken here. */
   void release(int signal = 0);
 
+  /** Puts back what footholds changed; they may not be used to call any more. */
+  void leaveFootholds();
+
   [[nodiscard]] std::deque<FrozenProcess>& processes() { return processes_; }
   [[nodiscard]] FrozenProcess* find(pid_t pid);
-  /** Monotonic time at which the first task was interrupted, ns; 0 when nothing is frozen. */
+  /** Monotonic time at which the first task was interrupted, ns; 0 when nothing was ever frozen. */
   [[nodiscard]] int64_t frozenSince() const { return since_; }
+  /** Monotonic time at which the last task was let go, ns; 0 before release(). */
+  [[nodiscard]] int64_t frozenUntil() const { return until_; }
 
   /** A wait status seen elsewhere; true when it was a stop of one of these tasks. The end of one is noted and left to the caller. */
   bool onChild(pid_t tid, int status);
@@ -77,7 +84,7 @@ class FrozenSet {
   void dropDead();
   const DumpRequest& request_;
   std::deque<FrozenProcess> processes_;
-  int64_t since_ = 0, deadline_ = 0;
+  int64_t since_ = 0, until_ = 0, deadline_ = 0;
 };
 
 /** The process is one of DumpRequest::cooperating. */

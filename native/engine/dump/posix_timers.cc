@@ -63,7 +63,7 @@ Result<std::vector<image::PosixTimer>> parseTimers(std::string_view text) {
   return timers;
 }
 
-Status recordPosixTimers(pid_t pid, Scratch& scratch, InjectionScope& scope, std::vector<image::PosixTimer>& into) {
+Status recordPosixTimers(pid_t pid, Foothold& foothold, std::vector<image::PosixTimer>& into) {
   auto text = readFile("/proc/" + std::to_string(pid) + "/timers");
   if (!text && text.error().code == ENOENT) return {};
   if (!text) return text.error();
@@ -75,12 +75,12 @@ Status recordPosixTimers(pid_t pid, Scratch& scratch, InjectionScope& scope, std
     std::vector<RemoteCall> calls;
     for (size_t i = 0; i < count; ++i) {
       const uint64_t id = uint64_t((*timers)[first + i].id);
-      calls.push_back({SYS_timer_gettime, {id, scratch.data() + i * 32}});
+      calls.push_back({SYS_timer_gettime, {id, foothold.scratch().data() + i * 32}});
       calls.push_back({SYS_timer_getoverrun, {id}});
     }
-    BLCR_TRY(scratch.run(scope, calls));
+    BLCR_TRY(foothold.run(calls));
     std::vector<std::array<int64_t, 4>> values(count);
-    BLCR_TRY(scratch.memory().read(scratch.data(), std::as_writable_bytes(std::span(values))));
+    BLCR_TRY(foothold.scratch().memory().read(foothold.scratch().data(), std::as_writable_bytes(std::span(values))));
     for (size_t i = 0; i < count; ++i) {
       image::PosixTimer& timer = (*timers)[first + i];
       if (calls[2 * i].result != 0) return Error{EINVAL, "process " + std::to_string(pid) + ": timer " + std::to_string(timer.id)};

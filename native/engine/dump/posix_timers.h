@@ -4,8 +4,8 @@
 #include <string_view>
 #include <vector>
 
-#include "arch/x86_64/batch.h"
 #include "base/result.h"
+#include "dump/foothold.h"
 #include "image/model.h"
 
 namespace blcr {
@@ -14,6 +14,6 @@ namespace blcr {
 [[nodiscard]] Result<std::vector<image::PosixTimer>> parseTimers(std::string_view text);
 
 /** All timers with their remaining times. A kernel without /proc/PID/timers (no CONFIG_CHECKPOINT_RESTORE) is taken to have none. */
-[[nodiscard]] Status recordPosixTimers(pid_t pid, Scratch& scratch, InjectionScope& scope, std::vector<image::PosixTimer>& into);
+[[nodiscard]] Status recordPosixTimers(pid_t pid, Foothold& foothold, std::vector<image::PosixTimer>& into);
 
 }  // namespace blcr

@@ -24,6 +24,33 @@ constexpr FlagName kFlagNames[] = {
     {"lf", image::kLockOnFault}, {"mg", image::kMergeable},  {"sl", image::kSealed},
 };
 
+// What else of VmFlags matters, above the bits of image::AreaFlag.
+constexpr uint32_t kShadowStack = 1u << 27, kHugeFile = 1u << 28, kDevice = 1u << 29, kUserFault = 1u << 30, kMayWrite = 1u << 31;
+
+/** The line of smaps as bits: looking for codes in text would take longer than everything else that is done with an area in the stop. */
+uint32_t vmBits(std::string_view vmFlags) {
+  uint32_t bits = 0;
+  for (const FlagName& entry : kFlagNames) {
+    if (hasVmFlag(vmFlags, entry.code)) bits |= entry.flag;
+  }
+  if (hasVmFlag(vmFlags, "ss")) bits |= kShadowStack;
+  if (hasVmFlag(vmFlags, "ht")) bits |= kHugeFile;
+  if (hasVmFlag(vmFlags, "pf") || hasVmFlag(vmFlags, "io")) bits |= kDevice;
+  if (hasVmFlag(vmFlags, "um") || hasVmFlag(vmFlags, "uw")) bits |= kUserFault;
+  if (hasVmFlag(vmFlags, "mw")) bits |= kMayWrite;
+  return bits;
+}
+
+using VmBits = std::map<uint64_t, uint32_t>;  // by start address
+
+Result<VmBits> readVmBits(pid_t pid) {
+  const auto flags = readVmFlags(pid);
+  if (!flags) return flags.error();
+  VmBits bits;
+  for (const auto& [start, text] : flags.value()) bits.emplace_hint(bits.end(), start, vmBits(text));
+  return bits;
+}
+
 Error refuse(pid_t pid, const Mapping& mapping, const std::string& why) {
   return Error{kErrorNoSupport,
                "process " + std::to_string(pid) + ": " + (mapping.path.empty() ? "anonymous memory" : mapping.path) + ": " + why};
@@ -32,7 +59,7 @@ Error refuse(pid_t pid, const Mapping& mapping, const std::string& why) {
 ObjectKey keyOf(const Mapping& mapping) { return {makedev(mapping.major, mapping.minor), mapping.inode}; }
 
 /** The part of the hint that an area of the stop continues: same backing, overlapping (it may have grown, shrunk or been split). */
-const std::string* inheritedFlags(const MemoryHint& hint, const Mapping& mapping) {
+const uint32_t* inheritedFlags(const MemoryHint& hint, const Mapping& mapping) {
   auto next = std::upper_bound(hint.maps.begin(), hint.maps.end(), mapping.start,
                                [](uint64_t address, const Mapping& other) { return address < other.end; });
   for (; next != hint.maps.end() && next->start < mapping.end; ++next) {
@@ -47,27 +74,23 @@ const std::string* inheritedFlags(const MemoryHint& hint, const Mapping& mapping
  * VmFlags of every area. smaps walks all page tables (33 ms per 2 GiB measured), so it is read inside the stop only when an area is there
  * that the hint does not know.
  */
-Result<std::map<uint64_t, std::string>> currentFlags(const FrozenProcess& process, const Recording& recording) {
+Result<VmBits> currentFlags(const FrozenProcess& process, const Recording& recording) {
   const auto hint = recording.hints.find(process.pid);
-  std::map<uint64_t, std::string> flags;
+  VmBits flags;
   for (const Mapping& mapping : process.maps) {
-    const std::string* known = hint == recording.hints.end() ? nullptr : inheritedFlags(hint->second, mapping);
-    if (known == nullptr) return readVmFlags(process.pid);
-    flags[mapping.start] = *known;
+    const uint32_t* known = hint == recording.hints.end() ? nullptr : inheritedFlags(hint->second, mapping);
+    if (known == nullptr) return readVmBits(process.pid);
+    flags.emplace_hint(flags.end(), mapping.start, *known);
   }
   return flags;
 }
 
-uint32_t areaFlags(std::string_view vmFlags) {
-  uint32_t flags = 0;
-  for (const FlagName& entry : kFlagNames) {
-    if (hasVmFlag(vmFlags, entry.code)) flags |= entry.flag;
+/** True when the name of a file mapping still leads to the mapped file; asked once for each file. */
+bool nameIsGood(const Mapping& mapping, const Recording& recording, struct stat& info) {
+  if (recording.mappedOf.contains({mapping.path, mapping.inode})) {
+    info.st_ino = mapping.inode;  // all that mappedIndex wants to know of a file it has
+    return true;
   }
-  return flags;
-}
-
-/** True when the name of a file mapping still leads to the mapped file. */
-bool nameIsGood(const Mapping& mapping, struct stat& info) {
   // Only the inode is compared: overlay and btrfs show another device in maps than in stat.
   return ::stat(mapping.path.c_str(), &info) == 0 && info.st_ino == mapping.inode && S_ISREG(info.st_mode);
 }
@@ -80,11 +103,11 @@ void addView(Recording& recording, uint32_t segment, pid_t pid, const Mapping& m
   if (!source.fd) source.size = std::max(source.size, mapping.offset + length);
 }
 
-Status recordBacked(pid_t pid, const Mapping& mapping, std::string_view vmFlags, Recording& recording, image::Area& area) {
+Status recordBacked(pid_t pid, const Mapping& mapping, uint32_t vmFlags, Recording& recording, image::Area& area) {
   area.offset = mapping.offset;
-  area.maybeWritable = mapping.shared && hasVmFlag(vmFlags, "mw");
+  area.maybeWritable = mapping.shared && (vmFlags & kMayWrite) != 0;
   struct stat info{};
-  const bool named = nameIsGood(mapping, info);
+  const bool named = nameIsGood(mapping, recording, info);
   if (named && !isPosixSharedMemory(mapping.path)) {
     area.kind = image::AreaKind::kFile;
     area.file = mappedIndex(recording, mapping.path, info, mapping.shared);
@@ -103,7 +126,7 @@ Status recordBacked(pid_t pid, const Mapping& mapping, std::string_view vmFlags,
   return {};
 }
 
-Status recordArea(pid_t pid, const Mapping& mapping, std::string_view vmFlags, Recording& recording, image::AddressSpace& into) {
+Status recordArea(pid_t pid, const Mapping& mapping, uint32_t vmFlags, Recording& recording, image::AddressSpace& into) {
   image::Area area;
   area.start = mapping.start;
   area.end = mapping.end;
@@ -116,15 +139,15 @@ Status recordArea(pid_t pid, const Mapping& mapping, std::string_view vmFlags, R
   } else if (mapping.path == "[vvar_vclock]") {
     area.kind = image::AreaKind::kVvarVclock;
   } else {
-    if (hasVmFlag(vmFlags, "ss")) return refuse(pid, mapping, "a shadow stack is not supported");
-    if (hasVmFlag(vmFlags, "ht")) return refuse(pid, mapping, "memory of huge-page files is not supported");
-    if (hasVmFlag(vmFlags, "pf") || hasVmFlag(vmFlags, "io")) return refuse(pid, mapping, "device memory is not supported");
+    if ((vmFlags & kShadowStack) != 0) return refuse(pid, mapping, "a shadow stack is not supported");
+    if ((vmFlags & kHugeFile) != 0) return refuse(pid, mapping, "memory of huge-page files is not supported");
+    if ((vmFlags & kDevice) != 0) return refuse(pid, mapping, "device memory is not supported");
     if (mapping.path.starts_with("/SYSV")) return refuse(pid, mapping, "System V shared memory is not supported");
     if (mapping.path.starts_with("/[aio]")) return refuse(pid, mapping, "asynchronous I/O contexts are not supported");
     if (mapping.path.starts_with("anon_inode:")) return refuse(pid, mapping, "this kind of mapping is not supported");
     if (mapping.path == "[uprobes]") return refuse(pid, mapping, "probes are active in it");
-    if (hasVmFlag(vmFlags, "um") || hasVmFlag(vmFlags, "uw")) return refuse(pid, mapping, "userfaultfd is not supported");
-    area.flags = areaFlags(vmFlags);
+    if ((vmFlags & kUserFault) != 0) return refuse(pid, mapping, "userfaultfd is not supported");
+    area.flags = vmFlags & ~(kShadowStack | kHugeFile | kDevice | kUserFault | kMayWrite);
     if (mapping.inode != 0) BLCR_TRY(recordBacked(pid, mapping, vmFlags, recording, area));
   }
   into.areas.push_back(area);
@@ -145,7 +168,7 @@ void recordExecutable(pid_t pid, Recording& recording, image::AddressSpace& into
 
 void takeHint(pid_t pid, Recording& recording) {
   auto maps = readMaps(pid);
-  auto flags = readVmFlags(pid);
+  auto flags = readVmBits(pid);
   if (maps && flags) recording.hints[pid] = {*std::move(maps), *std::move(flags)};
 }
 
@@ -199,8 +222,7 @@ Status recordMemory(const FrozenProcess& process, Recording& recording, image::P
   if (!flags) return flags.error();
   for (const Mapping& mapping : process.maps) {
     const auto found = flags->find(mapping.start);
-    const std::string_view vmFlags = found == flags->end() ? std::string_view() : std::string_view(found->second);
-    BLCR_TRY(recordArea(process.pid, mapping, vmFlags, recording, into.memory));
+    BLCR_TRY(recordArea(process.pid, mapping, found == flags->end() ? 0 : found->second, recording, into.memory));
   }
   recordExecutable(process.pid, recording, into.memory);
   return {};

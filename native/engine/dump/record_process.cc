@@ -3,14 +3,14 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
+#include <tuple>
 
-#include "arch/x86_64/batch.h"
 #include "base/codes.h"
 #include "base/features.h"
 #include "base/io.h"
@@ -25,17 +25,20 @@ constexpr int kSignals = 64;
 constexpr uint64_t kGetDenyWriteExecute = 66, kGetMemoryMerge = 68, kGetRegistrations = 1 << 9;
 // ARCH_GET_XCOMP_PERM and its bit for AMX. Source: asm/prctl.h, arch/x86/xstate.rst
 constexpr uint64_t kGetPermitted = 0x1022, kTileData = 1 << 18;
+constexpr int kLimits = 16;  // RLIM_NLIMITS
 constexpr size_t kKernelAction = 32;  // struct kernel_sigaction: handler, flags, restorer, mask
 
 /** Where the leader's batch puts its answers, in the scratch's data. */
 struct ProcessAnswers {
   std::array<image::SignalAction, kSignals> actions;  // same layout as the kernel's
   std::array<std::array<int64_t, 4>, 3> timers;       // struct itimerval: interval, value
+  std::array<std::array<uint64_t, 2>, kLimits> limits;
   int32_t subreaper;
   uint64_t permitted;  // extended register states that the process may use
 };
 static_assert(sizeof(image::SignalAction) == kKernelAction);
 
+/** Where a task's share of a batch puts its answers: one of these for each task, behind ProcessAnswers. */
 struct TaskAnswers {
   struct {
     uint64_t sp;
@@ -51,9 +54,10 @@ std::string who(pid_t pid) { return "process " + std::to_string(pid) + ": "; }
 
 uint64_t prctlOption(int option) { return uint64_t(unsigned(option)); }
 
-Status recordTaskState(Scratch& scratch, InjectionScope& scope, image::Task& into) {
-  const uint64_t at = scratch.data();
-  std::array<RemoteCall, 9> calls{{
+using TaskCalls = std::array<RemoteCall, 9>;
+
+TaskCalls taskCalls(uint64_t at) {
+  return {{
       {SYS_sigaltstack, {0, at + offsetof(TaskAnswers, altstack)}},
       {SYS_prctl, {prctlOption(PR_GET_TID_ADDRESS), at + offsetof(TaskAnswers, clearChildTid)}},
       {SYS_prctl, {prctlOption(PR_GET_PDEATHSIG), at + offsetof(TaskAnswers, pdeathsig)}},
@@ -64,23 +68,23 @@ Status recordTaskState(Scratch& scratch, InjectionScope& scope, image::Task& int
       {SYS_prctl, {prctlOption(PR_GET_SPECULATION_CTRL), PR_SPEC_INDIRECT_BRANCH, 0, 0, 0}},
       {SYS_prctl, {prctlOption(PR_GET_SPECULATION_CTRL), 2 /* PR_SPEC_L1D_FLUSH */, 0, 0, 0}},
   }};
-  BLCR_TRY(scratch.run(scope, calls));
-  auto answers = scratch.memory().get<TaskAnswers>(at);
-  if (!answers) return answers.error();
-  into.altstackSp = answers->altstack.sp;
-  into.altstackSize = answers->altstack.size;
-  into.altstackFlags = uint32_t(answers->altstack.flags);
+}
+
+Status recordTaskState(std::span<const RemoteCall> calls, TaskAnswers& answers, image::Task& into) {
+  into.altstackSp = answers.altstack.sp;
+  into.altstackSize = answers.altstack.size;
+  into.altstackFlags = uint32_t(answers.altstack.flags);
   // Kernels without CONFIG_CHECKPOINT_RESTORE do not tell; the thread then never clears the word, which pthread_join would wait for.
   if (calls[1].result != 0 || !featureAllowed("tid_address")) {
     return Error{kErrorNoSupport, "thread " + std::to_string(into.tid) + ": this kernel does not tell its clear_child_tid address"};
   }
-  into.clearChildTid = answers->clearChildTid;
-  if (calls[2].result == 0) into.pdeathsig = answers->pdeathsig;
+  into.clearChildTid = answers.clearChildTid;
+  if (calls[2].result == 0) into.pdeathsig = answers.pdeathsig;
   if (calls[3].result > 0) into.timerSlackNs = uint64_t(calls[3].result);
-  if (calls[5].result == 0) into.tsc = answers->tsc;
+  if (calls[5].result == 0) into.tsc = answers.tsc;
   for (size_t kind = 0; kind < 3; ++kind) into.speculation[kind] = int32_t(calls[6 + kind].result);
-  answers->name[15] = 0;
-  into.comm = answers->name;
+  answers.name[15] = 0;
+  into.comm = answers.name;
   return {};
 }
 
@@ -102,22 +106,36 @@ std::vector<RemoteCall> processCalls(uint64_t at) {
   calls.push_back({SYS_prctl, {kGetMemoryMerge, 0, 0, 0, 0}});
   calls.push_back({SYS_membarrier, {kGetRegistrations, 0, 0}});
   calls.push_back({SYS_arch_prctl, {kGetPermitted, at + offsetof(ProcessAnswers, permitted)}});
+  for (uint64_t limit = 0; limit < kLimits; ++limit) {
+    calls.push_back({SYS_prlimit64, {0, limit, 0, at + offsetof(ProcessAnswers, limits) + limit * 16}});
+  }
   return calls;
 }
 
-Status recordProcessState(Scratch& scratch, InjectionScope& scope, image::Process& into) {
-  std::vector<RemoteCall> calls = processCalls(scratch.data());
-  BLCR_TRY(scratch.run(scope, calls));
-  auto answers = scratch.memory().get<ProcessAnswers>(scratch.data());
+/** Everything that only the process itself is told, and the same of its leader: one batch. */
+Status recordProcessState(Foothold& foothold, image::Process& into) {
+  const uint64_t at = foothold.scratch().data();
+  std::vector<RemoteCall> calls = processCalls(at);
+  const size_t ownCalls = calls.size();
+  const TaskCalls leaderCalls = taskCalls(at + sizeof(ProcessAnswers));
+  calls.insert(calls.end(), leaderCalls.begin(), leaderCalls.end());
+  BLCR_TRY(foothold.run(calls));
+  struct Answers {
+    ProcessAnswers process;
+    TaskAnswers leader;
+  };
+  static_assert(offsetof(Answers, leader) == sizeof(ProcessAnswers));
+  auto answers = foothold.scratch().memory().get<Answers>(at);
   if (!answers) return answers.error();
-  into.actions.assign(answers->actions.begin(), answers->actions.end());
+  const ProcessAnswers& own = answers->process;
+  into.actions.assign(own.actions.begin(), own.actions.end());
   for (size_t timer = 0; timer < 3; ++timer) {
-    const auto& value = answers->timers[timer];
+    const auto& value = own.timers[timer];
     into.timers[timer].intervalUs = value[0] * 1000000 + value[1];
     into.timers[timer].valueUs = value[2] * 1000000 + value[3];
   }
   const RemoteCall* rest = &calls[kSignals + 3];
-  into.subreaper = rest[0].result == 0 && answers->subreaper != 0;
+  into.subreaper = rest[0].result == 0 && own.subreaper != 0;
   into.credentials.dumpable = int32_t(rest[1].result);
   if (rest[2].result >= 0) into.credentials.secureBits = uint32_t(rest[2].result);
   into.thpDisabled = rest[3].result == 1;
@@ -126,8 +144,39 @@ Status recordProcessState(Scratch& scratch, InjectionScope& scope, image::Proces
   if (rest[6].result > 0) into.memory.denyWriteExecute = int32_t(rest[6].result);
   into.memory.mergeAll = rest[7].result > 0;
   if (rest[8].result > 0) into.memory.barriers = uint32_t(rest[8].result);
-  if (rest[9].result == 0 && (answers->permitted & kTileData) != 0) {
+  if (rest[9].result == 0 && (own.permitted & kTileData) != 0) {
     return Error{kErrorNoSupport, who(into.pid) + "it has asked for matrix registers (AMX), which are not supported"};
+  }
+  for (size_t limit = 0; limit < kLimits && rest[10 + limit].result == 0; ++limit) {
+    into.limits.push_back({own.limits[limit][0], own.limits[limit][1]});
+  }
+  return recordTaskState(std::span(calls).subspan(ownCalls), answers->leader, into.tasks.front());
+}
+
+/** The threads beside the leader, as many at once as fit a batch: each waits for a processor only once, and side by side. */
+Status recordThreadStates(FrozenProcess& process, image::Process& into) {
+  constexpr size_t kEach = std::tuple_size_v<TaskCalls>;
+  constexpr size_t kTogether = Scratch::kMaxCalls / kEach;
+  Scratch& scratch = process.foothold->scratch();
+  for (size_t first = 1; first < process.tasks.size(); first += kTogether) {
+    const size_t count = std::min(kTogether, process.tasks.size() - first);
+    std::vector<InjectionScope> scopes;
+    std::vector<RemoteCall> calls;
+    scopes.reserve(count);
+    for (size_t i = 0; i < count; ++i) {
+      auto scope = InjectionScope::enter(process.tasks[first + i].tracee, process.syscallInstruction);
+      if (!scope) return scope.error();
+      scopes.push_back(*std::move(scope));
+      const TaskCalls own = taskCalls(scratch.data() + i * sizeof(TaskAnswers));
+      calls.insert(calls.end(), own.begin(), own.end());
+    }
+    BLCR_TRY(scratch.runTogether(scopes, calls));
+    std::vector<TaskAnswers> answers(count);
+    BLCR_TRY(scratch.memory().read(scratch.data(), std::as_writable_bytes(std::span(answers))));
+    for (size_t i = 0; i < count; ++i) {
+      BLCR_TRY(recordTaskState(std::span(calls).subspan(i * kEach, kEach), answers[i], into.tasks[first + i]));
+      BLCR_TRY(scopes[i].restore());
+    }
   }
   return {};
 }
@@ -160,14 +209,6 @@ Status recordFromStatus(const FrozenProcess& process, const KeeperTraits& keeper
     return Error{kErrorNoSupport, who(process.pid) + "has installed a seccomp filter of its own, which cannot be read"};
   }
   return {};
-}
-
-void recordLimits(pid_t pid, image::Process& into) {
-  for (int resource = 0; resource < 16; ++resource) {
-    rlimit limit{};
-    if (::prlimit(pid, static_cast<__rlimit_resource>(resource), nullptr, &limit) != 0) break;
-    into.limits.push_back({limit.rlim_cur, limit.rlim_max});
-  }
 }
 
 void recordIdentity(const FrozenProcess& process, image::Process& into) {
@@ -205,31 +246,22 @@ Status recordProcess(FrozenProcess& process, const KeeperTraits& keeper, image::
   auto pending = peekSignals(pid, true);
   if (!pending) return pending.error();
   into.pending = *std::move(pending);
-  recordLimits(pid, into);
   auto oom = readFile("/proc/" + std::to_string(pid) + "/oom_score_adj");
   if (oom) into.oomScoreAdjust = int32_t(std::strtol(oom->c_str(), nullptr, 10));
   auto auxv = readFile("/proc/" + std::to_string(pid) + "/auxv");
   if (!auxv) return auxv.error();
   into.memory.auxv = *std::move(auxv);
 
-  auto scope = InjectionScope::enter(process.tasks.front().tracee, process.syscallInstruction);
-  if (!scope) return scope.error();
-  auto scratch = Scratch::create(*scope, pid);
-  if (!scratch) return scratch.error();
-  BLCR_TRY(recordFromStatus(process, keeper, *scratch, into));
-  BLCR_TRY(recordProcessState(*scratch, *scope, into));
-  BLCR_TRY(recordPosixTimers(pid, *scratch, *scope, into.posixTimers));
-  BLCR_TRY(recordTaskState(*scratch, *scope, into.tasks.front()));
-  for (size_t index = 1; index < process.tasks.size(); ++index) {
-    auto inner = InjectionScope::enter(process.tasks[index].tracee, process.syscallInstruction);
-    if (!inner) return inner.error();
-    BLCR_TRY(recordTaskState(*scratch, *inner, into.tasks[index]));
-    BLCR_TRY(inner->restore());
-  }
+  auto foothold = Foothold::take(process.tasks.front().tracee, process.syscallInstruction, pid);
+  if (!foothold) return foothold.error();
+  process.foothold = *std::move(foothold);
+  BLCR_TRY(recordFromStatus(process, keeper, process.foothold->scratch(), into));
+  BLCR_TRY(recordProcessState(*process.foothold, into));
+  BLCR_TRY(recordPosixTimers(pid, *process.foothold, into.posixTimers));
+  BLCR_TRY(recordThreadStates(process, into));
   // A parent-death signal of the root was set by its launcher, not by the program.
   if (pid == keeper.jobRoot) into.tasks.front().pdeathsig = 0;
-  BLCR_TRY(scratch->remove());
-  return scope->restore();
+  return {};
 }
 
 }  // namespace blcr

@@ -52,7 +52,7 @@ struct BlobSource {
 /** What is known of a process's memory before it is stopped. */
 struct MemoryHint {
   std::vector<Mapping> maps;
-  std::map<uint64_t, std::string> flags;  // VmFlags by start address
+  std::map<uint64_t, uint32_t> flags;  // VmFlags by start address, as bits
 };
 
 /** A mapped file whose identity is worked out after the stop. */

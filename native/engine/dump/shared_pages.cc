@@ -5,7 +5,6 @@
 
 #include <algorithm>
 
-#include "arch/x86_64/batch.h"
 #include "base/io.h"
 #include "proc/parse.h"
 
@@ -40,27 +39,24 @@ void findByDescriptor(const SegmentSource& source, Present& present) {
 }
 
 Status findByMincore(FrozenProcess& process, const std::vector<const SegmentView*>& views, Present& present) {
-  auto scope = InjectionScope::enter(process.tasks.front().tracee, process.syscallInstruction);
-  if (!scope) return scope.error();
-  auto scratch = Scratch::create(*scope, process.pid);
-  if (!scratch) return scratch.error();
+  const Scratch& scratch = process.foothold->scratch();
   constexpr uint64_t kStep = Scratch::kDataSize * kPage;
   std::vector<std::byte> resident(Scratch::kDataSize);
   for (const SegmentView* view : views) {
     for (uint64_t done = 0; done < view->length; done += kStep) {
       const uint64_t length = std::min(kStep, view->length - done);
-      RemoteCall call{SYS_mincore, {view->address + done, length, scratch->data()}};
-      BLCR_TRY(scratch->run(*scope, std::span(&call, 1)));
+      RemoteCall call{SYS_mincore, {view->address + done, length, scratch.data()}};
+      BLCR_TRY(process.foothold->run(std::span(&call, 1)));
       if (call.result != 0) return Error{int(-call.result), "process " + std::to_string(process.pid) + ": mincore"};
       const auto part = std::span(resident).first(length / kPage);
-      BLCR_TRY(scratch->memory().read(scratch->data(), part));
+      BLCR_TRY(scratch.memory().read(scratch.data(), part));
       for (size_t i = 0; i < part.size(); ++i) {
         const uint64_t offset = view->offset + done + i * kPage;
         if ((part[i] & std::byte{1}) != std::byte{0}) mark(present, offset, offset + kPage);
       }
     }
   }
-  return scratch->remove();
+  return {};
 }
 
 Status findResident(FrozenSet& frozen, const SegmentSource& source, Present& present) {

@@ -6,7 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "arch/x86_64/batch.h"
+#include <algorithm>
+
 #include "base/features.h"
 #include "dump/injection_point.h"
 
@@ -29,19 +30,19 @@ std::vector<RemoteCall> forkAdvice(const image::Process& recorded, bool allow) {
   return calls;
 }
 
-Status advise(InjectionScope& scope, pid_t pid, const image::Process& recorded, bool allow) {
-  std::vector<RemoteCall> calls = forkAdvice(recorded, allow);
-  if (calls.empty()) return {};
-  auto scratch = Scratch::create(scope, pid);
-  if (!scratch) return scratch.error();
+/** The advice, the fork, and the advice undone: one batch unless there are very many areas. The result of the fork, which a failed advice
+ * makes no good. */
+Result<RemoteCall> forkWithAdvice(Foothold& foothold, pid_t pid, const image::Process& recorded, bool& advised) {
+  std::vector<RemoteCall> calls = forkAdvice(recorded, true);
+  const size_t fork = calls.size();
+  calls.push_back({SYS_clone, {0, 0, 0, 0, 0}});
+  for (const RemoteCall& undo : forkAdvice(recorded, false)) calls.push_back(undo);
   for (size_t first = 0; first < calls.size(); first += Scratch::kMaxCalls) {
-    const auto part = std::span(calls).subspan(first, std::min(Scratch::kMaxCalls, calls.size() - first));
-    BLCR_TRY(scratch->run(scope, part));
-    for (const RemoteCall& call : part) {
-      if (call.result != 0) return Error{int(-call.result), "process " + std::to_string(pid) + ": fork advice"};
-    }
+    BLCR_TRY(foothold.run(std::span(calls).subspan(first, std::min(Scratch::kMaxCalls, calls.size() - first))));
   }
-  return scratch->remove();
+  for (size_t index = 0; index < calls.size(); ++index) advised = advised && (index == fork || calls[index].result == 0);
+  if (calls[fork].result < 0) return Error{int(-calls[fork].result), "process " + std::to_string(pid) + ": fork"};
+  return calls[fork];
 }
 
 /** Takes the copy's end; `tracee` was adopted by this thread. */
@@ -52,16 +53,16 @@ void killAndWait(pid_t pid) {
   }
 }
 
-/** The copy holds every descriptor of the original: pipelines would miss their end of file for as long as it lives. */
-Status closeDescriptors(Tracee& copy, const image::Process& recorded, uint64_t instruction) {
-  if (featureAllowed("close_range")) {
-    auto result = copy.inject(instruction, SYS_close_range, {0, ~0u, 0});
-    if (!result) return result.error();
-    if (*result == 0) return {};
-  }
-  for (const image::Descriptor& descriptor : recorded.descriptors) {
-    auto result = copy.inject(instruction, SYS_close, {uint64_t(descriptor.fd)});
-    if (!result) return result.error();
+constexpr RemoteCall kCloseAll{SYS_close_range, {0, ~0u, 0}};
+
+/** One by one, for kernels without close_range. */
+Status closeEach(Scratch& scratch, Tracee& copy, const image::Process& recorded) {
+  std::vector<RemoteCall> calls;
+  for (const image::Descriptor& descriptor : recorded.descriptors) calls.push_back({SYS_close, {uint64_t(descriptor.fd)}});
+  for (size_t first = 0; first < calls.size(); first += Scratch::kMaxCalls) {
+    const auto part = std::span(calls).subspan(first, std::min(Scratch::kMaxCalls, calls.size() - first));
+    BLCR_TRY(scratch.startInCopy(copy, part));
+    BLCR_TRY(scratch.awaitCopy(copy, part));
   }
   return {};
 }
@@ -82,24 +83,32 @@ void reapBy(Tracee& original, const SnapshotProcess& snapshot) {
 
 Result<SnapshotProcess> takeSnapshot(FrozenProcess& process, const image::Process& recorded) {
   Tracee& leader = process.tasks.front().tracee;
-  auto scope = InjectionScope::enter(leader, process.syscallInstruction);
-  if (!scope) return scope.error();
-  BLCR_TRY(advise(*scope, process.pid, recorded, true));
+  Foothold& foothold = *process.foothold;
   static_cast<void>(leader.takeChildren());
-  auto made = scope->call("fork", SYS_clone, {0, 0, 0, 0, 0});
+  bool advised = true;
+  auto made = forkWithAdvice(foothold, process.pid, recorded, advised);
   const std::vector<pid_t> children = leader.takeChildren();
-  const Status undone = advise(*scope, process.pid, recorded, false);
   if (!made) return made.error();
   if (children.size() != 1) return Error{ECHILD, "process " + std::to_string(process.pid) + ": its copy was not attached"};
   SnapshotProcess snapshot{children.front(), process.pid, false};
   Tracee copy = Tracee::adopt(snapshot.pid, leader.options());  // EXITKILL is on: the options of the injection
-  Status ready = copy.waitStop(-1);
-  if (ready) ready = closeDescriptors(copy, recorded, process.syscallInstruction);
-  if (ready && !undone) ready = undone;
+  Status ready = advised ? copy.waitStop(-1) : Error{EINVAL, "process " + std::to_string(process.pid) + ": fork advice"};
+  if (ready && featureAllowed("close_range")) {
+    RemoteCall close = kCloseAll;
+    ready = foothold.scratch().startInCopy(copy, std::span(&close, 1));
+  }
   if (ready) return snapshot;
   killAndWait(snapshot.pid);
-  static_cast<void>(scope->raw(SYS_wait4, {uint64_t(*made), 0, __WALL, 0}));
+  static_cast<void>(foothold.scope().raw(SYS_wait4, {uint64_t(made->result), 0, __WALL, 0}));
   return ready.error();
+}
+
+Status completeSnapshot(const SnapshotProcess& snapshot, FrozenProcess& process, const image::Process& recorded) {
+  Scratch& scratch = process.foothold->scratch();
+  Tracee copy = Tracee::adopt(snapshot.pid, process.tasks.front().tracee.options());
+  RemoteCall close = kCloseAll;
+  if (featureAllowed("close_range")) BLCR_TRY(scratch.awaitCopy(copy, std::span(&close, 1)));
+  return close.result == 0 ? Status() : closeEach(scratch, copy, recorded);
 }
 
 void discardSnapshot(const SnapshotProcess& snapshot, Tracee& original) {

@@ -151,6 +151,15 @@ Result<ProcStatus> readTaskStatus(pid_t pid, pid_t tid) {
   return parseStatus(*text);
 }
 
+Result<uint64_t> readTotalPages(pid_t pid) {
+  auto text = readFile("/proc/" + std::to_string(pid) + "/statm");
+  if (!text) return text.error();
+  std::string_view rest = *text;
+  const auto pages = takeNumber(rest, 10);
+  if (!pages) return Error{EINVAL, "statm: malformed"};
+  return *pages;
+}
+
 Result<std::vector<pid_t>> listTasks(pid_t pid) {
   auto tasks = listNumbers("/proc/" + std::to_string(pid) + "/task");
   if (!tasks) return tasks;

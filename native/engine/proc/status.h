@@ -53,6 +53,9 @@ struct ProcStatus {
 [[nodiscard]] Result<ProcStat> readTaskStat(pid_t pid, pid_t tid);
 [[nodiscard]] Result<ProcStatus> readTaskStatus(pid_t pid, pid_t tid);
 
+/** Size of the address space in pages. Source: proc(5), statm. */
+[[nodiscard]] Result<uint64_t> readTotalPages(pid_t pid);
+
 /** Task numbers of a process, the leader first; ESRCH when it is gone. */
 [[nodiscard]] Result<std::vector<pid_t>> listTasks(pid_t pid);
 

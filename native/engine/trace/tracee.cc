@@ -65,8 +65,8 @@ Result<int> Tracee::waitChange(int timeoutMs) {
 
 void Tracee::noteEvent(int status) {
   const int event = eventOf(status);
-  eventStop_ = event == PTRACE_EVENT_STOP;
-  if (eventStop_) {
+  restarts_ = event == PTRACE_EVENT_STOP;
+  if (restarts_) {
     const int signal = WSTOPSIG(status);
     groupStopSignal_ = signal == SIGTRAP ? 0 : signal;
   }
@@ -81,7 +81,7 @@ Status Tracee::waitStop(int timeoutMs) {
     auto status = waitChange(timeoutMs);
     if (!status) return status.error();
     noteEvent(*status);
-    if (eventStop_) return {};
+    if (restarts_) return {};
     const int signal = WSTOPSIG(*status);
     const bool delivery = eventOf(*status) == 0 && signal != kSyscallStop;
     if (request(PTRACE_CONT, tid_, 0, delivery ? unsigned(signal) : 0) != 0) return traceError("ptrace cont", tid_);
@@ -94,7 +94,7 @@ Status Tracee::interrupt() {
 }
 
 Status Tracee::settle() {
-  if (eventStop_) return {};
+  if (restarts_) return {};
   BLCR_TRY(interrupt());
   BLCR_TRY(resume());
   return waitStop(-1);
@@ -102,7 +102,7 @@ Status Tracee::settle() {
 
 Status Tracee::resume(int signal) {
   if (request(PTRACE_CONT, tid_, 0, unsigned(signal)) != 0) return traceError("ptrace cont", tid_);
-  eventStop_ = false;
+  restarts_ = false;
   return {};
 }
 
@@ -166,7 +166,7 @@ Status Tracee::toSyscallStop() {
   int signal = 0;
   while (true) {
     if (request(PTRACE_SYSCALL, tid_, 0, unsigned(signal)) != 0) return traceError("ptrace syscall", tid_);
-    eventStop_ = false;
+    restarts_ = false;
     signal = 0;
     auto status = waitChange(-1);
     if (!status) return status.error();
@@ -198,16 +198,19 @@ Result<long> Tracee::inject(uint64_t instruction, long number, std::array<uint64
 }
 
 Status Tracee::runUntilSignal(int wanted) {
-  int signal = 0;
+  BLCR_TRY(resume());
+  return awaitSignal(wanted);
+}
+
+Status Tracee::awaitSignal(int wanted) {
   while (true) {
-    BLCR_TRY(resume(signal));
-    signal = 0;
     auto status = waitChange(-1);
     if (!status) return status.error();
     noteEvent(*status);
-    if (eventOf(*status) != 0) continue;
-    if (WSTOPSIG(*status) == wanted) return {};
-    signal = WSTOPSIG(*status);
+    const int signal = eventOf(*status) == 0 ? WSTOPSIG(*status) : 0;
+    restarts_ = restarts_ || signal == wanted;
+    if (signal == wanted) return {};
+    BLCR_TRY(resume(signal));
   }
 }
 
@@ -215,7 +218,7 @@ Status Tracee::step() {
   int signal = 0;
   while (true) {
     if (request(PTRACE_SINGLESTEP, tid_, 0, unsigned(signal)) != 0) return traceError("ptrace step", tid_);
-    eventStop_ = false;
+    restarts_ = false;
     auto status = waitChange(-1);
     if (!status) return status.error();
     noteEvent(*status);

@@ -43,8 +43,8 @@ class Tracee {
   /** Asks for a PTRACE_EVENT_STOP (PTRACE_INTERRUPT); awaited with waitStop. */
   [[nodiscard]] Status interrupt();
 
-  /** From any ptrace-stop to a PTRACE_EVENT_STOP, without executing an instruction: the only kind of stop in which the kernel restarts an
-   * interrupted system call when the task goes on (engine facts: a syscall-exit stop is no such place). */
+  /** From any ptrace-stop to one in which the kernel restarts an interrupted system call when the task goes on, without executing an
+   * instruction: a PTRACE_EVENT_STOP or the delivery of a signal (a syscall-exit stop is no such place). */
   [[nodiscard]] Status settle();
 
   /** Lets the task run on in traced state, delivering `signal` (0 = none). */
@@ -81,6 +81,8 @@ class Tracee {
    * signal-delivery-stop.
    */
   [[nodiscard]] Status runUntilSignal(int signal);
+  /** The second half of it, for tasks that run at the same time: resume() each, then await each. */
+  [[nodiscard]] Status awaitSignal(int signal);
 
   /**
    * Lets the stopped task execute one instruction. SIGTRAP must neither be blocked nor ignored. What else happens on the way is passed on.
@@ -101,14 +103,14 @@ class Tracee {
   unsigned long options_;
   int groupStopSignal_ = 0;
   int exitStatus_ = 0;
-  bool eventStop_ = false;
+  bool restarts_ = false;  // in a stop of the kind that settle() leads to
   std::vector<pid_t> children_;
 };
 
 /**
  * Everything an injection batch disturbs in one task: general registers and signal mask. Saves in the constructor, blocks all signals; puts
  * both back in restore() or the destructor. A task that died meanwhile is no error. PTRACE_O_EXITKILL is set exactly as long as the
- * registers are not the task's own. The tracee must be in a PTRACE_EVENT_STOP and is left in one.
+ * registers are not the task's own. The tracee must be in a stop that settle() leads to and is left in one.
  */
 class InjectionScope {
  public:
@@ -125,6 +127,7 @@ class InjectionScope {
   }
   [[nodiscard]] const user_regs_struct& saved() const { return saved_; }
   [[nodiscard]] uint64_t savedMask() const { return mask_; }
+  [[nodiscard]] uint64_t instruction() const { return instruction_; }
   [[nodiscard]] Tracee& tracee() { return *tracee_; }
   Status restore();
 

@@ -62,12 +62,13 @@ Result<Scratch> Scratch::create(InjectionScope& scope, pid_t pid) {
   if (featureAllowed("batch")) {
     auto base = map(PROT_READ | PROT_WRITE | PROT_EXEC);
     if (base) scratch.base_ = *base;
-    scratch.loop_ = base.ok();
+    scratch.loop_ = scratch.mapped_ = base.ok();
   }
   if (!scratch.loop_) {
     auto base = map(PROT_READ | PROT_WRITE);
     if (!base) return base.error();
     scratch.base_ = *base;
+    scratch.mapped_ = true;
     return scratch;
   }
   const size_t length = size_t(blcr_batch_end - blcr_batch_begin);
@@ -76,48 +77,92 @@ Result<Scratch> Scratch::create(InjectionScope& scope, pid_t pid) {
 }
 
 Scratch::Scratch(Scratch&& other) noexcept
-    : owner_(other.owner_), memory_(std::move(other.memory_)), base_(std::exchange(other.base_, 0)), loop_(other.loop_) {}
+    : owner_(other.owner_),
+      memory_(std::move(other.memory_)),
+      base_(other.base_),
+      mapped_(std::exchange(other.mapped_, false)),
+      loop_(other.loop_) {}
 
 // Failing to unmap means that the process is gone.
 Scratch::~Scratch() { static_cast<void>(remove()); }
 
 Status Scratch::remove() {
-  if (base_ == 0) return {};
-  auto result = owner_->call("munmap", SYS_munmap, {std::exchange(base_, 0), kSize});
+  if (!std::exchange(mapped_, false)) return {};
+  auto result = owner_->call("munmap", SYS_munmap, {base_, kSize});
   if (!result) return result.error();
   return {};
 }
 
 uint64_t Scratch::data() const { return base_ + kCodeSize + kCallSize; }
 
-Status Scratch::run(InjectionScope& scope, std::span<RemoteCall> calls) {
-  if (calls.empty()) return {};
+uint64_t Scratch::callsAt() const { return base_ + kCodeSize; }
+
+Status Scratch::run(InjectionScope& scope, std::span<RemoteCall> calls) { return runTogether(std::span(&scope, 1), calls); }
+
+Status Scratch::runTogether(std::span<InjectionScope> scopes, std::span<RemoteCall> calls) {
+  if (calls.empty() || scopes.empty()) return {};
   if (calls.size() > kMaxCalls) return Error{EINVAL, "batch of too many calls"};
-  if (loop_) return runLoop(scope, calls);
-  for (RemoteCall& call : calls) {
-    auto result = scope.raw(call.number, call.arguments);
-    if (!result) return result.error();
-    call.result = *result;
+  const size_t share = calls.size() / scopes.size();
+  if (!loop_) {
+    for (size_t index = 0; index < share * scopes.size(); ++index) {
+      auto result = scopes[index / share].raw(calls[index].number, calls[index].arguments);
+      if (!result) return result.error();
+      calls[index].result = *result;
+    }
+    return {};
   }
-  return {};
+  BLCR_TRY(memory_.write(callsAt(), std::as_bytes(calls)));
+  // What was started is awaited whatever happens to the others: nobody can put back the registers of a running task.
+  Status status;
+  size_t started = 0;
+  for (; status.ok() && started < scopes.size(); ++started) {
+    InjectionScope& scope = scopes[started];
+    status = startLoop(scope.tracee(), scope.saved(), callsAt() + started * share * sizeof(RemoteCall), share);
+  }
+  for (InjectionScope& scope : scopes.first(status.ok() ? started : started - 1)) {
+    Status ended = awaitLoop(scope.tracee());
+    if (status.ok()) status = std::move(ended);
+  }
+  BLCR_TRY(status);
+  return memory_.read(callsAt(), std::as_writable_bytes(calls));
 }
 
-Status Scratch::runLoop(InjectionScope& scope, std::span<RemoteCall> calls) {
-  const uint64_t at = base_ + kCodeSize;
-  BLCR_TRY(memory_.write(at, std::as_bytes(calls)));
-  user_regs_struct regs = scope.saved();
+Status Scratch::startInCopy(Tracee& copy, std::span<RemoteCall> calls) {
+  if (calls.size() > kMaxCalls) return Error{EINVAL, "batch of too many calls"};
+  if (!loop_) {
+    BLCR_TRY(copy.setSignalMask(~0ull));
+    for (RemoteCall& call : calls) {
+      auto result = copy.inject(owner_->instruction(), call.number, call.arguments);
+      if (!result) return result.error();
+      call.result = *result;
+    }
+    return {};
+  }
+  BLCR_TRY(RemoteMemory(copy.tid()).write(callsAt(), std::as_bytes(calls)));
+  return startLoop(copy, owner_->saved(), callsAt(), calls.size());
+}
+
+Status Scratch::awaitCopy(Tracee& copy, std::span<RemoteCall> calls) {
+  if (!loop_) return {};
+  BLCR_TRY(awaitLoop(copy));
+  return RemoteMemory(copy.tid()).read(callsAt(), std::as_writable_bytes(calls));
+}
+
+Status Scratch::startLoop(Tracee& tracee, user_regs_struct regs, uint64_t at, size_t count) const {
   regs.rip = base_;
   regs.orig_rax = ~0ull;
   regs.rbx = at;
-  regs.r12 = calls.size();
+  regs.r12 = count;
   regs.r15 = kEndSignal;
   regs.eflags &= ~uint64_t(0x100 | 0x400);  // no single-step, no direction flag
-  Tracee& tracee = scope.tracee();
   BLCR_TRY(tracee.setRegisters(regs));
   BLCR_TRY(tracee.setSignalMask(~(1ull << (kEndSignal - 1))));
-  BLCR_TRY(tracee.runUntilSignal(kEndSignal));
-  BLCR_TRY(tracee.setSignalMask(~0ull));
-  return memory_.read(at, std::as_writable_bytes(calls));
+  return tracee.resume();
+}
+
+Status Scratch::awaitLoop(Tracee& tracee) {
+  BLCR_TRY(tracee.awaitSignal(kEndSignal));
+  return tracee.setSignalMask(~0ull);
 }
 
 }  // namespace blcr

@@ -44,15 +44,26 @@ class Scratch {
   /** Makes up to kMaxCalls calls in the task of `scope` and fills in their results. */
   [[nodiscard]] Status run(InjectionScope& scope, std::span<RemoteCall> calls);
 
+  /** The same in several tasks at once, each making an equal share of `calls`, in order. */
+  [[nodiscard]] Status runTogether(std::span<InjectionScope> scopes, std::span<RemoteCall> calls);
+
+  /** The same in a forked copy of the process, which has a copy of the scratch as well, also when the original's has been removed. Only
+   * started: awaitCopy() tells the end. Blocks all its signals. */
+  [[nodiscard]] Status startInCopy(Tracee& copy, std::span<RemoteCall> calls);
+  [[nodiscard]] Status awaitCopy(Tracee& copy, std::span<RemoteCall> calls);
+
   /** Unmaps. Also done by the destructor. */
   Status remove();
 
  private:
   Scratch(InjectionScope& owner, pid_t pid) : owner_(&owner), memory_(pid) {}
-  [[nodiscard]] Status runLoop(InjectionScope& scope, std::span<RemoteCall> calls);
+  [[nodiscard]] uint64_t callsAt() const;
+  [[nodiscard]] Status startLoop(Tracee& tracee, user_regs_struct regs, uint64_t at, size_t count) const;
+  [[nodiscard]] static Status awaitLoop(Tracee& tracee);
   InjectionScope* owner_;
   RemoteMemory memory_;
   uint64_t base_ = 0;
+  bool mapped_ = false;
   bool loop_ = false;
 };
 
