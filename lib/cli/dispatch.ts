@@ -2,62 +2,60 @@
 
 import { UsageError } from '../errors.ts';
 import type { ProcessEnd } from '../job/exit-status.ts';
-import { advertiseCommand } from './advertise.ts';
-import { checkpointCommand } from './checkpoint.ts';
-import { classicCommand } from './classic.ts';
 import type { Command } from './command.ts';
-import { doctorCommand } from './doctor.ts';
 import { formatError } from './error-block.ts';
 import { endProcess, exitCodeOf, exitWith, success } from './exit.ts';
-import { gcCommand } from './gc.ts';
 import { formatHelp } from './help.ts';
 import { isClassic } from './invocation.ts';
-import { lsCommand } from './ls.ts';
-import { restartCommand } from './restart.ts';
-import { rmCommand } from './rm.ts';
-import { runCommand } from './run.ts';
-import { showCommand } from './show.ts';
-import { submitCommand } from './submit.ts';
-import { verifyCommand } from './verify.ts';
 import { readVersion } from './version.ts';
 
-export const COMMANDS: readonly Command[] = [
-  runCommand,
-  lsCommand,
-  showCommand,
-  verifyCommand,
-  rmCommand,
-  checkpointCommand,
-  restartCommand,
-  doctorCommand,
-  submitCommand,
-  advertiseCommand,
-  gcCommand,
-];
+/** A job pays for loading no other command than its own; the order is that of the help. */
+const LOADERS: Readonly<Record<string, () => Promise<Command>>> = {
+  run: async () => (await import('./run.ts')).runCommand,
+  ls: async () => (await import('./ls.ts')).lsCommand,
+  show: async () => (await import('./show.ts')).showCommand,
+  verify: async () => (await import('./verify.ts')).verifyCommand,
+  rm: async () => (await import('./rm.ts')).rmCommand,
+  checkpoint: async () => (await import('./checkpoint.ts')).checkpointCommand,
+  restart: async () => (await import('./restart.ts')).restartCommand,
+  doctor: async () => (await import('./doctor.ts')).doctorCommand,
+  submit: async () => (await import('./submit.ts')).submitCommand,
+  advertise: async () => (await import('./advertise.ts')).advertiseCommand,
+  gc: async () => (await import('./gc.ts')).gcCommand,
+};
+
+export async function loadCommand(name = ''): Promise<Command | undefined> {
+  return Object.hasOwn(LOADERS, name) ? await LOADERS[name]?.() : undefined;
+}
+
+async function loadCommands(): Promise<readonly Command[]> {
+  return await Promise.all(Object.values(LOADERS).map((load) => load()));
+}
 
 /** `blcr …`. Ends the process. */
 export async function dispatch(args: readonly string[]): Promise<never> {
   const [name, ...rest] = args;
   if (name === '--version') return await print(`${await readVersion()}\n`);
   if (name === 'help' || name === '--help' || name === '-h') return await help(rest[0]);
-  const command = COMMANDS.find((candidate) => candidate.name === name);
+  const command = await loadCommand(name);
   if (command !== undefined) return await perform(`blcr ${command.name}`, command, rest);
   const what = name === undefined ? 'no command was given' : `'${name}' is no command`;
-  process.stderr.write(formatError('blcr', new UsageError(what), formatHelp(COMMANDS)));
+  process.stderr.write(formatError('blcr', new UsageError(what), formatHelp(await loadCommands())));
   return await endProcess(exitWith(64));
 }
 
 /** `blcr_wrapper …`: the classic arguments, or a subcommand, since a submit file names one executable only. Ends the process. */
 export async function dispatchClassic(args: readonly string[]): Promise<never> {
   const [name = ''] = args;
-  const isSubcommand = ['--version', 'help'].includes(name) || COMMANDS.some((command) => command.name === name);
+  const isSubcommand = ['--version', 'help'].includes(name) || Object.hasOwn(LOADERS, name);
   if (isSubcommand && !isClassic(args)) return await dispatch(args);
+  const { classicCommand } = await import('./classic.ts');
   return await perform(classicCommand.name, classicCommand, args);
 }
 
 async function help(name: string | undefined): Promise<never> {
-  const command = COMMANDS.find((candidate) => candidate.name === name);
-  return await print(`${command === undefined ? formatHelp(COMMANDS) : command.usage}\n`);
+  const command = await loadCommand(name);
+  return await print(`${command === undefined ? formatHelp(await loadCommands()) : command.usage}\n`);
 }
 
 async function perform(what: string, command: Command, args: readonly string[]): Promise<never> {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { classicCommand } from '../../lib/cli/classic.ts';
 import type { Command } from '../../lib/cli/command.ts';
-import { COMMANDS } from '../../lib/cli/dispatch.ts';
+import { loadCommand } from '../../lib/cli/dispatch.ts';
 import { formatError } from '../../lib/cli/error-block.ts';
 import { exitCodeOf } from '../../lib/cli/exit.ts';
 import { type Finished, runCli } from './run-cli.ts';
@@ -76,12 +76,12 @@ const WRONG: Readonly<Record<string, readonly ['blcr' | 'blcr_wrapper', ...strin
   'the wrapper with a bad host': ['blcr_wrapper', 'local/host', '9094', '60', 'a', ...touch],
 };
 
-function commandFor(program: string, name: string | undefined): Command | undefined {
-  return program === 'blcr_wrapper' ? classicCommand : COMMANDS.find((command) => command.name === name);
+async function commandFor(program: string, name: string | undefined): Promise<Command | undefined> {
+  return program === 'blcr_wrapper' ? classicCommand : await loadCommand(name);
 }
 
 for (const [what, [program, ...args]] of Object.entries(WRONG)) {
-  const command = commandFor(program, args[0]);
+  const command = await commandFor(program, args[0]);
   if (command === undefined) continue;
   test(what, () =>
     inEmptyDirectory(async (directory) => {
