@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@
 #include "base/features.h"
 #include "base/unique_fd.h"
 #include "dump/budget.h"
+#include "dump/copy_sender.h"
 #include "dump/frozen.h"
 #include "dump/host.h"
 #include "dump/injection_point.h"
@@ -76,6 +78,7 @@ class Checkpoint final : public Dump {
     for (SnapshotProcess& snapshot : snapshots_) {
       if (snapshot.pid != tid) continue;
       snapshot.dead = snapshot.dead || !WIFSTOPPED(status);
+      if (!snapshot.dead) passStop(tid, WSTOPSIG(status));
       return true;
     }
     if (watch_ && watch_->isHolding() && WIFSTOPPED(status)) return true;
@@ -166,6 +169,7 @@ class Checkpoint final : public Dump {
       std::vector<pid_t> originals;
       for (const SnapshotProcess& snapshot : snapshots_) originals.push_back(snapshot.parent);
       const uint64_t budget = request_.memoryBudget == 0 ? UINT64_MAX : request_.memoryBudget;
+      startSenders();
       watch_ = std::make_unique<MemoryWatch>(std::move(originals), WatchLimits{kReserve / 2, budget});
     }
     frozen_.leaveFootholds();
@@ -244,6 +248,29 @@ class Checkpoint final : public Dump {
     return false;
   }
 
+  /** A copy that sends its pages is running: signals to the job's process group must not stop it, and a fault ends it. */
+  static void passStop(pid_t copy, int signal) {
+    const bool isFault = signal == SIGSEGV || signal == SIGBUS || signal == SIGILL || signal == SIGSYS;
+    if (isFault) ::kill(copy, SIGKILL);
+    static_cast<void>(Tracee::adopt(copy).resume());
+  }
+
+  /** Lets large copies send their pages themselves, when the output is a pipe, which can take pages without their being copied. */
+  void startSenders() {
+    constexpr uint64_t kWorthIt = 4 << 20;
+    struct stat output{};
+    if (!featureAllowed("vmsplice") || ::fstat(request_.outputFd, &output) != 0 || !S_ISFIFO(output.st_mode)) return;
+    for (PageSource& source : sources_) {
+      const auto isIt = [&source](const SnapshotProcess& snapshot) { return snapshot.pid == source.pid; };
+      const auto snapshot = std::find_if(snapshots_.begin(), snapshots_.end(), isIt);
+      if (snapshot == snapshots_.end() || anonymousMemory({snapshot->pid}) < kWorthIt) continue;
+      auto sender = CopySender::start(*snapshot, request_.outputFd);
+      if (!sender) continue;
+      source.sender = sender.value().get();
+      senders_.push_back(*std::move(sender));
+    }
+  }
+
   /** Starts all copies, so that they get ready side by side, and puts the originals back meanwhile. */
   Status copyAll() {
     std::deque<FrozenProcess>& processes = frozen_.processes();
@@ -260,7 +287,7 @@ class Checkpoint final : public Dump {
     }
     frozen_.leaveFootholds();
     for (size_t i = 0; i < copied.size(); ++i) {
-      BLCR_TRY(completeSnapshot(snapshots_[i], processes[copied[i]], recording_.image.processes[copied[i]]));
+      BLCR_TRY(completeSnapshot(snapshots_[i], recording_.image.processes[copied[i]]));
       sources_[copied[i]].pid = snapshots_[i].pid;
     }
     return {};
@@ -324,6 +351,7 @@ class Checkpoint final : public Dump {
   Recording recording_;
   std::vector<PageSource> sources_;
   std::vector<SnapshotProcess> snapshots_;
+  std::vector<std::unique_ptr<CopySender>> senders_;
   UniqueFd done_, cancel_;
   std::thread thread_;
   std::unique_ptr<MemoryWatch> watch_;

@@ -49,8 +49,9 @@ class FrozenSet {
   ~FrozenSet() { release(); }
 
   /**
-   * Seizes and interrupts until nothing new appears; `members` are those of the scope as seen a moment ago. ESRCH when the target is gone, kErrorTraced / kErrorTracer naming the pid, EPERM,
-   * kErrorTemporary when a task does not stop within 5 s. On failure everything is let go.
+   * Seizes and interrupts until nothing new appears; `members` are those of the scope as seen a moment ago. ESRCH when the target is gone,
+   * kErrorTraced / kErrorTracer naming the pid, EPERM, kErrorTemporary when a task does not stop within 5 s. On failure everything is let
+   * go.
    */
   [[nodiscard]] Status freeze(std::vector<pid_t> members);
 

@@ -17,7 +17,8 @@ struct KeeperTraits {
 
 /**
  * Records a frozen process: identity, registers, signals, timers, limits, credentials. Injects one batch of system calls per task; its
- * leader keeps a foothold for what else is to be done in the stop, the other tasks are as before afterwards. Needs process.maps. Errors name the process.
+ * leader keeps a foothold for what else is to be done in the stop, the other tasks are as before afterwards. Needs process.maps. Errors
+ * name the process.
  */
 [[nodiscard]] Status recordProcess(FrozenProcess& process, const KeeperTraits& keeper, image::Process& into);
 

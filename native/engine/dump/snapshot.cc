@@ -56,13 +56,12 @@ void killAndWait(pid_t pid) {
 constexpr RemoteCall kCloseAll{SYS_close_range, {0, ~0u, 0}};
 
 /** One by one, for kernels without close_range. */
-Status closeEach(Scratch& scratch, Tracee& copy, const image::Process& recorded) {
+Status closeEach(const CopyScratch& scratch, Tracee& copy, const image::Process& recorded) {
   std::vector<RemoteCall> calls;
   for (const image::Descriptor& descriptor : recorded.descriptors) calls.push_back({SYS_close, {uint64_t(descriptor.fd)}});
   for (size_t first = 0; first < calls.size(); first += Scratch::kMaxCalls) {
     const auto part = std::span(calls).subspan(first, std::min(Scratch::kMaxCalls, calls.size() - first));
-    BLCR_TRY(scratch.startInCopy(copy, part));
-    BLCR_TRY(scratch.awaitCopy(copy, part));
+    BLCR_TRY(scratch.run(copy, part));
   }
   return {};
 }
@@ -90,12 +89,12 @@ Result<SnapshotProcess> takeSnapshot(FrozenProcess& process, const image::Proces
   const std::vector<pid_t> children = leader.takeChildren();
   if (!made) return made.error();
   if (children.size() != 1) return Error{ECHILD, "process " + std::to_string(process.pid) + ": its copy was not attached"};
-  SnapshotProcess snapshot{children.front(), process.pid, false};
+  SnapshotProcess snapshot{children.front(), process.pid, false, foothold.scratch().ofCopy(), false};
   Tracee copy = Tracee::adopt(snapshot.pid, leader.options());  // EXITKILL is on: the options of the injection
   Status ready = advised ? copy.waitStop(-1) : Error{EINVAL, "process " + std::to_string(process.pid) + ": fork advice"};
   if (ready && featureAllowed("close_range")) {
     RemoteCall close = kCloseAll;
-    ready = foothold.scratch().startInCopy(copy, std::span(&close, 1));
+    ready = snapshot.scratch.start(copy, std::span(&close, 1));
   }
   if (ready) return snapshot;
   killAndWait(snapshot.pid);
@@ -103,12 +102,12 @@ Result<SnapshotProcess> takeSnapshot(FrozenProcess& process, const image::Proces
   return ready.error();
 }
 
-Status completeSnapshot(const SnapshotProcess& snapshot, FrozenProcess& process, const image::Process& recorded) {
-  Scratch& scratch = process.foothold->scratch();
-  Tracee copy = Tracee::adopt(snapshot.pid, process.tasks.front().tracee.options());
+Status completeSnapshot(SnapshotProcess& snapshot, const image::Process& recorded) {
+  Tracee copy = Tracee::adopt(snapshot.pid);
   RemoteCall close = kCloseAll;
-  if (featureAllowed("close_range")) BLCR_TRY(scratch.awaitCopy(copy, std::span(&close, 1)));
-  return close.result == 0 ? Status() : closeEach(scratch, copy, recorded);
+  if (featureAllowed("close_range")) BLCR_TRY(snapshot.scratch.await(copy, std::span(&close, 1)));
+  snapshot.isEmpty = close.result == 0;
+  return snapshot.isEmpty ? Status() : closeEach(snapshot.scratch, copy, recorded);
 }
 
 void discardSnapshot(const SnapshotProcess& snapshot, Tracee& original) {

@@ -14,18 +14,20 @@ struct SnapshotProcess {
   pid_t pid = 0;     // of the copy
   pid_t parent = 0;  // the copied process, which must reap it
   bool dead = false;
+  CopyScratch scratch;
+  bool isEmpty = false;  // certainly holds no descriptor
 };
 
 /**
- * Makes a copy of `process`, which must have a foothold (clone without exit signal, injected), and leaves it with PTRACE_O_EXITKILL, closing
- * its descriptors: pipelines would miss their end of file while it holds them. Areas that forbid being copied (MADV_DONTFORK,
+ * Makes a copy of `process`, which must have a foothold (clone without exit signal, injected), and leaves it with PTRACE_O_EXITKILL,
+ * closing its descriptors: pipelines would miss their end of file while it holds them. Areas that forbid being copied (MADV_DONTFORK,
  * MADV_WIPEONFORK) are let through for the moment. EAGAIN, ENOMEM: the caller falls back to copying in the stop. The original is as before,
  * in any case.
  */
 [[nodiscard]] Result<SnapshotProcess> takeSnapshot(FrozenProcess& process, const image::Process& recorded);
 
 /** Awaits the end of that: the copy is stopped, and holds no descriptors. Before the original goes on, but its foothold may have left. */
-[[nodiscard]] Status completeSnapshot(const SnapshotProcess& snapshot, FrozenProcess& process, const image::Process& recorded);
+[[nodiscard]] Status completeSnapshot(SnapshotProcess& snapshot, const image::Process& recorded);
 
 /** Removes a copy while its original is still frozen and traced by `original`. */
 void discardSnapshot(const SnapshotProcess& snapshot, Tracee& original);

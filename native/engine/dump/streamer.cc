@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "dump/identity.h"
 #include "dump/shared_pages.h"
@@ -127,6 +128,7 @@ class Streamer {
     if (!map) return map.error();
     const auto carried = plan_.recording.carried.find(process.pid);
     std::vector<PageRange> ranges, written;  // of memory that is zero by itself, and of areas that show something else where no page is
+    unreadable_.clear();
     for (const image::Area& area : process.memory.areas) {
       if (area.shared || area.kind >= image::AreaKind::kVdso) continue;
       const bool all = carried != plan_.recording.carried.end() &&
@@ -136,12 +138,21 @@ class Streamer {
       } else {
         auto& list = area.kind == image::AreaKind::kAnonymous ? ranges : written;
         BLCR_TRY(map->privatePages(area.start, area.end, false, list));
+        if ((area.protection & PROT_READ) == 0) unreadable_.push_back({area.start, area.end});
       }
     }
     const auto read = [&](uint64_t at, std::span<std::byte> into) { return memory.read(at, into); };
+    sender_ = plan_.sources[index].sender;
+    if (sender_ != nullptr) sender_->begin(index, plan_.checksum, plan_.onProgress);
     for (const PageRange& range : ranges) BLCR_TRY(copy(index, range.start, range.end, read));
+    if (sender_ != nullptr) BLCR_TRY(std::exchange(sender_, nullptr)->drain(writer_));
     for (const PageRange& range : written) BLCR_TRY(copy(index, range.start, range.end, read, true));
     return {};
+  }
+
+  [[nodiscard]] bool canSend(uint64_t start, uint64_t end) const {
+    const auto overlaps = [=](const PageRange& range) { return range.start < end && start < range.end; };
+    return sender_ != nullptr && std::none_of(unreadable_.begin(), unreadable_.end(), overlaps);
   }
 
   /** An area of a file without a name: everything that can be read, present or not. */
@@ -166,6 +177,13 @@ class Streamer {
   Status copy(uint32_t space, uint64_t start, uint64_t end, Read read, bool zeros = false) {
     while (start < end) {
       const uint64_t length = std::min(end - start, image::kWindow - start % image::kWindow);
+      if (canSend(start, start + length)) {
+        BLCR_TRY(sender_->order(writer_, start, uint32_t(length)));
+        if (plan_.onProgress) BLCR_TRY(plan_.onProgress());
+        start += length;
+        continue;
+      }
+      if (sender_ != nullptr) BLCR_TRY(sender_->drain(writer_));
       const auto data = window_.take(length);
       BLCR_TRY(read(start, data));
       BLCR_TRY(zeros ? writer_.pages(space, start, data) : emit(space, start, data));
@@ -189,6 +207,8 @@ class Streamer {
   StreamPlan& plan_;
   image::Writer writer_;
   WindowBuffer window_;
+  CopySender* sender_ = nullptr;       // while the pages of a process are sent that has one
+  std::vector<PageRange> unreadable_;  // areas of that process which only a debugger can read
 };
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <functional>
 
 #include "base/result.h"
+#include "dump/copy_sender.h"
 #include "dump/recording.h"
 #include "image/stream.h"
 
@@ -15,6 +16,7 @@ namespace blcr {
 /** Where the pages of Image::processes[index] are read: the frozen process itself or its snapshot; 0 = a zombie. */
 struct PageSource {
   pid_t pid = 0;
+  CopySender* sender = nullptr;  // of a copy that sends its pages itself
 };
 
 /** What one streaming run is told. All members outlive it. */

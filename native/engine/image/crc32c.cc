@@ -2,6 +2,7 @@
 
 #include <nmmintrin.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -110,6 +111,11 @@ uint32_t crc32c(uint32_t crc, const void* data, size_t length) {
   static const bool fast = __builtin_cpu_supports("sse4.2") != 0;
   if (!fast) return crc32cPortable(crc, data, length);
   return hardware(crc, static_cast<const unsigned char*>(data), length);
+}
+
+void crc32cShiftTable(size_t bytes, uint32_t (&table)[4][256]) {
+  const Shift shift(bytes);
+  for (size_t lane = 0; lane < 4; ++lane) std::copy(shift.table[lane].begin(), shift.table[lane].end(), table[lane]);
 }
 
 }  // namespace blcr::image

@@ -16,4 +16,7 @@ namespace blcr::image {
 /** The table-driven implementation, the fall-back of crc32c and its reference in the tests. */
 [[nodiscard]] uint32_t crc32cPortable(uint32_t crc, const void* data, size_t length);
 
+/** Four tables of 256 entries: a register value's way over `bytes` zero bytes is the exclusive or of its four bytes' entries. */
+void crc32cShiftTable(size_t bytes, uint32_t (&table)[4][256]);
+
 }  // namespace blcr::image

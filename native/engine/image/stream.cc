@@ -114,6 +114,9 @@ Status spliceAll(int fd, int cancelFd, std::span<const std::byte>& data) {
 
 Error malformed(uint64_t frame, const std::string& why) { return Error{EINVAL, "context frame " + std::to_string(frame) + ": " + why}; }
 
+/** Of a PAGE frame. */
+uint32_t cutOf(uint64_t address) { return uint32_t(sizeof(PagePrefix) + (kUnit - address % kUnit) % kUnit); }
+
 bool isKnown(FrameType type) {
   return type == FrameType::kHead || type == FrameType::kMeta || type == FrameType::kPage || type == FrameType::kFile ||
          type == FrameType::kTrailer;
@@ -132,7 +135,6 @@ Status Writer::frame(FrameType type, uint32_t cut, std::span<const std::byte> pr
   if (checked) header.crc = crc32c(crc32c(0, prefix.data(), prefix.size()), data.data(), data.size());
   std::array<iovec, 3> parts{iovec{&header, sizeof header}, iovec{const_cast<std::byte*>(prefix.data()), prefix.size()},
                              iovec{const_cast<std::byte*>(data.data()), data.size()}};
-  chain_ = crc32c(chain_, &header, sizeof header);  // before writeAll, which consumes the vector only
   // Below this size a copy is cheaper than a page reference per pipe slot.
   constexpr size_t kWorthGiving = 32 * 1024;
   if (giveAway_ && type == FrameType::kPage && data.size() >= kWorthGiving) {
@@ -141,9 +143,19 @@ Status Writer::frame(FrameType type, uint32_t cut, std::span<const std::byte> pr
   } else {
     BLCR_TRY(writeAll(fd_, cancelFd_, parts));
   }
+  book(header);
+  return {};
+}
+
+void Writer::book(const FrameHeader& header) {
+  chain_ = crc32c(chain_, &header, sizeof header);
   ++frames_;
   bytes_ += sizeof header + header.length;
-  return {};
+}
+
+void Writer::wrote(uint64_t address, uint32_t length, uint32_t crc) {
+  book({FrameType::kPage, uint32_t(sizeof(PagePrefix)) + length, crc, cutOf(address)});
+  pageCount_ += length / kPageSize;
 }
 
 Status Writer::head(uint64_t metaLength) {
@@ -169,8 +181,7 @@ Status Writer::pages(uint32_t space, uint64_t address, std::span<const std::byte
   if (data.empty() || address % kPageSize != 0 || data.size() % kPageSize != 0 || address % kWindow + data.size() > kWindow)
     return Error{EINVAL, "a PAGE frame must be whole pages inside one window"};
   const PagePrefix prefix{address, space, 0};
-  const uint32_t cut = uint32_t(sizeof prefix + (kUnit - address % kUnit) % kUnit);
-  BLCR_TRY(frame(FrameType::kPage, cut, asBytes(&prefix, sizeof prefix), data, !pagesUnchecked_));
+  BLCR_TRY(frame(FrameType::kPage, cutOf(address), asBytes(&prefix, sizeof prefix), data, !pagesUnchecked_));
   pageCount_ += data.size() / kPageSize;
   return {};
 }

@@ -26,6 +26,8 @@ class Writer {
   [[nodiscard]] Status meta(std::string_view serialised);  // slices it
   /** `data` is whole pages of one space from `address`, inside one window. */
   [[nodiscard]] Status pages(uint32_t space, uint64_t address, std::span<const std::byte> data);
+  /** Books a PAGE frame that somebody else has written to the descriptor: the one that pages() would have written. */
+  void wrote(uint64_t address, uint32_t length, uint32_t crc);
   [[nodiscard]] Status file(uint32_t blob, uint64_t offset, std::span<const std::byte> data);  // slices it
   [[nodiscard]] Status trailer();
   [[nodiscard]] uint64_t bytes() const { return bytes_; }
@@ -34,6 +36,7 @@ class Writer {
  private:
   [[nodiscard]] Status frame(FrameType type, uint32_t cut, std::span<const std::byte> prefix, std::span<const std::byte> data,
                              bool checked);
+  void book(const FrameHeader& header);
   int fd_;
   bool pagesUnchecked_;
   int cancelFd_ = -1;

@@ -52,6 +52,28 @@ constexpr uint64_t kSize = kCodeSize + kCallSize + Scratch::kDataSize;
 // which the results show.
 constexpr int kEndSignal = SIGSTKFLT;
 
+user_regs_struct plainRegisters(user_regs_struct regs, uint64_t rip) {
+  regs.rip = rip;
+  regs.orig_rax = ~0ull;
+  regs.eflags &= ~uint64_t(0x100 | 0x400);  // no single-step, no direction flag
+  return regs;
+}
+
+Status startLoop(Tracee& tracee, const user_regs_struct& saved, uint64_t code, uint64_t at, size_t count) {
+  user_regs_struct regs = plainRegisters(saved, code);
+  regs.rbx = at;
+  regs.r12 = count;
+  regs.r15 = kEndSignal;
+  BLCR_TRY(tracee.setRegisters(regs));
+  BLCR_TRY(tracee.setSignalMask(~(1ull << (kEndSignal - 1))));
+  return tracee.resume();
+}
+
+Status awaitLoop(Tracee& tracee) {
+  BLCR_TRY(tracee.awaitSignal(kEndSignal));
+  return tracee.setSignalMask(~0ull);
+}
+
 }  // namespace
 
 Result<Scratch> Scratch::create(InjectionScope& scope, pid_t pid) {
@@ -117,7 +139,7 @@ Status Scratch::runTogether(std::span<InjectionScope> scopes, std::span<RemoteCa
   size_t started = 0;
   for (; status.ok() && started < scopes.size(); ++started) {
     InjectionScope& scope = scopes[started];
-    status = startLoop(scope.tracee(), scope.saved(), callsAt() + started * share * sizeof(RemoteCall), share);
+    status = startLoop(scope.tracee(), scope.saved(), base_, callsAt() + started * share * sizeof(RemoteCall), share);
   }
   for (InjectionScope& scope : scopes.first(status.ok() ? started : started - 1)) {
     Status ended = awaitLoop(scope.tracee());
@@ -127,42 +149,48 @@ Status Scratch::runTogether(std::span<InjectionScope> scopes, std::span<RemoteCa
   return memory_.read(callsAt(), std::as_writable_bytes(calls));
 }
 
-Status Scratch::startInCopy(Tracee& copy, std::span<RemoteCall> calls) {
-  if (calls.size() > kMaxCalls) return Error{EINVAL, "batch of too many calls"};
-  if (!loop_) {
-    BLCR_TRY(copy.setSignalMask(~0ull));
-    for (RemoteCall& call : calls) {
-      auto result = copy.inject(owner_->instruction(), call.number, call.arguments);
-      if (!result) return result.error();
-      call.result = *result;
-    }
-    return {};
-  }
-  BLCR_TRY(RemoteMemory(copy.tid()).write(callsAt(), std::as_bytes(calls)));
-  return startLoop(copy, owner_->saved(), callsAt(), calls.size());
+CopyScratch Scratch::ofCopy() const {
+  CopyScratch copy;
+  copy.regs_ = owner_->saved();
+  copy.instruction_ = owner_->instruction();
+  copy.base_ = base_;
+  copy.loop_ = loop_;
+  return copy;
 }
 
-Status Scratch::awaitCopy(Tracee& copy, std::span<RemoteCall> calls) {
+uint64_t CopyScratch::data() const { return base_ + kCodeSize + kCallSize; }
+
+Status CopyScratch::start(Tracee& copy, std::span<RemoteCall> calls) const {
+  if (calls.empty() || calls.size() > Scratch::kMaxCalls) return Error{EINVAL, "batch of no or too many calls"};
+  if (loop_) {
+    BLCR_TRY(RemoteMemory(copy.tid()).write(base_ + kCodeSize, std::as_bytes(calls)));
+    return startLoop(copy, regs_, base_, base_ + kCodeSize, calls.size());
+  }
+  BLCR_TRY(copy.setSignalMask(~0ull));
+  for (RemoteCall& call : calls) {
+    auto result = copy.inject(instruction_, call.number, call.arguments);
+    if (!result) return result.error();
+    call.result = *result;
+  }
+  return {};
+}
+
+Status CopyScratch::await(Tracee& copy, std::span<RemoteCall> calls) const {
   if (!loop_) return {};
   BLCR_TRY(awaitLoop(copy));
-  return RemoteMemory(copy.tid()).read(callsAt(), std::as_writable_bytes(calls));
+  return RemoteMemory(copy.tid()).read(base_ + kCodeSize, std::as_writable_bytes(calls));
 }
 
-Status Scratch::startLoop(Tracee& tracee, user_regs_struct regs, uint64_t at, size_t count) const {
-  regs.rip = base_;
-  regs.orig_rax = ~0ull;
-  regs.rbx = at;
-  regs.r12 = count;
-  regs.r15 = kEndSignal;
-  regs.eflags &= ~uint64_t(0x100 | 0x400);  // no single-step, no direction flag
-  BLCR_TRY(tracee.setRegisters(regs));
-  BLCR_TRY(tracee.setSignalMask(~(1ull << (kEndSignal - 1))));
-  return tracee.resume();
-}
-
-Status Scratch::awaitLoop(Tracee& tracee) {
-  BLCR_TRY(tracee.awaitSignal(kEndSignal));
-  return tracee.setSignalMask(~0ull);
+Status CopyScratch::enter(Tracee& copy, std::span<const std::byte> code, uint64_t argument) const {
+  constexpr uint64_t kBehindLoop = 512;
+  if (!loop_ || code.size() > kCodeSize - kBehindLoop) return Error{ENOTSUP, "no executable memory in the copy"};
+  BLCR_TRY(RemoteMemory(copy.tid()).write(base_ + kBehindLoop, code));
+  user_regs_struct regs = plainRegisters(regs_, base_ + kBehindLoop);
+  regs.rdi = argument;
+  regs.rsp = data() + Scratch::kDataSize - 8;  // as behind a call
+  BLCR_TRY(copy.setRegisters(regs));
+  BLCR_TRY(copy.setSignalMask(~0ull));
+  return copy.resume();
 }
 
 }  // namespace blcr
