@@ -8,6 +8,7 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 
+#include <array>
 #include <utility>
 
 #include "base/clock.h"
@@ -134,11 +135,10 @@ Status Tracee::setRegisters(const user_regs_struct& regs) {
 
 Result<std::string> Tracee::xstate() const {
   // AMX tiles need 8 KiB beyond the 2.7 KiB of AVX-512; the kernel tells the real size.
-  std::string bytes(16384, '\0');
+  std::array<char, 16384> bytes;
   iovec vector{bytes.data(), bytes.size()};
   if (request(PTRACE_GETREGSET, tid_, NT_X86_XSTATE, reinterpret_cast<unsigned long>(&vector)) != 0) return traceError("xstate", tid_);
-  bytes.resize(vector.iov_len);
-  return bytes;
+  return std::string(bytes.data(), vector.iov_len);
 }
 
 Status Tracee::setXstate(const std::string& bytes) {
