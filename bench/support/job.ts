@@ -19,6 +19,11 @@ export interface JobRequest {
   readonly options?: readonly string[];
 }
 
+const running = new Set<Job>();
+process.on('exit', () => {
+  for (const job of running) job.killGroup();
+});
+
 /** One incarnation of a job. */
 export class Job {
   readonly record: Record;
@@ -48,14 +53,15 @@ export class Job {
     const program = [compiled(`victims/${request.victim}.c`), request.record.path, ...request.args];
     const command = [join(root, 'dist/cli/main.js'), ...run, '--', ...program];
     this.#child = spawn(process.execPath, command, { cwd: own, stdio: ['pipe', log, log], detached: true });
-    process.on('exit', () => this.#killGroup());
+    running.add(this);
+    this.#child.once('exit', () => running.delete(this));
   }
 
   get #scratch(): string {
     return join(this.#directory, 'scratch');
   }
 
-  #killGroup(): void {
+  killGroup(): void {
     try {
       if (this.#child.pid !== undefined) process.kill(-this.#child.pid, 'SIGKILL');
     } catch {
@@ -91,7 +97,7 @@ export class Job {
 
   /** Ends wrapper and program without a warning. */
   async kill(): Promise<void> {
-    this.#killGroup();
+    this.killGroup();
     if (this.#child.exitCode === null && this.#child.signalCode === null) await once(this.#child, 'exit');
   }
 }

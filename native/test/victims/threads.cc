@@ -97,7 +97,7 @@ int main(int, char** argv) {
     REQUIRE(pthread_join(workers[i], &result) == 0 && intptr_t(result) == i);
   }
   REQUIRE(pthread_kill(sleeping, SIGUSR1) == 0);
-  usleep(10000);
+  for (int round = 0; round < 1000 && signalled == 0; ++round) usleep(10000);  // a loaded machine lets the sleeper wait
   REQUIRE(signalled == 1);
   sem_post(&finish);
   pthread_join(sleeping, nullptr);
