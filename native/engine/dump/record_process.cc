@@ -25,7 +25,7 @@ constexpr int kSignals = 64;
 constexpr uint64_t kGetDenyWriteExecute = 66, kGetMemoryMerge = 68, kGetRegistrations = 1 << 9;
 // ARCH_GET_XCOMP_PERM and its bit for AMX. Source: asm/prctl.h, arch/x86/xstate.rst
 constexpr uint64_t kGetPermitted = 0x1022, kTileData = 1 << 18;
-constexpr int kLimits = 16;  // RLIM_NLIMITS
+constexpr int kLimits = 16;           // RLIM_NLIMITS
 constexpr size_t kKernelAction = 32;  // struct kernel_sigaction: handler, flags, restorer, mask
 
 /** Where the leader's batch puts its answers, in the scratch's data. */
