@@ -29,6 +29,7 @@
 #include "dump/shared_pages.h"
 #include "dump/snapshot.h"
 #include "dump/streamer.h"
+#include "dump/system_v.h"
 
 namespace blcr {
 namespace {
@@ -157,6 +158,7 @@ class Checkpoint final : public Dump {
         std::any_of(frozen_.processes().begin(), frozen_.processes().end(), [](const FrozenProcess& one) { return !one.zombie; });
     if (!living) return Error{ESRCH, "process " + std::to_string(request_.target) + " has ended"};
     for (FrozenProcess& process : frozen_.processes()) BLCR_TRY(recordOne(process));
+    BLCR_TRY(refuseSystemV(frozen_.processes()));
     BLCR_TRY(recordFiles(frozen_.processes(), request_, recording_));
     // After all timers were read: one that is late is what programs expect, one that is early is not.
     recordClocks(request_.target, recording_.image.host);
