@@ -5,7 +5,7 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { trySignal } from './process-tree.ts';
 
 /** A name of its own for every launch, so that a job inside a job carries the marks of both. */
@@ -16,10 +16,16 @@ export function newMark(): string {
 /** What forks while it is looked for is found by the next look; a job that always outruns us is left after this many. */
 const ROUNDS = 50;
 
-/** Kills every process that carries the mark. */
+/**
+ * Kills every process of this process's pid namespace that carries the mark. A restarted job carries the marks of the one that it was
+ * checkpointed from, and may be a newer incarnation on this very node: it lives in a namespace of its own, and ends with its keeper.
+ */
 export function killMarked(mark: string): void {
+  const own = namespaceOf('self');
   for (let round = 0; round < ROUNDS; round++) {
-    const killed = readdirSync('/proc').filter((name) => hasMark(name, mark) && trySignal(Number(name), 'SIGKILL'));
+    const killed = readdirSync('/proc').filter(
+      (name) => hasMark(name, mark) && namespaceOf(name) === own && trySignal(Number(name), 'SIGKILL'),
+    );
     if (killed.length === 0) return;
   }
 }
@@ -31,5 +37,13 @@ function hasMark(name: string, mark: string): boolean {
     return readFileSync(`/proc/${name}/environ`, 'latin1').split('\0').includes(`${mark}=1`);
   } catch {
     return false; // another user's, or gone
+  }
+}
+
+function namespaceOf(name: string): string | undefined {
+  try {
+    return readlinkSync(`/proc/${name}/ns/pid`);
+  } catch {
+    return undefined; // gone, or in a user namespace of its own
   }
 }
