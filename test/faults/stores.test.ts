@@ -107,7 +107,7 @@ test('two wrappers with one id on a Chirp server: the older stops itself with 88
   const bench = new FaultBench(context);
   await using server = await ChirpServer.start();
   const url = `chirp://${server.host}:${server.port}/store`;
-  const steps = 60;
+  const steps = 120; // long enough for the newer one to come up, also on a busy machine
   const run = (name: string) => bench.runAt(url, name, counting(steps), OFTEN, bench.openOutput(`out-${name}`));
   const older = run('one');
   await bench.until('one', isCheckpoint, older);
