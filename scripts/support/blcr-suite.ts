@@ -42,8 +42,13 @@ export async function stageSuite(root: string, share: string): Promise<void> {
  * The suite as a shell command. Many descriptors are needed for one of the tests.
  * @param expect The kind of libcr that must be found. Our own cr_run comes first in PATH where ours is wanted, BLCR's where that is.
  * @param share Where the machine sees the directory that was staged.
+ * @param parts Names separated by commas; default all. The machine does not see this process's environment.
  */
-export function suiteCommand(expect: 'blcr' | 'userspace', share: string = '/share'): string {
+export function suiteCommand(
+  expect: 'blcr' | 'userspace',
+  share: string = '/share',
+  parts: string = 'requests,refusals,jobs',
+): string {
   const tools = expect === 'userspace' ? `PATH=${share}/node-blcr/build/native:$PATH; ` : '';
-  return `ulimit -n 4096; cd ${share}/node-blcr || exit 1; ${tools}export PATH BLCR_EXPECT=${expect}; exec node suite/run.mjs`;
+  return `ulimit -n 4096; cd ${share}/node-blcr || exit 1; ${tools}export PATH BLCR_EXPECT=${expect}; exec node suite/run.mjs ${parts}`;
 }
