@@ -6,18 +6,11 @@
 import { constants } from 'node:os';
 import { startCheckpoint } from '../../checkpoint/request.ts';
 import { startRestart } from '../../checkpoint/restart.ts';
-import type {
-  CheckpointOptions,
-  CheckpointResult,
-  ExitStatus,
-  PendingCheckpoint,
-  Provider,
-} from '../../checkpoint/types.ts';
-import type { Engine, RunningProcess } from '../engine.ts';
-import { processOf } from '../launch.ts';
+import type { CheckpointOptions, CheckpointResult, PendingCheckpoint, Provider } from '../../checkpoint/types.ts';
+import type { Engine } from '../engine.ts';
 import { copyCaptured } from './capture.ts';
 import { launchUnderCrRun } from './launch.ts';
-import { signalTree } from './tree.ts';
+import { runningTree, signalTree } from './tree.ts';
 
 const { SIGSTOP } = constants.signals;
 
@@ -31,11 +24,6 @@ export function blcrEngine(provider: Provider): Engine {
       startRestart({ ...options, restoreSession: true }, provider),
     adopt: ({ pid, exit }) => runningTree(pid, exit),
   };
-}
-
-/** A job whose root is our child, and the leader of its own group and session. */
-export function runningTree(pid: number, exit: Promise<ExitStatus>): RunningProcess {
-  return processOf(pid, exit, { signal: signalTree, kill: (root) => signalTree(root, 'SIGKILL') });
 }
 
 function checkpoint({ capture, ...options }: CheckpointOptions, provider: Provider): PendingCheckpoint {

@@ -3,8 +3,8 @@ import { spawn } from 'node:child_process';
 import { withoutBundle } from '../../native/bundle.ts';
 import type { LaunchRequest, RunningProcess } from '../engine.ts';
 import { failedToSpawn, watchExit } from '../launch.ts';
-import { runningTree } from './engine.ts';
 import { JOB_MARK } from './leftovers.ts';
+import { runningTree } from './tree.ts';
 
 /**
  * The program itself becomes our child, prepared by cr_run's preloaded library, in a session of its own. It has no lifeline: should this
