@@ -53,6 +53,15 @@ UniqueFd withoutBlocking(UniqueFd context) {
   return own ? std::move(own) : std::move(context);
 }
 
+/** BLCR's --save-exe, --save-private, --save-shared. */
+uint32_t carriedFiles(uint32_t flags) {
+  uint32_t carry = 0;
+  if ((flags & CR_CHKPT_DUMP_EXEC) != 0) carry |= kCarryExecutable;
+  if ((flags & CR_CHKPT_DUMP_PRIVATE) != 0) carry |= kCarryPrivate;
+  if ((flags & CR_CHKPT_DUMP_SHARED) != 0) carry |= kCarryShared;
+  return carry;
+}
+
 }  // namespace
 
 Requests::Requests(Loop& loop, JobFacts facts, std::function<void(pid_t, int)> onExit)
@@ -257,6 +266,7 @@ Result<DumpRequest> Requests::describe(const wire::CheckpointRequest& request) {
   dump.checksum = request.checksum != 0;
   dump.tcp = static_cast<ConnectionPolicy>(request.tcp);
   dump.local = static_cast<ConnectionPolicy>(request.unixSockets);
+  dump.carry = carriedFiles(request.flags);
   dump.keeper = facts_.keeper;
   dump.jobRoot = facts_.root;
   if (facts_.root == 0) {

@@ -16,6 +16,7 @@
 #include "base/features.h"
 #include "base/unique_fd.h"
 #include "dump/budget.h"
+#include "dump/carry_files.h"
 #include "dump/copy_sender.h"
 #include "dump/frozen.h"
 #include "dump/host.h"
@@ -162,6 +163,7 @@ class Checkpoint final : public Dump {
     BLCR_TRY(recordFiles(frozen_.processes(), request_, recording_));
     // After all timers were read: one that is late is what programs expect, one that is early is not.
     recordClocks(request_.target, recording_.image.host);
+    BLCR_TRY(carryMappedFiles(recording_, request_.carry));
     finishImage();
     BLCR_TRY(capture());
     BLCR_TRY(findSegmentPages(frozen_, recording_, fork));

@@ -31,6 +31,9 @@ struct ScopedTarget {
   pid_t target = 0;
 };
 
+/** Which mapped files travel with the context, so that a node without them can restart it; bits. */
+enum CarriedFiles : uint32_t { kCarryExecutable = 1u << 0, kCarryPrivate = 1u << 1, kCarryShared = 1u << 2 };
+
 struct DumpRequest {
   pid_t target = 0;
   Scope scope = Scope::kTree;
@@ -42,6 +45,7 @@ struct DumpRequest {
   ConnectionPolicy local = ConnectionPolicy::kRefuse;  // AF_UNIX
   int signal = 0;  // delivered to every dumped process once the context is complete; SIGKILL, SIGTERM, SIGSTOP imply a plain stop
   bool checksum = true;
+  uint32_t carry = 0;                 // CarriedFiles
   pid_t keeper = 0;                   // parent of orphans: its other children belong to the tree when the root is dumped; 0 = none
   pid_t jobRoot = 0;                  // the keeper's own direct child, or 0; its parent-death signal is the keeper's doing: recorded as 0
   std::vector<uint64_t> deadSockets;  // inodes of sockets in the job that lead to the keeper (handles of requesters inside the job):

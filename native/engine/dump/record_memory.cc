@@ -8,6 +8,7 @@
 
 #include "base/codes.h"
 #include "base/io.h"
+#include "dump/carry_files.h"
 
 namespace blcr {
 namespace {
@@ -113,13 +114,13 @@ Status recordBacked(pid_t pid, const Mapping& mapping, uint32_t vmFlags, Recordi
     area.file = mappedIndex(recording, mapping.path, info, mapping.shared);
     return {};
   }
-  if (named || isSharedMemoryLink(mapping.path) || mapping.shared) {
+  if (named || mapping.shared) {
     area.kind = image::AreaKind::kShared;
     area.file = segmentIndex(recording, keyOf(mapping), mapping.path);
     if (mapping.shared) addView(recording, area.file, pid, mapping);
     return named ? nameSegment(recording, area.file, mapping.path, info) : Status();
   }
-  // A private mapping of a file that has no name any more (a library that was upgraded): its pages are carried as memory.
+  // A private mapping of a file that has no name (a library that was upgraded, a memfd): its pages are carried as memory.
   area.kind = image::AreaKind::kAnonymous;
   recording.carried[pid].push_back(mapping.start);
   area.offset = 0;
@@ -154,14 +155,19 @@ Status recordArea(pid_t pid, const Mapping& mapping, uint32_t vmFlags, Recording
   return {};
 }
 
-/** The executable, when its name still leads to it; a deleted one is restored without the link. */
+/** The executable. One whose name does not lead to it any more travels along. */
 void recordExecutable(pid_t pid, Recording& recording, image::AddressSpace& into) {
   const std::string link = "/proc/" + std::to_string(pid) + "/exe";
   const auto path = readLink(link);
   struct stat mine{}, named{};
-  if (!path || ::stat(link.c_str(), &mine) != 0 || ::stat(path.value().c_str(), &named) != 0) return;
-  if (mine.st_ino != named.st_ino || mine.st_dev != named.st_dev) return;
-  into.exe = mappedIndex(recording, path.value(), named, false);
+  if (!path || ::stat(link.c_str(), &mine) != 0) return;
+  const bool isNamed = ::stat(path.value().c_str(), &named) == 0 && mine.st_ino == named.st_ino && mine.st_dev == named.st_dev;
+  into.exe = mappedIndex(recording, path.value(), mine, false);
+  image::MappedFile& file = recording.image.mapped[into.exe];
+  if (isNamed || file.deleted) return;
+  file.deleted = true;
+  file.identity = "deleted";
+  if (!carryFile(recording, into.exe, link)) into.exe = image::kNone;  // restored without the link
 }
 
 }  // namespace

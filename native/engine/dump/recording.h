@@ -43,10 +43,11 @@ struct SegmentPages {
   std::vector<std::byte> data;
 };
 
-/** Content of a Blob, copied inside the stop. */
+/** Content of a Blob: copied inside the stop, or read from `fd` later. */
 struct BlobSource {
   uint32_t blob = 0;
   std::vector<std::byte> data;
+  UniqueFd fd = UniqueFd();
 };
 
 /** What is known of a process's memory before it is stopped. */

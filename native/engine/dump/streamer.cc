@@ -6,6 +6,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/io.h"
 #include "dump/identity.h"
 #include "dump/shared_pages.h"
 #include "image/serialise.h"
@@ -102,8 +103,24 @@ class Streamer {
     return {};
   }
 
+  Status fileContent(const BlobSource& source) {
+    std::vector<std::byte> buffer(image::kWindow);
+    const uint64_t size = plan_.recording.image.blobs[source.blob].size;
+    for (uint64_t at = 0; at < size;) {
+      const auto part = std::span(buffer).first(std::min<uint64_t>(buffer.size(), size - at));
+      const auto got = readUpToAt(source.fd.get(), part, off_t(at));
+      if (!got.ok()) return got.error();
+      if (got.value() != part.size()) return Error{ESTALE, "a mapped file was truncated during the checkpoint"};
+      BLCR_TRY(writer_.file(source.blob, at, part));
+      if (plan_.onProgress) BLCR_TRY(plan_.onProgress());
+      at += part.size();
+    }
+    return {};
+  }
+
   /** Without the holes: a sparse file stays sparse. */
   Status content(const BlobSource& blob) {
+    if (blob.fd) return fileContent(blob);
     const std::span<const std::byte> data(blob.data);
     constexpr size_t kStep = 64 * 1024;
     const auto isHole = [&](size_t at) {

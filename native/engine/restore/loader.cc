@@ -85,6 +85,7 @@ class Loader {
     image::FilePrefix prefix{};
     std::memcpy(&prefix, payload.data(), sizeof prefix);
     if (prefix.blob >= sources_.blobs.size()) return Error{EINVAL, "the context has content of an unknown file"};
+    if (sources_.blobs[prefix.blob] < 0) return {};  // of a file that is the same here
     return writeFile(sources_.blobs[prefix.blob], job_.image.blobs[prefix.blob].size, prefix.offset, payload.subspan(sizeof prefix),
                      "file");
   }

@@ -32,6 +32,16 @@ Result<UniqueFd> makeUnnamedFile(uint64_t size, const std::string& directory) {
   return fd;
 }
 
+Result<UniqueFd> makeCarriedFile(uint64_t size, const std::string& path) {
+  constexpr unsigned kExecutable = 0x10;  // MFD_EXEC, Linux 6.3; before, all are
+  constexpr size_t kLongestName = 200;
+  const std::string name = path.substr(path.rfind('/') + 1).substr(0, kLongestName);
+  UniqueFd fd(::memfd_create(name.c_str(), MFD_CLOEXEC | kExecutable));
+  if (!fd && errno == EINVAL) fd.reset(::memfd_create(name.c_str(), MFD_CLOEXEC));
+  if (!fd || ::ftruncate(fd.get(), off_t(size)) != 0) return systemError("memory for the content of " + path);
+  return fd;
+}
+
 Result<Segment> makeSegment(const image::SharedSegment& segment) {
   Segment made;
   if (segment.path.empty()) {

@@ -13,6 +13,9 @@ namespace blcr {
 /** A file of `size` bytes without a name: in `directory` when its file system can (O_TMPFILE), else in memory. */
 [[nodiscard]] Result<UniqueFd> makeUnnamedFile(uint64_t size, const std::string& directory);
 
+/** Memory that stands for the mapped file of that path; may be executed. */
+[[nodiscard]] Result<UniqueFd> makeCarriedFile(uint64_t size, const std::string& path);
+
 /**
  * A memfd, or for POSIX shared memory a file beside the recorded name, `path` (which commit gives it); content arrives with the stream,
  * seals are put on afterwards.

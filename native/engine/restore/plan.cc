@@ -66,9 +66,16 @@ Status checkMappedFile(const image::MappedFile& file, const std::string& path) {
   return {};
 }
 
-Status checkMappedFiles(const Image& image, const RestoreRequest& request) {
-  for (const image::MappedFile& file : image.mapped)
-    if (file.blob == image::kNone) BLCR_TRY(checkMappedFile(file, present(request, file.path)));
+/** A file that travels along is used only where there is no such file; else its content is not needed. */
+Status checkMappedFiles(Image& image, const RestoreRequest& request, Log& log) {
+  for (image::MappedFile& file : image.mapped) {
+    if (file.deleted && file.blob != image::kNone) continue;
+    const Status same = checkMappedFile(file, present(request, file.path));
+    if (same.ok()) file.blob = image::kNone;
+    if (same.ok()) continue;
+    if (file.blob == image::kNone) return same.error();
+    log.line(same.error().detail + ": the one that came with the context is used");
+  }
   return {};
 }
 
@@ -91,7 +98,7 @@ Result<RestorePlan> readPlan(const RestoreRequest& request, Log& log) {
     if (!areas) return areas.error();
     BLCR_TRY(checkKernelAreas(plan.image, *areas));
     BLCR_TRY(checkOwner(plan.image, request.inputFd));
-    return checkMappedFiles(plan.image, request);
+    return checkMappedFiles(plan.image, request, log);
   };
   const Status checked = check();
   if (checked.ok()) return plan;

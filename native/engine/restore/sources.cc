@@ -37,8 +37,7 @@ class Opener {
   }
 
   Result<Sources> all() {
-    for (size_t index = 0; index < image_.blobs.size(); ++index)
-      BLCR_TRY(add(sources_.blobs, makeUnnamedFile(image_.blobs[index].size, directoryOf(uint32_t(index)))));
+    for (size_t index = 0; index < image_.blobs.size(); ++index) BLCR_TRY(openBlob(uint32_t(index)));
     for (const image::SharedSegment& segment : image_.shared) BLCR_TRY(openSegment(segment));
     BLCR_TRY(mappedFiles());
     for (const image::Pipe& pipe : image_.pipes) BLCR_TRY(openPipe(pipe));
@@ -68,11 +67,19 @@ class Opener {
     return {};
   }
 
-  /** Where the unlinked file with this content used to be: the same file system has room and the same properties. */
-  std::string directoryOf(uint32_t blob) const {
-    for (const OpenFile& file : image_.files)
-      if (file.blob == blob && file.path.starts_with('/')) return pathOf(file.path.substr(0, file.path.rfind('/') + 1));
-    return "/tmp";
+  /** A mapped file becomes memory, which may be executed everywhere; an unlinked one lives where it was: the same file system has room and
+   * the same properties. */
+  Status openBlob(uint32_t blob) {
+    const uint64_t size = image_.blobs[blob].size;
+    for (const image::MappedFile& file : image_.mapped)
+      if (file.blob == blob) return add(sources_.blobs, makeCarriedFile(size, file.path));
+    for (const OpenFile& file : image_.files) {
+      if (file.blob != blob) continue;
+      const size_t slash = file.path.starts_with('/') ? file.path.rfind('/') : std::string::npos;
+      return add(sources_.blobs, makeUnnamedFile(size, slash == std::string::npos ? "/tmp" : pathOf(file.path.substr(0, slash + 1))));
+    }
+    sources_.blobs.push_back(-1);
+    return {};
   }
 
   [[nodiscard]] std::string pathOf(const std::string& path) const { return relocated(request_.relocate, path); }

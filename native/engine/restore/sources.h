@@ -35,7 +35,7 @@ struct Sources {
   std::vector<int> segments;          // Image::shared: memfds and files of POSIX shared memory
   std::vector<int> segmentsReadable;  // the same for reading only: a mapping through them can never become writable
   TemporaryNames temporary;           // by segment: names that commit replaces
-  std::vector<int> blobs;             // Image::blobs: files without a name, content arrives with the stream
+  std::vector<int> blobs;             // Image::blobs: files without a name, content arrives with the stream; -1: not needed here
   std::vector<int> directories;       // cwd by process
   SocketSet sockets;
   std::vector<int> fifoHolders;  // both ends of each FIFO, so that opening one does not wait

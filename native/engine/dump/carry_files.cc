@@ -1,0 +1,56 @@
+#include "dump/carry_files.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+
+#include "base/io.h"
+
+namespace blcr {
+namespace {
+
+/** What the kind of an area is called among CarriedFiles. */
+CarriedFiles kindOf(const image::AddressSpace& memory, const image::Area& area) {
+  if (area.file == memory.exe) return kCarryExecutable;
+  return area.shared ? kCarryShared : kCarryPrivate;
+}
+
+}  // namespace
+
+Status carryFile(Recording& recording, uint32_t index, const std::string& path) {
+  image::MappedFile& file = recording.image.mapped[index];
+  if (file.blob != image::kNone) return {};
+  BlobSource source;
+  source.fd = UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  struct stat info{};
+  if (!source.fd || ::fstat(source.fd.get(), &info) != 0) return systemError(path);
+  const auto known = std::find_if(recording.identities.begin(), recording.identities.end(),
+                                  [index](const PendingIdentity& one) { return one.mapped == index; });
+  if (known != recording.identities.end() && known->info.st_ino != info.st_ino) return Error{ESTALE, path + ": is not the mapped file any more"};
+  file.size = uint64_t(info.st_size);
+  if (file.identity == "size") {
+    source.data.resize(file.size);
+    const auto got = readUpToAt(source.fd.get(), source.data, 0);
+    if (!got.ok()) return got.error();
+    source.fd.reset();
+  }
+  source.blob = file.blob = uint32_t(recording.image.blobs.size());
+  recording.image.blobs.push_back({file.size});
+  recording.blobs.push_back(std::move(source));
+  return {};
+}
+
+Status carryMappedFiles(Recording& recording, uint32_t carry) {
+  if (carry == 0) return {};
+  for (const image::Process& process : recording.image.processes) {
+    const image::AddressSpace& memory = process.memory;
+    for (const image::Area& area : memory.areas) {
+      if (area.kind != image::AreaKind::kFile || (kindOf(memory, area) & carry) == 0) continue;
+      const image::MappedFile& file = recording.image.mapped[area.file];
+      if (!file.deleted) BLCR_TRY(carryFile(recording, area.file, file.path));
+    }
+  }
+  return {};
+}
+
+}  // namespace blcr
