@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <functional>
 #include <sstream>
@@ -42,6 +43,12 @@ struct Outcome {
   int status = -1;  // wait status of the job's root, -1 when it was lost on the way
   std::string output, log;
 };
+
+/** How long a victim runs, as its argument: longer under emulation, where $BLCR_SLOWNESS says by what factor. */
+inline std::string lifetime(int milliseconds) {
+  const char* factor = std::getenv("BLCR_SLOWNESS");
+  return std::to_string(milliseconds * (factor == nullptr ? 1 : std::atoi(factor)));
+}
 
 inline std::string readAll(const std::string& path) {
   std::ifstream file(path, std::ios::binary);

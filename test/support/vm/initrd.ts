@@ -5,7 +5,7 @@ import { CpioArchive } from './cpio.ts';
 import type { Kernel } from './kernel.ts';
 
 /** Bus, transport and file system of shared directories, and what a program under test may want. */
-const MODULES = ['virtio_pci', '9pnet_virtio', '9p', 'overlay', 'fuse'];
+const MODULES = ['virtio_pci', '9pnet_virtio', '9p', 'overlay', 'fuse', 'unix_diag', 'tcp_diag', 'udp_diag'];
 const BUSYBOX = '/bin/busybox';
 
 /** A directory of the host as the machine sees it. */
