@@ -37,6 +37,8 @@ struct Job {
   bool closesConnections = false;         // those with a peer outside
   std::function<void()> between = {};     // after the first checkpoint, while no process of the job exists
   bool tellsReady = false;  // no times: the first checkpoint comes when the job made `ready`, the last life begins with making `go`
+  uint32_t carry = 0;       // CarriedFiles
+  std::function<void(int)> before = {};  // called before each generation begins
 };
 
 struct Outcome {
@@ -86,6 +88,7 @@ inline blcr::Status dump(const Job& job, int generation, pid_t root, int output,
   request.signal = signal;
   if (job.closesConnections) request.tcp = request.local = blcr::ConnectionPolicy::kClose;
   request.keeper = getpid();
+  request.carry = job.carry;
   request.jobRoot = root;
   request.stdioFds[0] = -1;
   request.stdioFds[1] = request.stdioFds[2] = output;
@@ -196,6 +199,7 @@ inline pid_t launch(const Job& job, int output) {
 inline Outcome run(const Job& job) {
   Outcome outcome;
   for (int generation = 0; generation <= job.generations; ++generation) {
+    if (job.before) job.before(generation);
     std::fflush(stdout);
     const pid_t keeper = fork();
     if (keeper == 0) {

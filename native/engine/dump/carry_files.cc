@@ -26,7 +26,8 @@ Status carryFile(Recording& recording, uint32_t index, const std::string& path) 
   if (!source.fd || ::fstat(source.fd.get(), &info) != 0) return systemError(path);
   const auto known = std::find_if(recording.identities.begin(), recording.identities.end(),
                                   [index](const PendingIdentity& one) { return one.mapped == index; });
-  if (known != recording.identities.end() && known->info.st_ino != info.st_ino) return Error{ESTALE, path + ": is not the mapped file any more"};
+  if (known != recording.identities.end() && known->info.st_ino != info.st_ino)
+    return Error{ESTALE, path + ": is not the mapped file any more"};
   file.size = uint64_t(info.st_size);
   if (file.identity == "size") {
     source.data.resize(file.size);
