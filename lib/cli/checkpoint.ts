@@ -2,6 +2,7 @@
 
 import { open, rename, rm } from 'node:fs/promises';
 import { constants } from 'node:os';
+import { CARRIED_KINDS, carriedFlags } from '../checkpoint/carried-files.ts';
 import { requestCheckpoint } from '../checkpoint/request.ts';
 import type { CheckpointOptions, CheckpointResult } from '../checkpoint/types.ts';
 import { UsageError } from '../errors.ts';
@@ -32,6 +33,10 @@ const OPTIONS = {
   snapshot: { type: 'string' },
   tcp: { type: 'string' },
   unix: { type: 'string' },
+  'save-exe': { type: 'boolean' },
+  'save-private': { type: 'boolean' },
+  'save-shared': { type: 'boolean' },
+  'save-all': { type: 'boolean' },
   json: { type: 'boolean' },
 } as const;
 
@@ -49,6 +54,8 @@ export const checkpointCommand: Command = {
   --snapshot HOW     auto, fork or plain
   --tcp HOW          TCP connections to the outside: refuse (default), or close: the restarted program finds them reset
   --unix HOW         the same for unix sockets
+  --save-exe, --save-private, --save-shared, --save-all
+                     the executable, libraries and what else is mapped privately, what is mapped shared: with the context
   --json             the figures as one JSON object`,
   run: async (args) => {
     const parsed = parseArguments(args, OPTIONS);
@@ -62,6 +69,7 @@ export const checkpointCommand: Command = {
     const result = await writeContext(file, {
       target,
       scope: SCOPES[choose(parsed, Object.keys(SCOPES) as (keyof typeof SCOPES)[], 'tree')],
+      flags: carriedFlags(CARRIED_KINDS.filter((kind) => parsed.flag(`save-${kind}`) || parsed.flag('save-all'))),
       signal: SIGNALS[choose(parsed, Object.keys(SIGNALS) as (keyof typeof SIGNALS)[], 'run')],
       ...(snapshot === undefined ? {} : { snapshot: parseChoice(snapshot, '--snapshot', ['auto', 'fork', 'plain']) }),
       ...(tcp === undefined ? {} : { tcp: parseChoice(tcp, '--tcp', ['refuse', 'close']) }),

@@ -1,6 +1,7 @@
 /** One checkpoint from request to store: the engine writes the context into a pipe, the store reads it, nothing is published before both agree. */
 
 import { constants, hostname } from 'node:os';
+import { type CarriedKind, carriedFlags } from '../checkpoint/carried-files.ts';
 import type { CheckpointResult } from '../checkpoint/types.ts';
 import { JobError } from '../errors.ts';
 import type { CheckpointReason } from '../schedule/policy.ts';
@@ -31,6 +32,7 @@ export interface CheckpointerParts {
   readonly maxRate: number | undefined;
   /** Every checkpoint leaves the program stopped, not only an eviction's. */
   readonly isAlwaysLast: boolean;
+  readonly save: readonly CarriedKind[];
   /** Milliseconds of run time until now, over all incarnations. */
   readonly runtimeMs: () => number;
   /** Throws when there is no claim yet. */
@@ -87,7 +89,7 @@ export class Checkpointer {
     signal: AbortSignal,
     onProgress: (progress: UploadProgress) => void,
   ): Promise<{ result: CheckpointResult; summary: CheckpointSummary; runtimeMs: number }> {
-    const { engine, process, plan, maxRate, isAlwaysLast, tcp, unix, runtimeMs, events } = this.#parts;
+    const { engine, process, plan, maxRate, isAlwaysLast, save, tcp, unix, runtimeMs, events } = this.#parts;
     signal.throwIfAborted();
     const isLast = reason === 'vacate' || isAlwaysLast;
     const { snapshot, bufferBytes } = plan();
@@ -100,6 +102,7 @@ export class Checkpointer {
       snapshot: isLast ? 'plain' : snapshot,
       ...{ tcp, unix },
       abort: signal,
+      flags: carriedFlags(save),
       ...(capture.options === undefined ? {} : { capture: capture.options }),
     });
     const runtime = runtimeMs();

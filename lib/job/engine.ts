@@ -8,6 +8,7 @@ import type {
   Provider,
   RestartOptions,
 } from '../checkpoint/types.ts';
+import type { CpuBaseline } from './cpu-baseline.ts';
 
 export interface LaunchRequest {
   readonly command: string;
@@ -16,6 +17,8 @@ export interface LaunchRequest {
   readonly env: NodeJS.ProcessEnv;
   /** Descriptors of this process that become the program's stdin, stdout and stderr. */
   readonly stdio: readonly [number, number, number];
+  /** What the program is confined to; `env` says so to its libraries already. */
+  readonly cpuBaseline?: CpuBaseline | undefined;
   /** Told, in words, of what the program does not get as it is here. */
   readonly onLimitation: (message: string) => void;
 }

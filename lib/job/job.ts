@@ -153,6 +153,7 @@ export class Job implements AsyncDisposable {
       ...{ engine, process, scratch, stdio, identity, events, clock },
       ...{ cwd: options.cwd, keep: options.keep, maxRate: options.maxRate, tcp: options.tcp, unix: options.unix },
       plan: () => planMemory(options.env, options.snapshot),
+      save: options.save,
       isAlwaysLast: options.exitAfterCheckpoint,
       runtimeMs: () => this.#runtimeMs(),
       claim: () => this.#claim(),

@@ -28,16 +28,12 @@ export async function launchUnderKeeper(keeper: string, request: LaunchRequest):
   const stray = findStrayDescriptors();
   const mark = newMark();
   using descriptors = new ChildDescriptors<number | 'pipe'>([...request.stdio, 'pipe', 'pipe'], stray);
-  const child = spawn(
-    keeper,
-    ['run', '--lifeline', String(LIFELINE), '--report', String(REPORT), '--', request.command, ...request.args],
-    {
-      cwd: request.cwd,
-      env: { ...withoutBundle(request.env), [mark]: '1' },
-      stdio: descriptors.stdio,
-      detached: !hasTerminal(),
-    },
-  );
+  const child = spawn(keeper, [...keeperOptions(request), '--', request.command, ...request.args], {
+    cwd: request.cwd,
+    env: { ...withoutBundle(request.env), [mark]: '1' },
+    stdio: descriptors.stdio,
+    detached: !hasTerminal(),
+  });
   for (const { fd, what } of stray)
     request.onLimitation(`descriptor ${fd} (${what}) leads outside of the job: the program gets /dev/null instead`);
   // A keeper that was killed could not end the job.
@@ -49,6 +45,11 @@ export async function launchUnderKeeper(keeper: string, request: LaunchRequest):
   const started = /^started (\d+)$/.exec(line);
   if (started === null) throw await launchError(line, request.command, exit);
   return runningChild(child, Number(started[1]), exit);
+}
+
+function keeperOptions({ cpuBaseline }: LaunchRequest): string[] {
+  const options = ['run', '--lifeline', String(LIFELINE), '--report', String(REPORT)];
+  return cpuBaseline === undefined ? options : [...options, '--cpu-baseline', cpuBaseline];
 }
 
 /**

@@ -4,6 +4,7 @@ import { JobError } from '../errors.ts';
 import type { Claim } from '../store/types.ts';
 import { errorCode, errorMessage } from '../util/error-facts.ts';
 import type { RetryListener } from './connection.ts';
+import { confinedEnvironment } from './cpu-baseline.ts';
 import type { RunningProcess } from './engine.ts';
 import { EXIT_CODES, type JobEnd } from './exit-status.ts';
 import { deliverFinished } from './finished.ts';
@@ -76,9 +77,10 @@ async function beginWith(session: Session, claim: Claim): Promise<Beginning> {
 async function startFresh(session: Session): Promise<Beginning> {
   const { options, engine, scratch, stdio, events } = session;
   scratch.setInputs(session.inputs);
-  const { command, args, cwd, env } = options;
+  const { command, args, cwd, cpuBaseline } = options;
+  const env = cpuBaseline === undefined ? options.env : confinedEnvironment(options.env, cpuBaseline);
   const onLimitation = (message: string): void => warnLimited(events, message);
-  const process = await engine.launch({ command, args, cwd, env, stdio: stdio.fds, onLimitation });
+  const process = await engine.launch({ command, args, cwd, env, stdio: stdio.fds, cpuBaseline, onLimitation });
   events.emit('started', { pid: process.pid, resumedFrom: undefined, savedMs: 0, restartMs: 0 });
   return { kind: 'running', process, runtimeMs: 0 };
 }

@@ -2,10 +2,12 @@
 
 import { userInfo } from 'node:os';
 import { resolve } from 'node:path';
+import { CARRIED_KINDS, type CarriedKind } from '../checkpoint/carried-files.ts';
 import { UsageError } from '../errors.ts';
 import type { Store, StoreOptions } from '../store/types.ts';
 import { parseRate } from '../util/bytes.ts';
 import { parseDuration } from '../util/duration.ts';
+import { CPU_BASELINES, type CpuBaseline } from './cpu-baseline.ts';
 import type { JobEvent } from './events.ts';
 import { EXIT_CODES } from './exit-status.ts';
 
@@ -49,6 +51,13 @@ export interface JobOptions {
   /** The same for unix sockets: the restarted program finds them closed. */
   readonly unix?: 'refuse' | 'close';
   /**
+   * Confines the program to instructions of this level, as far as its libraries let themselves be told (default: all that the processor has).
+   * Its checkpoints then need no more than that of a node. Has no effect on a job that is resumed.
+   */
+  readonly cpuBaseline?: CpuBaseline;
+  /** Mapped files that travel with each checkpoint, for nodes that lack them or have others. Default none. */
+  readonly save?: readonly CarriedKind[];
+  /**
    * Which files below the scratch directory are stored with a checkpoint: those `changed` or created since the first start (default), `all`,
    * or `none`. Default `none` when the scratch directory is /, the home directory, or not in the sandbox of a job of HTCondor.
    */
@@ -91,6 +100,8 @@ export interface ResolvedOptions {
   readonly snapshot: 'auto' | 'fork' | 'plain';
   readonly tcp: 'refuse' | 'close';
   readonly unix: 'refuse' | 'close';
+  readonly cpuBaseline: CpuBaseline | undefined;
+  readonly save: readonly CarriedKind[];
   readonly files: 'changed' | 'all' | 'none';
   /** Nobody has asked for `none`: it is to be told. */
   readonly filesOmitted: boolean;
@@ -138,6 +149,9 @@ export function resolveOptions(options: JobOptions): ResolvedOptions {
     snapshot: oneOf('snapshot', options.snapshot ?? 'auto', SNAPSHOTS),
     tcp: oneOf('tcp', options.tcp ?? 'refuse', CONNECTIONS),
     unix: oneOf('unix', options.unix ?? 'refuse', CONNECTIONS),
+    cpuBaseline:
+      options.cpuBaseline === undefined ? undefined : oneOf('cpuBaseline', options.cpuBaseline, CPU_BASELINES),
+    save: (options.save ?? []).map((kind) => oneOf('save', kind, CARRIED_KINDS)),
     filesOmitted: options.files === undefined && isShared,
     files: oneOf('files', options.files ?? (isShared ? 'none' : 'changed'), FILES),
     scratch,

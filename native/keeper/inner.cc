@@ -91,7 +91,7 @@ void runInner(RestorePlan& plan, IncomingRestart& incoming, Log& log, UniqueFd o
   const int fd = outer.get();
   JobControl control;
   if (group > 0) control.stopped = [fd] { static_cast<void>(sendMessage(fd, bytesOf(wire::Stopped()))); };
-  Job job(root, std::move(control));
+  Job job(root, std::move(control), plan.image.host.cpuBaseline);
   if (listener) job.serve(*listener);
   for (UniqueFd& stranger : home.strangers) job.requests().add(std::move(stranger));
   job.loop().watch(fd, POLLIN, [&job, fd, root, &terminal](short) { onOuter(job, root, fd, terminal); });

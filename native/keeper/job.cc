@@ -12,17 +12,20 @@ namespace {
 
 constexpr int kKillLimitMs = 10000;
 
-JobFacts factsOf(pid_t root) {
+JobFacts factsOf(pid_t root, std::string cpuBaseline) {
   JobFacts facts;
   facts.keeper = ::getpid();
   facts.root = root;
+  facts.cpuBaseline = std::move(cpuBaseline);
   return facts;
 }
 
 }  // namespace
 
-Job::Job(pid_t root, JobControl control)
-    : root_(root), control_(std::move(control)), requests_(loop_, factsOf(root), [this](pid_t pid, int status) { onChild(pid, status); }) {}
+Job::Job(pid_t root, JobControl control, std::string cpuBaseline)
+    : root_(root),
+      control_(std::move(control)),
+      requests_(loop_, factsOf(root, std::move(cpuBaseline)), [this](pid_t pid, int status) { onChild(pid, status); }) {}
 
 void Job::serve(Listener& listener) {
   loop_.watch(listener.fd(), POLLIN, [this, &listener](short) {

@@ -12,7 +12,7 @@ constexpr int kUsage = 64;
 
 int usage() {
   std::fputs(
-      "usage: blcr-keeper run [--lifeline FD] [--report FD] -- PROGRAM [ARGUMENT...]\n"
+      "usage: blcr-keeper run [--lifeline FD] [--report FD] [--cpu-baseline NAME] -- PROGRAM [ARGUMENT...]\n"
       "       blcr-keeper probe\n"
       "       blcr-keeper restart | attach   (started by libcr)\n",
       stderr);
@@ -31,6 +31,10 @@ int run(int argc, char** argv) {
   int at = 2;
   for (; at < argc && std::strcmp(argv[at], "--") != 0; at += 2) {
     const std::string_view name = argv[at];
+    if (name == "--cpu-baseline" && at + 1 < argc) {
+      options.cpuBaseline = argv[at + 1];
+      continue;
+    }
     int* const into = name == "--lifeline" ? &options.lifeline : name == "--report" ? &options.report : nullptr;
     if (into == nullptr || at + 1 >= argc || (*into = parseDescriptor(argv[at + 1])) < 0) return usage();
   }

@@ -65,7 +65,7 @@ uint32_t carriedFiles(uint32_t flags) {
 }  // namespace
 
 Requests::Requests(Loop& loop, JobFacts facts, std::function<void(pid_t, int)> onExit)
-    : loop_(loop), facts_(facts), onExit_(std::move(onExit)) {}
+    : loop_(loop), facts_(std::move(facts)), onExit_(std::move(onExit)) {}
 
 Requests::~Requests() {
   abandon(ECANCELED, "the keeper has ended");
@@ -266,6 +266,7 @@ Result<DumpRequest> Requests::describe(const wire::CheckpointRequest& request) {
   dump.checksum = request.checksum != 0;
   dump.tcp = static_cast<ConnectionPolicy>(request.tcp);
   dump.local = static_cast<ConnectionPolicy>(request.unixSockets);
+  dump.cpuBaseline = facts_.cpuBaseline;
   dump.carry = carriedFiles(request.flags);
   dump.keeper = facts_.keeper;
   dump.jobRoot = facts_.root;

@@ -5,6 +5,7 @@
 #include <list>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "base/log.h"
 #include "borrowed_stdio.h"
@@ -18,8 +19,9 @@ namespace blcr {
 
 /** What a request needs to know of the keeper's job. The keeper's own 0, 1 and 2 are the job's; a one-shot keeper borrows the target's. */
 struct JobFacts {
-  pid_t keeper = 0;  // parent of the job's orphans, 0 for a one-shot keeper
-  pid_t root = 0;    // the keeper's direct child, 0 for a one-shot keeper
+  pid_t keeper = 0;         // parent of the job's orphans, 0 for a one-shot keeper
+  pid_t root = 0;           // the keeper's direct child, 0 for a one-shot keeper
+  std::string cpuBaseline;  // of the job; empty = none
 };
 
 class Requests {

@@ -6,6 +6,8 @@
 #include <cstdio>
 #include <string>
 
+#include "arch/x86_64/baseline.h"
+#include "arch/x86_64/cpu.h"
 #include "base/io.h"
 #include "inherited.h"
 #include "job.h"
@@ -71,6 +73,16 @@ void raiseDescriptorLimit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/** EINVAL for a name that nobody knows, ENOTSUP when this processor itself does not fulfil it. */
+Status checkBaseline(const std::string& name) {
+  if (name.empty()) return {};
+  const auto features = baselineFeatures(name);
+  if (!features) return Error{EINVAL, "there is no CPU baseline " + name};
+  const auto missing = missingFeatures(*features, cpuFeatures());
+  if (missing.empty()) return {};
+  return Error{ENOTSUP, "this processor does not fulfil " + name + ": it lacks " + missing.front()};
+}
+
 }  // namespace
 
 int runJob(const RunOptions& options) {
@@ -80,6 +92,7 @@ int runJob(const RunOptions& options) {
   }
   const UniqueFd lifeline(options.lifeline);
   UniqueFd reportFd(options.report);
+  if (const Status possible = checkBaseline(options.cpuBaseline); !possible) return refuse(reportFd, possible.error(), kUsage);
   if (!lifeline && isKept()) return joinJob(options.arguments, reportFd);
   const SignalSettings settings = SignalSettings::takeOver();
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -90,7 +103,7 @@ int runJob(const RunOptions& options) {
   if (!root) return refuse(reportFd, root.error(), root.error().code == ENOENT ? kNotFound : kCannotExecute);
   closeInherited();
   raiseDescriptorLimit();
-  Job job(root.value(), controlFor(terminal, root.value()));
+  Job job(root.value(), controlFor(terminal, root.value()), options.cpuBaseline);
   job.serve(*listener);
   if (lifeline) job.tieTo(lifeline.get());
   report(reportFd, "started " + std::to_string(root.value()) + "\n");

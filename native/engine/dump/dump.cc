@@ -136,7 +136,7 @@ class Checkpoint final : public Dump {
     members_ = *std::move(members);
     traits_ = {own.value().seccomp, own.value().seccompFilters, request_.jobRoot, request_.keeper};
     anonymous_ = anonymousMemory(members_);
-    recordHost(recording_.image.host);
+    recordHost(request_.cpuBaseline, recording_.image.host);
     return {};
   }
 

@@ -46,6 +46,7 @@ struct DumpRequest {
   int signal = 0;  // delivered to every dumped process once the context is complete; SIGKILL, SIGTERM, SIGSTOP imply a plain stop
   bool checksum = true;
   uint32_t carry = 0;                 // CarriedFiles
+  std::string cpuBaseline;            // what the job was confined to at its start: "x86-64-v2", …; empty = nothing
   pid_t keeper = 0;                   // parent of orphans: its other children belong to the tree when the root is dumped; 0 = none
   pid_t jobRoot = 0;                  // the keeper's own direct child, or 0; its parent-death signal is the keeper's doing: recorded as 0
   std::vector<uint64_t> deadSockets;  // inodes of sockets in the job that lead to the keeper (handles of requesters inside the job):

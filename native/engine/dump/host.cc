@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "arch/x86_64/baseline.h"
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/xstate.h"
 #include "base/clock.h"
@@ -40,12 +41,13 @@ Offsets timeOffsets(const std::string& pid) {
 
 }  // namespace
 
-void recordHost(image::Host& into) {
+void recordHost(const std::string& cpuBaseline, image::Host& into) {
   utsname name{};
   ::uname(&name);
   into.kernel = name.release;
   into.machine = name.machine;
-  into.cpuid = cpuFeatures();
+  into.cpuid = reducedTo(cpuBaseline, cpuFeatures());
+  into.cpuBaseline = cpuBaseline;
   into.xcr0 = cpuXcr0();
   into.xstateLayout = xstateLayout();
   const auto maps = readMaps(::getpid());

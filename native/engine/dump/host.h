@@ -8,8 +8,9 @@
 
 namespace blcr {
 
-/** Kernel, processor and vdso of this machine. Costs about 50 us after the first call; not for the stop. */
-void recordHost(image::Host& into);
+/** Kernel, processor and vdso of this machine; of the processor what a job with that baseline ("" = none) may be using. Costs about 50 us
+ * after the first call; not for the stop. */
+void recordHost(const std::string& cpuBaseline, image::Host& into);
 
 /** The clocks of `pid`: another time namespace than ours shifts them. */
 void recordClocks(pid_t pid, image::Host& into);

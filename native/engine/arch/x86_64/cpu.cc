@@ -125,6 +125,14 @@ std::vector<uint32_t> cpuFeatures() {
   return words;
 }
 
+std::vector<uint32_t> featureWords(std::span<const std::string_view> names) {
+  std::vector<uint32_t> words(kWords);
+  for (const FeatureName& feature : kNames)
+    for (const std::string_view name : names)
+      if (name == feature.name) words[feature.word] |= 1u << feature.bit;
+  return words;
+}
+
 uint64_t cpuXcr0() {
   uint32_t a = 0, b = 0, c = 0, d = 0;
   if (__get_cpuid(1, &a, &b, &c, &d) == 0 || (c & (1u << 27)) == 0) return 0;

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace blcr {
@@ -12,6 +14,9 @@ namespace blcr {
  * processor has no such leaf. Source: Intel SDM volume 2, CPUID.
  */
 [[nodiscard]] std::vector<uint32_t> cpuFeatures();
+
+/** Words in that order with exactly the features of these names (as missingFeatures() spells them); unknown names are left out. */
+[[nodiscard]] std::vector<uint32_t> featureWords(std::span<const std::string_view> names);
 
 /** XCR0: state components that the kernel enabled; 0 without OSXSAVE. */
 [[nodiscard]] uint64_t cpuXcr0();
