@@ -1,10 +1,8 @@
 /** `blcr run`: a program under checkpoints. */
 
-import { CARRIED_KINDS, type CarriedKind } from '../checkpoint/carried-files.ts';
 import { CARRIED_STORE } from '../condor/description.ts';
 import { readCondorJob } from '../condor/sandbox.ts';
 import { UsageError } from '../errors.ts';
-import { CPU_BASELINES, type CpuBaseline } from '../job/cpu-baseline.ts';
 import { EventLog } from '../job/event-log.ts';
 import type { JobEvent } from '../job/events.ts';
 import { EXIT_CODES, type JobEnd, type ProcessEnd, processEnd } from '../job/exit-status.ts';
@@ -19,6 +17,7 @@ import { withoutUndefined } from '../util/present.ts';
 import { CarriedStore } from './carried-store.ts';
 import { type Arguments, type Command, parseArguments, parseChoice, parseCount, splitProgram } from './command.ts';
 import { exitWith } from './exit.ts';
+import { PORTABILITY_OPTIONS, PORTABILITY_USAGE, readBaseline, readSave } from './portability.ts';
 import { createReporter } from './reporter.ts';
 import { handleSignals } from './signals.ts';
 import { chooseStore, STORE_OPTIONS, STORE_USAGE } from './store-options.ts';
@@ -39,8 +38,7 @@ const OPTIONS = {
   unix: { type: 'string' },
   files: { type: 'string' },
   scratch: { type: 'string' },
-  save: { type: 'string', multiple: true },
-  'cpu-baseline': { type: 'string' },
+  ...PORTABILITY_OPTIONS,
   'vacate-within': { type: 'string' },
   'vacate-after': { type: 'string' },
   'requeue-code': { type: 'string' },
@@ -70,8 +68,7 @@ ${STORE_USAGE}
   --unix HOW         the same for unix sockets
   --files WHICH      of the scratch directory: changed, all or none (default changed)
   --scratch DIR      directory whose files belong to the job (default: the current one)
-  --save WHAT        mapped files that travel with each checkpoint: exe, private (libraries), shared or all
-  --cpu-baseline L   x86-64-v2 or x86-64-v3: libraries use no newer instructions, so that older nodes can go on
+${PORTABILITY_USAGE}
   --vacate-within T  time that an eviction may take (default: the batch system's, else 10m)
   --vacate-after T   evict the job by itself after this time, before a limit of the pool does it
   --requeue-code N   exit code for "run me again" (default 85)
@@ -161,18 +158,6 @@ function readOptions(args: Arguments, program: readonly string[], carried: Carri
     save: readSave(args),
     cpuBaseline: readBaseline(args),
   });
-}
-
-function readSave(args: Arguments): readonly CarriedKind[] | undefined {
-  const words = args.all('save').flatMap((text) => text.split(','));
-  if (words.length === 0) return undefined;
-  const chosen = words.map((word) => parseChoice(word, '--save', [...CARRIED_KINDS, 'all'] as const));
-  return CARRIED_KINDS.filter((kind) => chosen.includes(kind) || chosen.includes('all'));
-}
-
-function readBaseline(args: Arguments): CpuBaseline | undefined {
-  const name = args.text('cpu-baseline');
-  return name === undefined ? undefined : parseChoice(name, '--cpu-baseline', CPU_BASELINES);
 }
 
 /** After a checkpoint: by then older ones are removed and its threads have ended. */

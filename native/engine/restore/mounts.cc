@@ -9,6 +9,7 @@
 
 #include "base/io.h"
 #include "base/unique_fd.h"
+#include "proc/parse.h"
 
 namespace blcr {
 namespace {
@@ -137,10 +138,35 @@ Status checkPair(const PathPair& pair) {
   return {};
 }
 
+/** The fifth field of each line, whose blanks are written \040. Source: proc(5), mountinfo. */
+std::vector<std::string> mountPoints(std::string_view text) {
+  std::vector<std::string> points;
+  while (!text.empty()) {
+    std::string_view line = takeLine(text);
+    std::string_view field;
+    for (int index = 0; index < 5; ++index) field = takeField(line);
+    std::string path;
+    for (size_t at = 0; at < field.size(); ++at) {
+      const bool escaped = field[at] == '\\' && field.size() - at > 3;
+      path.push_back(escaped ? char((field[at + 1] - '0') * 64 + (field[at + 2] - '0') * 8 + (field[at + 3] - '0')) : field[at]);
+      if (escaped) at += 3;
+    }
+    points.push_back(std::move(path));
+  }
+  return points;
+}
+
 }  // namespace
 
 Status isolateMounts() {
-  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return systemError("making mounts private");
+  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0) return {};
+  if (errno != EINVAL) return systemError("making mounts private");
+  // The root of a chroot is no mount: what is mounted below it, one by one.
+  const auto mounts = readFile("/proc/self/mountinfo");
+  if (!mounts.ok()) return mounts.error();
+  for (const std::string& path : mountPoints(mounts.value()))
+    if (::mount(nullptr, path.c_str(), nullptr, MS_PRIVATE, nullptr) != 0 && errno != EINVAL && errno != ENOENT)
+      return systemError("making mount " + path + " private");
   return {};
 }
 
