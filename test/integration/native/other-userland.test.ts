@@ -41,7 +41,7 @@ function restartThere(root: string, shop: Workshop): { status: number | null; te
   const shared = ['/proc', '/dev', shop.directory, resolve(NATIVE)];
   for (const path of shared) mkdirSync(join(root, path), { recursive: true });
   const script = `for path in ${shared.join(' ')}; do mount --rbind $path ${root}$path || exit 99; done
-cd ${shop.directory} && exec chroot ${root} ${resolve(NATIVE, 'cr_restart')} -f ${shop.path('context')} >> out 2> err`;
+cd ${shop.directory} && exec chroot ${root} ${resolve(NATIVE, 'cr_restart')} --kmsg-warning -f ${shop.path('context')} >> out 2> err`;
   const { status } = spawnSync('unshare', ['--mount', 'sh', '-c', script], { stdio: 'ignore', timeout: 60_000 });
   return { status, text: shop.read('err') };
 }
