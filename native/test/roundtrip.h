@@ -36,7 +36,7 @@ struct Job {
   std::vector<std::string> disable = {};  // BLCR_DISABLE by generation
   bool closesConnections = false;         // those with a peer outside
   std::function<void()> between = {};     // after the first checkpoint, while no process of the job exists
-  bool tellsReady = false;  // no times: the first checkpoint comes when the job made `ready`, the last life begins with making `go`
+  bool tellsReady = false;  // no times: the first checkpoint comes when the job made `ready`, and `go` is made as the last life begins
   uint32_t carry = 0;       // CarriedFiles
   std::function<void(int)> before = {};  // called before each generation begins
 };
@@ -187,7 +187,8 @@ inline pid_t launch(const Job& job, int output) {
   if (!restored.ok()) quit("restore " + std::to_string(generation), restored.error());
   if (!log.text().empty()) std::fprintf(stderr, "  log: %s", log.text().c_str());
   if (generation == job.generations) {
-    if (job.tellsReady) letFinish(job);
+    if (!job.tellsReady) blcr::sleepUs(job.intervalMs * 1000);
+    letFinish(job);
     follow(restored.value().root);
   }
   blcr::sleepUs(job.intervalMs * 1000);

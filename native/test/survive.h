@@ -36,7 +36,7 @@ inline void survive(roundtrip::Job job, const std::string& expected) {
   }
 }
 
-/** A victim that runs for a time that it was told. */
+/** A victim that runs until the last life has gone on for a while, or for a time that it was told. */
 inline void survive(std::vector<std::string> command, const std::string& expected, blcr::Snapshot snapshot = blcr::Snapshot::kPlain,
                     int firstMs = 300, int intervalMs = 250) {
   roundtrip::Job job;

@@ -95,7 +95,7 @@ roundtrip::Outcome live(const char* name, const std::vector<std::string>& disabl
   roundtrip::Job job;
   job.uid = geteuid() == 0 ? kOrdinary : geteuid();
   if (geteuid() == 0) CHECK(chown(directory, job.uid, job.uid) == 0);
-  job.command = {victim(name), roundtrip::lifetime(1300)};
+  job.command = {victim(name)};
   job.directory = directory;
   job.snapshot = snapshot;
   job.disable = disable;

@@ -1,4 +1,4 @@
-// Threads that read clocks through the vdso all the time and compare them with the system calls. argv[1]: milliseconds.
+// Threads that read clocks through the vdso all the time and compare them with the system calls.
 #include <elf.h>
 #include <errno.h>
 #include <pthread.h>
@@ -79,12 +79,11 @@ Gettime lookUp() {
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  const int64_t until = argc > 1 ? atoll(argv[1]) : 1600;
+int main() {
   pthread_t readers[kReaders];
   for (pthread_t& reader : readers) pthread_create(&reader, nullptr, read, nullptr);
   const Gettime early = lookUp();
-  while (runMs() < until) usleep(10000);
+  while (!mayEnd("go")) usleep(10000);
   stop = true;
   for (const pthread_t& reader : readers) pthread_join(reader, nullptr);
   REQUIRE(early != nullptr && lookUp() == early && readings > 100);

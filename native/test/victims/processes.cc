@@ -1,4 +1,4 @@
-// A family: shared memory, zombies, groups, sessions, orphans; and one process's signals and timers. argv[1]: milliseconds.
+// A family: shared memory, zombies, groups, sessions, orphans; and one process's signals and timers.
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -24,7 +24,6 @@ struct Shared {
 };
 
 Shared* shared;
-int64_t limit = 0;
 int order[16];
 volatile sig_atomic_t received = 0, alarms = 0, timerSignals = 0, insideHandler = 0;
 char altstack[65536];
@@ -37,7 +36,7 @@ void onRealtime(int, siginfo_t* info, void*) {
 void onUser(int, siginfo_t*, void*) {
   char here = 0;
   insideHandler = &here > altstack && &here < altstack + sizeof altstack ? 1 : 2;
-  while (runMs() < limit) {
+  while (!mayEnd("go")) {
   }  // the checkpoints fall in here
   insideHandler = insideHandler == 1 && &here > altstack && &here < altstack + sizeof altstack ? 3 : 4;
 }
@@ -123,7 +122,7 @@ void checkSignals() {
   REQUIRE(timer_settime(timer, 0, &spec, nullptr) == 0);
   raise(SIGUSR1);
   REQUIRE(insideHandler == 3);
-  const int64_t ticksDue = limit / 100;
+  const int64_t ticksDue = runMs() / 100;
   // These signals do not queue: a busy machine makes fewer of them, nothing makes more.
   REQUIRE(alarms >= ticksDue / 3 && alarms <= ticksDue + 6);
   REQUIRE(timerSignals >= ticksDue / 3 && timerSignals <= ticksDue + 6);
@@ -152,8 +151,7 @@ void prepareShared() {
 
 }  // namespace
 
-int main(int, char** argv) {
-  limit = atoi(argv[1]);
+int main() {
   runMs();
   prctl(PR_SET_NAME, "family");
   prepareShared();

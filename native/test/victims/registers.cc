@@ -1,4 +1,4 @@
-// Every kind of register holds a known value through a long loop without system calls. argv[1]: milliseconds.
+// Every kind of register holds a known value through a long loop without system calls.
 #include <errno.h>
 #include <fenv.h>
 #include <immintrin.h>
@@ -33,12 +33,11 @@ __attribute__((noinline)) void spinNarrow(uint64_t rounds) {
 
 }  // namespace
 
-int main(int, char** argv) {
+int main() {
   const bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw");
-  const int64_t limit = atoi(argv[1]);
   fesetround(FE_UPWARD);
   uint64_t turn = 0;
-  for (runMs(); runMs() < limit; ++turn) {
+  for (; !mayEnd("go"); ++turn) {
     for (uint64_t i = 0; i < 8; ++i) pattern[i] = (turn << 32 | i) * 0x9e3779b97f4a7c15u;
     memset(seen, 0, sizeof seen);
     wide ? spinWide(100000000) : spinNarrow(100000000);

@@ -1,4 +1,4 @@
-// Threads that keep each other busy with every kind of mutex. argv[1]: milliseconds.
+// Threads that keep each other busy with every kind of mutex.
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -72,8 +72,7 @@ void* abandon(void* mutex) {
 
 }  // namespace
 
-int main(int, char** argv) {
-  const int64_t limit = atoi(argv[1]);
+int main() {
   signal(SIGUSR1, [](int) { signalled = 1; });
   sem_init(&finish, 0, 0);
   pthread_mutex_t recursive = makeMutex(PTHREAD_MUTEX_RECURSIVE, false, false);
@@ -86,7 +85,7 @@ int main(int, char** argv) {
   for (intptr_t i = 0; i < kWorkers; ++i) pthread_create(&workers[i], nullptr, worker, reinterpret_cast<void*>(i));
   pthread_create(&sleeping, nullptr, sleeper, nullptr);
   pthread_create(&leaving, nullptr, abandon, &abandoned);
-  for (runMs(); runMs() < limit;) usleep(3000);
+  while (!mayEnd("go")) usleep(3000);
   pthread_mutex_lock(&ringLock);
   stop = true;
   REQUIRE(rounds > 100);

@@ -1,10 +1,12 @@
 // What victims share: checks that name themselves, and a clock that tells how long the program itself has run.
 #pragma once
 
+#include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #define REQUIRE(condition)                                                               \
   do {                                                                                   \
@@ -37,4 +39,13 @@ static inline void awaitGo(void) {
     nanosleep(&pause, NULL);
   }
   fclose(file);
+}
+
+/** Whether the last life may end: its driver makes the file `go` then, however slow the machine was. Looked for every few milliseconds
+ * only. */
+static inline bool mayEnd(const char* go) {
+  static int64_t next = 0;
+  if (runMs() < next) return false;
+  next = runMs() + 5;
+  return access(go, F_OK) == 0;
 }

@@ -1,5 +1,4 @@
 // Processes, threads, and what the kernel knows of them.
-#include <linux/ioprio.h>
 #include <pthread.h>
 #include <sched.h>
 #include <spawn.h>
@@ -14,6 +13,10 @@
 
 namespace holds {
 namespace {
+
+// Of linux/ioprio.h, which is no C++ in newer versions of Linux's headers.
+constexpr int kIoPriorityOfProcess = 1;
+constexpr int kBestEffortSix = 2 << 13 | 6;
 
 struct Pipe {
   int read = -1, write = -1;
@@ -264,7 +267,7 @@ void attributes() {
   REQUIRE(prctl(PR_SET_PDEATHSIG, SIGUSR2) == 0 && prctl(PR_SET_CHILD_SUBREAPER, 1) == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
   REQUIRE(prctl(PR_SET_TIMERSLACK, 123456) == 0 && prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) == 0);
   REQUIRE(setpriority(PRIO_PROCESS, 0, 7) == 0 && personality(ADDR_NO_RANDOMIZE | UNAME26) >= 0);
-  REQUIRE(syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, 6)) == 0);
+  REQUIRE(syscall(SYS_ioprio_set, kIoPriorityOfProcess, 0, kBestEffortSix) == 0);
   const sched_param none{};
   REQUIRE(sched_setscheduler(0, SCHED_BATCH, &none) == 0);
   cpu_set_t cpus;
@@ -279,8 +282,7 @@ void attributes() {
   int value = 0;
   REQUIRE(prctl(PR_GET_CHILD_SUBREAPER, &value) == 0 && value == 1 && prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1);
   REQUIRE(prctl(PR_GET_TIMERSLACK) == 123456 && prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0) == 1 && getpriority(PRIO_PROCESS, 0) == 7);
-  REQUIRE(personality(0xffffffff) == (ADDR_NO_RANDOMIZE | UNAME26) &&
-          syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, 0) == IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, 6));
+  REQUIRE(personality(0xffffffff) == (ADDR_NO_RANDOMIZE | UNAME26) && syscall(SYS_ioprio_get, kIoPriorityOfProcess, 0) == kBestEffortSix);
   REQUIRE(sched_getscheduler(0) == SCHED_BATCH && sched_getaffinity(0, sizeof cpus, &cpus) == 0 && CPU_COUNT(&cpus) == 1);
   rlimit limit{};
   REQUIRE(getrlimit(RLIMIT_CORE, &limit) == 0 && limit.rlim_cur == 0 && limit.rlim_max == 1 << 20);
