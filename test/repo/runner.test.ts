@@ -19,7 +19,7 @@ async function runText(text: string, timeoutSeconds = 30): Promise<readonly Outc
     mkdirSync(own);
     const { NODE_TEST_CONTEXT: _context, ...env } = process.env;
     const identity = { label: 'in a test', prefix: [], env, directory: own };
-    const request = { title: 'sample', root, identity, concurrency: 1, timeoutSeconds };
+    const request = { title: 'sample', root, identity, lanes: 1, timeoutSeconds };
     const suite = await runNodeSuite({ ...request, files: [relative(root, file)] });
     return suite.outcomes;
   } finally {

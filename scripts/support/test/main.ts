@@ -13,8 +13,8 @@ import { printSummary } from './summary.ts';
 const KINDS = ['checks', 'native', 'sanitizers', 'unit', 'integration'] as const;
 type Kind = (typeof KINDS)[number];
 
-/** One at a time: they measure gaps and deadlines, or bring up whole pools, and the machine may have two cores. */
-const SERIAL = /^test\/(integration|condor)\/|-integration\.test\.ts$/;
+/** Whole programs, servers and pools: with more time for each file than unit tests have. */
+const INTEGRATION = /^test\/(integration|condor)\/|-integration\.test\.ts$/;
 /** Run by root a second time as an ordinary user; the other ones give up root's rights themselves where it matters. */
 const BOTH_WAYS = 'test/integration/';
 
@@ -39,7 +39,7 @@ async function runAll(selection: Selection, root: string): Promise<readonly Suit
   const { own, user, obstacle, base } = makeIdentities(root);
   const { kinds, isWanted } = selection;
   const files = findTestFiles(root).filter(isWanted);
-  const isIntegration = (file: string) => SERIAL.test(file);
+  const isIntegration = (file: string) => INTEGRATION.test(file);
   const identities = user === undefined ? [own] : [own, user];
   const suites: Suite[] = [];
   try {
@@ -51,7 +51,7 @@ async function runAll(selection: Selection, root: string): Promise<readonly Suit
     if (kinds.includes('sanitizers'))
       suites.push(await runSanitizedSuite('native unit tests, ASan + UBSan', own, root));
     if (kinds.includes('unit')) {
-      const request = { root, identity: own, concurrency: 2, timeoutSeconds: 120 };
+      const request = { root, identity: own, lanes: 2, timeoutSeconds: 120 };
       suites.push(
         await runNodeSuite({ ...request, title: 'unit tests', files: files.filter((file) => !isIntegration(file)) }),
       );
@@ -59,7 +59,7 @@ async function runAll(selection: Selection, root: string): Promise<readonly Suit
     if (kinds.includes('integration')) {
       for (const identity of identities) {
         const wanted = files.filter((file) => isIntegration(file) && (identity === own || file.startsWith(BOTH_WAYS)));
-        const request = { root, identity, concurrency: 1, timeoutSeconds: 300, files: wanted };
+        const request = { root, identity, lanes: 2, timeoutSeconds: 300, files: wanted };
         suites.push(await runNodeSuite({ ...request, title: `integration tests, ${identity.label}` }));
       }
     }

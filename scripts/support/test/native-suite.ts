@@ -3,8 +3,12 @@ import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Identity } from './identity.ts';
+import { inLanes } from './lanes.ts';
 import { announce, type Outcome, type Suite } from './outcome.ts';
 import { runProgram } from './program.ts';
+
+/** As many as the smallest machine has processors. */
+const LANES = 2;
 
 interface NativeTest {
   readonly name: string;
@@ -34,7 +38,16 @@ function outcomesOf(test: NativeTest, output: string, trouble: string): readonly
   return outcomes;
 }
 
-/** Runs every test registered in a build directory, one after the other. */
+async function runTest(test: NativeTest, directory: string, identity: Identity, root: string) {
+  const timeoutSeconds = Number(property(test, 'TIMEOUT') ?? 120);
+  const command = [...identity.prefix, ...test.command];
+  const { output, trouble, seconds } = await runProgram({ command, cwd: root, env: identity.env, timeoutSeconds });
+  const outcomes = outcomesOf(test, output, trouble);
+  announce(`${directory} ${test.name} ${identity.label}`, outcomes, seconds, `${output}${trouble}`);
+  return outcomes;
+}
+
+/** Runs every test registered in a build directory, `LANES` at a time. */
 export async function runNativeSuite(
   title: string,
   directory: string,
@@ -42,16 +55,8 @@ export async function runNativeSuite(
   root: string,
 ): Promise<Suite> {
   const started = performance.now();
-  const outcomes: Outcome[] = [];
   const tests = listTests(join(root, directory));
-  for (const test of tests) {
-    const timeoutSeconds = Number(property(test, 'TIMEOUT') ?? 120);
-    const command = [...identity.prefix, ...test.command];
-    const { output, trouble, seconds } = await runProgram({ command, cwd: root, env: identity.env, timeoutSeconds });
-    const found = outcomesOf(test, output, trouble);
-    announce(`${directory} ${test.name} ${identity.label}`, found, seconds, `${output}${trouble}`);
-    outcomes.push(...found);
-  }
+  const outcomes = (await inLanes(tests, LANES, (test) => runTest(test, directory, identity, root))).flat();
   if (tests.length === 0)
     outcomes.push({ name: title, status: 'failed', reason: `no test is registered in ${directory}` });
   return { title, outcomes, seconds: (performance.now() - started) / 1000 };

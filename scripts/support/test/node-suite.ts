@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Identity } from './identity.ts';
+import { inLanes } from './lanes.ts';
 import { announce, type Outcome, type Suite } from './outcome.ts';
 import { runProgram } from './program.ts';
 
@@ -10,7 +11,7 @@ export interface NodeSuiteRequest {
   readonly root: string;
   readonly files: readonly string[];
   readonly identity: Identity;
-  readonly concurrency: number;
+  readonly lanes: number;
   readonly timeoutSeconds: number;
 }
 
@@ -47,15 +48,9 @@ async function runFile(file: string, request: NodeSuiteRequest): Promise<readonl
   return outcomes.map((outcome) => ({ ...outcome, name: `${file}: ${outcome.name}` }));
 }
 
-/** Runs the files, `concurrency` at a time. */
+/** Runs the files, `lanes` of them at a time. */
 export async function runNodeSuite(request: NodeSuiteRequest): Promise<Suite> {
   const started = performance.now();
-  const waiting = [...request.files];
-  const outcomes: Outcome[] = [];
-  const worker = async () => {
-    for (let file = waiting.shift(); file !== undefined; file = waiting.shift())
-      outcomes.push(...(await runFile(file, request)));
-  };
-  await Promise.all(Array.from({ length: request.concurrency }, worker));
-  return { title: request.title, outcomes, seconds: (performance.now() - started) / 1000 };
+  const outcomes = await inLanes(request.files, request.lanes, (file) => runFile(file, request));
+  return { title: request.title, outcomes: outcomes.flat(), seconds: (performance.now() - started) / 1000 };
 }
