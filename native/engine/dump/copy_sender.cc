@@ -155,8 +155,7 @@ Status CopySender::awaitDone(image::Writer& writer, uint32_t inFlight) {
 }
 
 Status CopySender::check() const {
-  const auto stat = readStat(copy_);
-  if (!stat || stat.value().state == 'Z' || stat.value().state == 'X') return Error{ESRCH, "the copy that sends its pages has died"};
+  if (!isAlive(copy_)) return Error{ESRCH, "the copy that sends its pages has died"};
   return check_ ? check_() : Status();
 }
 

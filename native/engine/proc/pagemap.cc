@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/features.h"
+#include "proc/status.h"
 
 namespace blcr {
 namespace {
@@ -41,8 +42,10 @@ void append(std::vector<PageRange>& ranges, uint64_t start, uint64_t end) {
 Result<PageMap> PageMap::open(pid_t pid) {
   const std::string path = "/proc/" + std::to_string(pid) + "/pagemap";
   UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) return systemError(path);
-  return PageMap(std::move(fd));
+  if (fd) return PageMap(std::move(fd));
+  // An ordinary user is refused (EACCES) what belongs to a process that has just lost its memory.
+  const Error refused = systemError(path);
+  return isAlive(pid) ? refused : Error{ESRCH, path + ": the process has ended"};
 }
 
 bool PageMap::scan(uint64_t start, uint64_t end, bool filePages, std::vector<PageRange>& into, int& error) const {

@@ -109,6 +109,8 @@ Result<ProcStat> parseStat(std::string_view text) {
   }
   stat.ppid = pid_t(field[4]), stat.pgid = pid_t(field[5]), stat.sid = pid_t(field[6]);
   stat.terminal = int32_t(field[7]), stat.foregroundGroup = int32_t(field[8]);
+  constexpr int64_t kExiting = 4;  // PF_EXITING, linux/sched.h
+  stat.exiting = (field[9] & kExiting) != 0;
   stat.minorFaults = uint64_t(field[10]);
   stat.threads = int32_t(field[20]), stat.startTime = uint64_t(field[22]);
   stat.startCode = uint64_t(field[26]), stat.endCode = uint64_t(field[27]), stat.startStack = uint64_t(field[28]);
@@ -135,6 +137,11 @@ Result<ProcStat> readStat(pid_t pid) {
   auto text = readFile("/proc/" + std::to_string(pid) + "/stat");
   if (!text) return Error{text.error().code == ENOENT ? ESRCH : text.error().code, text.error().detail};
   return parseStat(*text);
+}
+
+bool isAlive(pid_t pid) {
+  const auto stat = readStat(pid);
+  return stat && stat.value().state != 'Z' && stat.value().state != 'X' && !stat.value().exiting;
 }
 
 Result<ProcStatus> readStatus(pid_t pid) { return readTaskStatus(pid, pid); }

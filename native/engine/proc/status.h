@@ -18,6 +18,7 @@ struct ProcStat {
   pid_t pid = 0;
   std::string comm;
   char state = '?';
+  bool exiting = false;  // PF_EXITING: it will run no more code of its own, and may have lost its memory already
   pid_t ppid = 0, pgid = 0, sid = 0;
   int32_t terminal = 0, foregroundGroup = 0;
   uint64_t minorFaults = 0;
@@ -50,6 +51,8 @@ struct ProcStatus {
 
 [[nodiscard]] Result<ProcStat> readStat(pid_t pid);
 [[nodiscard]] Result<ProcStatus> readStatus(pid_t pid);
+/** False for a zombie, for one on its way out, and for a number that nobody has. */
+[[nodiscard]] bool isAlive(pid_t pid);
 [[nodiscard]] Result<ProcStat> readTaskStat(pid_t pid, pid_t tid);
 [[nodiscard]] Result<ProcStatus> readTaskStatus(pid_t pid, pid_t tid);
 

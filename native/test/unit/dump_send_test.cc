@@ -159,6 +159,7 @@ TEST(its_death_fails_the_checkpoint_only) {
   waitDone(*started.dump);
   const auto result = started.dump->finish();
   CHECK(!result.ok() && result.error().code == ESRCH);
+  if (!result.ok() && result.error().code != ESRCH) std::printf("  %s (%d)\n", result.error().detail.c_str(), result.error().code);
   CHECK(goesOn(victim));
 }
 

@@ -153,9 +153,9 @@ TEST(xz) {
   const std::string directory = scratch(0);
   const std::string input = directory + "/input";
   CHECK(std::system(
-            ("tar cf - /usr/lib/x86_64-linux-gnu/*.a /usr/bin 2>/dev/null | head -c 24000000 > " + input + " && chmod -R a+rX " + directory)
+            ("tar cf - /usr/lib/x86_64-linux-gnu/*.a /usr/bin 2>/dev/null | head -c 8000000 > " + input + " && chmod -R a+rX " + directory)
                 .c_str()) == 0);
-  survive({"/usr/bin/xz", "-6", "-T2", "--block-size=4MiB", "-c", "-k", input}, 300, 300, blcr::Snapshot::kPlain);
+  survive({"/usr/bin/xz", "-6", "-T2", "--block-size=1MiB", "-c", "-k", input}, 300, 300, blcr::Snapshot::kPlain);
   std::filesystem::remove_all(directory);
 }
 
