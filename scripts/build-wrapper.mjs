@@ -72,7 +72,11 @@ function buildLauncher() {
   const settings = ['-S', join(root, 'native', 'launcher'), '-B', directory, `-DBLCR_NODE_OPTIONS=${NODE_OPTIONS}`];
   run('cmake', settings, { stdio: ['ignore', 'ignore', 'inherit'] });
   run('cmake', ['--build', directory, '--parallel', '2']);
-  return { launcher: join(directory, 'blcr-launcher'), pack: join(directory, 'blcr-pack') };
+  return {
+    launcher: join(directory, 'blcr-launcher'),
+    hold: join(directory, 'blcr-hold.so'),
+    pack: join(directory, 'blcr-pack'),
+  };
 }
 
 /** CommonJS texts: the entry, and one for each worker thread. */
@@ -155,11 +159,11 @@ async function build() {
   const wanted = fingerprint();
   if (isCurrent(wanted)) return;
   mkdirSync(stage, { recursive: true });
-  const { launcher, pack } = buildLauncher();
+  const { launcher, hold, pack } = buildLauncher();
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   const node = await makeNode(makeBlob(await bundleScripts(version)));
   const made = join(stage, 'blcr_wrapper');
-  run(pack, [launcher, made, String(LEVEL), ...stripParts(), `node=${node}`]);
+  run(pack, [launcher, made, String(LEVEL), ...stripParts(), `hold=${hold}`, `node=${node}`]);
   mkdirSync(join(root, 'dist'), { recursive: true });
   renameSync(made, output); // whoever runs the old one keeps it
   mkdirSync(join(root, 'build', 'stamps'), { recursive: true });

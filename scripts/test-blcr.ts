@@ -4,7 +4,7 @@
  * $BLCR_MACHINE is a program that runs the shell command it is given as root inside such a machine, with the directory $SHARE visible there as
  * /share, and that gives back the command's output and exit status. docs/genuine-blcr.md says what the machine must have.
  * $BLCR_EXPECT: the kind of libcr that must be found, `blcr` (default) or `userspace`.
- * $BLCR_SUITE: only these parts of the suite (requests, refusals, jobs), separated by commas.
+ * $BLCR_SUITE: only these parts of the suite (conformance, requests, refusals, jobs), separated by commas.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';

@@ -10,9 +10,9 @@ import { batchJobId } from '../job/incarnation.ts';
 import { Job } from '../job/job.ts';
 import { type JobOptions, normaliseId } from '../job/options.ts';
 import { QueueProgress } from '../job/queue-progress.ts';
+import { releaseMemory } from '../native/memory.ts';
 import { parseRate } from '../util/bytes.ts';
 import { parseDuration } from '../util/duration.ts';
-import { collectGarbage } from '../util/garbage.ts';
 import { withoutUndefined } from '../util/present.ts';
 import { CarriedStore } from './carried-store.ts';
 import { type Arguments, type Command, parseArguments, parseChoice, parseCount, splitProgram } from './command.ts';
@@ -177,7 +177,7 @@ export async function runJob(options: JobOptions, settings: RunSettings): Promis
   const report = (event: JobEvent): void => {
     render(event);
     progress.listener(event);
-    if (event.event === 'checkpoint') setTimeout(collectGarbage, SETTLED_MS).unref();
+    if (event.event === 'checkpoint') setTimeout(releaseMemory, SETTLED_MS).unref();
   };
   const opening = new AbortController();
   const early: NodeJS.Signals[] = [];

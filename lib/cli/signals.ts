@@ -40,3 +40,10 @@ export function handleSignals(next: (signal: NodeJS.Signals) => void): void {
   for (const signal of waiting.splice(0)) next(signal);
   waiting = [];
 }
+
+/** For a command without a job: signals are this process's own again, also those that came since captureSignals. */
+export async function releaseSignals(): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve)); // after the event loop has told of them
+  for (const signal of SIGNALS) process.off(signal, listener);
+  for (const signal of waiting.splice(0)) process.kill(process.pid, signal);
+}

@@ -8,8 +8,6 @@ export interface Bundle {
   readonly addon: string;
   readonly library: string;
   readonly keeper: string;
-  /** Numbers of signals that the launcher got while it unpacked: whoever handles signals must raise them anew. */
-  readonly earlySignals: readonly number[];
   /** Where the single executable itself is. */
   readonly executable: string;
 }
@@ -17,14 +15,11 @@ export interface Bundle {
 /** Written by native/launcher: descriptors of addon, library and keeper, and the path of the executable. */
 const VARIABLE = 'BLCR_BUNDLE';
 
-/** Written by native/launcher: numbers of signals that came before Node was there. */
-const EARLY_SIGNALS = 'BLCR_EARLY_SIGNALS';
-
 /** In front of variables that would have changed how Node starts. Source: native/launcher/environment.h. */
 const HELD = 'BLCR_HELD_';
 
 /** For Node's start alone. Source: native/launcher/environment.cc. */
-const FOR_NODE = ['NODE_OPTIONS', 'MALLOC_ARENA_MAX'];
+const FOR_NODE = ['NODE_OPTIONS', 'MALLOC_ARENA_MAX', 'LD_PRELOAD'];
 
 /** Read by libcr, for which it is the only way to learn of a keeper that is not beside it. */
 const KEEPER_VARIABLE = 'BLCR_KEEPER';
@@ -40,15 +35,14 @@ export function adoptBundle(environment: NodeJS.ProcessEnv = process.env): Bundl
   if (parts === null) return undefined;
   const [addon, library, keeper] = parts.slice(1, 4).map((fd) => `/proc/${process.pid}/fd/${fd}`);
   if (addon === undefined || library === undefined || keeper === undefined) return undefined;
-  const earlySignals = (environment[EARLY_SIGNALS] ?? '').split(',').map(Number).filter(Boolean);
-  for (const name of [VARIABLE, EARLY_SIGNALS, ...FOR_NODE]) delete environment[name];
+  for (const name of [VARIABLE, ...FOR_NODE]) delete environment[name];
   for (const [name, value] of Object.entries(environment)) {
     if (!name.startsWith(HELD)) continue;
     delete environment[name];
     environment[name.slice(HELD.length)] = value;
   }
   environment[KEEPER_VARIABLE] ??= keeper;
-  current = { addon, library, keeper, earlySignals, executable: parts[4] ?? '' };
+  current = { addon, library, keeper, executable: parts[4] ?? '' };
   return current;
 }
 

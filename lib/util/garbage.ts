@@ -1,4 +1,4 @@
-/** Memory back to the system at a moment that suits, for a process that then sits idle for an hour. */
+/** Garbage collected at a moment that suits. */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 

@@ -89,6 +89,7 @@ Napi::Object Initialise(Napi::Env env, Napi::Object exports) {
   bind("strerror", StrError);
   bind("createPipe", CreatePipe);
   bind("makeFifo", MakeFifo);
+  bind("trimHeap", TrimHeap);
   bind("waitChild", WaitChild);
   return exports;
 }

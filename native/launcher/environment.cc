@@ -25,14 +25,13 @@ bool isHeldBack(const std::string& variable) {
          std::ranges::find(kNames, name) != std::end(kNames);
 }
 
-std::vector<std::string> environmentForNode(char* const* environment, const std::string& bundle, const std::string& earlySignals) {
+std::vector<std::string> environmentForNode(char* const* environment, const std::string& bundle, const std::string& preloaded) {
   std::vector<std::string> result(std::begin(kOwn), std::end(kOwn));
   result.push_back("BLCR_BUNDLE=" + bundle);
-  result.push_back("BLCR_EARLY_SIGNALS=" + earlySignals);
+  result.push_back("LD_PRELOAD=" + preloaded);
   for (; *environment != nullptr; ++environment) {
     const std::string variable = *environment;
-    if (!variable.starts_with("BLCR_BUNDLE=") && !variable.starts_with("BLCR_EARLY_SIGNALS="))
-      result.push_back(isHeldBack(variable) ? kHeld + variable : variable);
+    if (!variable.starts_with("BLCR_BUNDLE=")) result.push_back(isHeldBack(variable) ? kHeld + variable : variable);
   }
   return result;
 }

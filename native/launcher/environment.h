@@ -12,7 +12,11 @@ inline constexpr char kHeld[] = "BLCR_HELD_";
 /** True for variables that Node, its libraries or the loader read when they start. */
 bool isHeldBack(const std::string& variable);
 
-/** `environment` with such variables renamed, and with ours. The two texts are explained in lib/native/bundle.ts, which reads them. */
-std::vector<std::string> environmentForNode(char* const* environment, const std::string& bundle, const std::string& earlySignals);
+/**
+ * `environment` with such variables renamed, and with ours.
+ * @param bundle Explained in lib/native/bundle.ts, which reads it.
+ * @param preloaded Path of what the loader loads in front of Node.
+ */
+std::vector<std::string> environmentForNode(char* const* environment, const std::string& bundle, const std::string& preloaded);
 
 }  // namespace blcr::launcher

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "early_signals.h"
 #include "environment.h"
+#include "held_signals.h"
 #include "payload.h"
 #include "place.h"
 #include "preflight.h"
@@ -33,7 +33,7 @@ int fail(const char* code, const std::string& what, const char* advice) {
 
 /** The unpacked files; the descriptors of all but the first are for Node. */
 struct Unpacked {
-  UniqueFd node, addon, library, keeper;
+  UniqueFd node, addon, library, keeper, hold;
 };
 
 Status unpackOne(const Payload& payload, const Place& place, const char* name, UniqueFd& into) {
@@ -52,16 +52,17 @@ Status unpackAll(const Payload& payload, const Place& place, Unpacked& files) {
   BLCR_TRY(unpackOne(payload, place, "addon", files.addon));
   BLCR_TRY(unpackOne(payload, place, "libcr.so.0", files.library));
   BLCR_TRY(unpackOne(payload, place, "blcr-keeper", files.keeper));
+  BLCR_TRY(unpackOne(payload, place, "hold", files.hold));
   BLCR_TRY(unpackOne(payload, place, "node", files.node));
   if (::fcntl(files.node.get(), F_SETFD, FD_CLOEXEC) != 0) return systemError("fcntl");
   return checkLoadable(files.node.get());
 }
 
 /** Becomes Node; returns why that failed. */
-Error become(const Unpacked& files, const std::string& self, EarlySignals& signals, char** argv) {
+Error become(const Unpacked& files, const std::string& self, char** argv) {
   const auto number = [](const UniqueFd& fd) { return std::to_string(fd.get()); };
   const std::string bundle = number(files.addon) + ":" + number(files.library) + ":" + number(files.keeper) + ":" + self;
-  std::vector<std::string> variables = environmentForNode(environ, bundle, signals.take());
+  std::vector<std::string> variables = environmentForNode(environ, bundle, "/proc/self/fd/" + number(files.hold));
   std::vector<char*> environment;
   for (std::string& variable : variables) environment.push_back(variable.data());
   environment.push_back(nullptr);
@@ -76,8 +77,16 @@ std::string ownPath() {
   return length > 0 ? std::string(path, static_cast<size_t>(length)) : "";
 }
 
+/** Until the program inside Node takes them over: hold.c. */
+void holdSignals() {
+  sigset_t set;
+  ::sigemptyset(&set);
+  for (const int signal : kHeldSignals) ::sigaddset(&set, signal);
+  ::sigprocmask(SIG_BLOCK, &set, nullptr);
+}
+
 int launch(char** argv) {
-  EarlySignals signals;
+  holdSignals();
   ::signal(SIGXFSZ, SIG_IGN);  // a limit on file sizes is an error to report; Node ignores it, too
   const std::string self = ownPath();
   if (self.empty()) return fail(kNode, "this node has no /proc", "run it where /proc is mounted");
@@ -87,7 +96,7 @@ int launch(char** argv) {
   for (const Place& place : possiblePlaces()) {
     Unpacked files;
     const Status ready = unpackAll(*payload, place, files);
-    const Error error = ready ? become(files, self, signals, argv) : ready.error();
+    const Error error = ready ? become(files, self, argv) : ready.error();
     if (error.code == EBADMSG) return fail(kDamaged, error.detail, "transfer the file again, or build it again");
     if (error.code == ENOEXEC) {
       return fail(kNode, "this node cannot run Node.js, which is inside this file: " + error.detail,

@@ -29,6 +29,7 @@ export async function stageSuite(root: string, share: string): Promise<void> {
   }
   const sources = join(root, 'test/blcr');
   cpSync(join(sources, 'programs'), join(target, 'suite/programs'), { recursive: true });
+  cpSync(join(root, 'test/native/conformance.c'), join(target, 'suite/programs/conformance.c'));
   const names = readdirSync(sources).filter((name) => name.endsWith('.ts'));
   await build({
     entryPoints: names.map((name) => join(sources, name)),
@@ -47,7 +48,7 @@ export async function stageSuite(root: string, share: string): Promise<void> {
 export function suiteCommand(
   expect: 'blcr' | 'userspace',
   share: string = '/share',
-  parts: string = 'requests,refusals,jobs',
+  parts: string = 'conformance,requests,refusals,jobs',
 ): string {
   const tools = expect === 'userspace' ? `PATH=${share}/node-blcr/build/native:$PATH; ` : '';
   return `ulimit -n 4096; cd ${share}/node-blcr || exit 1; ${tools}export PATH BLCR_EXPECT=${expect}; exec node suite/run.mjs ${parts}`;

@@ -82,6 +82,8 @@ static void refusals(void) {
   args = request(target, fd, 0);
   args.cr_signal = -1;
   outcome("refused.signal", p_cr_request_checkpoint(&args, &handle));
+  fact("refused.handle", (long)handle);
+  handle = 77;
   args = request(target, -1, 0);
   outcome("refused.descriptor", p_cr_request_checkpoint(&args, &handle));
   args = request(1 << 22, fd, 0);
@@ -91,7 +93,7 @@ static void refusals(void) {
   const int reading = openFile(O_RDONLY);
   args = request(target, reading, 0);
   outcome("refused.readonly", p_cr_request_checkpoint(&args, &handle));
-  fact("refused.handle", (long)handle);
+  fact("refused.handle.late", (long)handle);
   close(reading);
   args = request(1 << 22, fd, CR_CHKPT_ASYNC_ERR);
   outcome("late.request", p_cr_request_checkpoint(&args, &handle));

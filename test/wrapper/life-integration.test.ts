@@ -1,7 +1,7 @@
 /** A job's life with the single executable on nodes that have no Node.js, nor anything else of ours. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -99,6 +99,30 @@ test('signals that come before Node runs are the job’s', { ...LIMITS, skip: SK
   const listing = startSingle(bench, 'ls', ['ls', '--store', bench.store], { prefix: early('TERM') });
   assert.equal((await finishCli(listing)).signal, 'SIGTERM');
 });
+
+test('signals that come while Node starts are the job’s', { ...LIMITS, skip: SKIP || NO_BUILD }, async (context) => {
+  const bench = new JobBench(context);
+  const evict = async (id: string, signal: NodeJS.Signals, delayMs: number): Promise<void> => {
+    const ad = join(bench.makeDirectory(id), '.job.ad');
+    writeFileSync(ad, `KillSig = "${signal}"\n`);
+    const args = ['run', '--store', bench.store, '--id', id, '--', '/bin/sleep', '1000'];
+    const wrapper = startSingle(bench, id, args, { env: { _CONDOR_JOB_AD: ad } });
+    const finished = finishCli(wrapper);
+    await untilNodeStarts(wrapper.pid ?? 0);
+    await delay(delayMs);
+    wrapper.kill(signal);
+    const { code, signal: died, stderr } = await finished;
+    assert.deepEqual([code, died], [85, null], `${signal} ${delayMs} ms after Node began: ${stderr}`);
+  };
+  // Whenever they come, it is 85; the first ones come before Node has given signals the handlers that it likes.
+  await Promise.all([evict('first', 'SIGTERM', 0), evict('soon', 'SIGTERM', 20), evict('later', 'SIGTERM', 50)]);
+  await Promise.all([evict('debugger', 'SIGUSR1', 20), evict('limit', 'SIGXCPU', 20)]);
+});
+
+/** The launcher has become Node, whose file has no name. */
+async function untilNodeStarts(pid: number): Promise<void> {
+  while (!readlinkSync(`/proc/${pid}/exe`).endsWith(' (deleted)')) await delay(1);
+}
 
 function residentKb(pid: number): number {
   return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);

@@ -7,6 +7,7 @@ import { lstat, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { JobError } from '../../errors.ts';
 import { EXIT_CODES } from '../exit-status.ts';
+import { processIdentity } from '../process-tree.ts';
 import { OWN_DIRECTORY } from '../scratch.ts';
 import { isSameFile, type TreeFile, walkTree } from '../tree.ts';
 import { copyEntry } from './copy.ts';
@@ -34,7 +35,7 @@ export class SteadyPlace {
     const place = new SteadyPlace(join(parent, `blcr-${id}`), home);
     await place.#clear();
     await mkdir(join(place.directory, OWN_DIRECTORY), { recursive: true, mode: 0o700 });
-    await writeFile(join(place.directory, OWN_DIRECTORY, OWNER), await identityOf('self'));
+    await writeFile(join(place.directory, OWN_DIRECTORY, OWNER), processIdentity(process.pid) ?? '');
     for (const file of await walkTree(home, OWN_DIRECTORY)) await copyEntry(file, home, place.directory);
     const inputs = await walkTree(place.directory, OWN_DIRECTORY);
     place.#inputs = new Map(inputs.map((file) => [file.path, file]));
@@ -69,8 +70,8 @@ export class SteadyPlace {
       throw unusable(`${this.directory} is not a directory of this user, and the job must run there: remove it`);
     }
     const owner = await readFile(join(this.directory, OWN_DIRECTORY, OWNER), 'latin1').catch(() => '');
-    const pid = owner.split(' ')[0] ?? '';
-    if (/^\d+$/.test(pid) && owner === (await identityOf(pid))) {
+    const pid = Number(owner.split(' ')[0]);
+    if (pid > 0 && owner === processIdentity(pid)) {
       throw unusable(`process ${pid} runs this job in ${this.directory} already: end it first`);
     }
     await killLeftovers(this.directory);
@@ -80,10 +81,3 @@ export class SteadyPlace {
 
 const unusable = (message: string): JobError =>
   new JobError(message, { code: 'ERR_JOB_NODE', exitCode: EXIT_CODES.temporary });
-
-/** Process id and start time, which together name one process; empty when there is none. Source: proc(5), stat fields 1 and 22. */
-async function identityOf(pid: string): Promise<string> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '');
-  const startTime = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
-  return startTime === undefined ? '' : `${stat.split(' ', 1)[0]} ${startTime}`;
-}
