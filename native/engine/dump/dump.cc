@@ -151,6 +151,7 @@ class Checkpoint final : public Dump {
 
   Status stopAndRecord() {
     const bool fork = snapshotFits();
+    recording_.copiesInStop = !fork;
     BLCR_TRY(frozen_.freeze(std::move(members_)));
     for (FrozenProcess& process : frozen_.processes()) BLCR_TRY(look(process));
     keepParents();
@@ -159,7 +160,7 @@ class Checkpoint final : public Dump {
         std::any_of(frozen_.processes().begin(), frozen_.processes().end(), [](const FrozenProcess& one) { return !one.zombie; });
     if (!living) return Error{ESRCH, "process " + std::to_string(request_.target) + " has ended"};
     for (FrozenProcess& process : frozen_.processes()) BLCR_TRY(recordOne(process));
-    BLCR_TRY(refuseSystemV(frozen_.processes()));
+    BLCR_TRY(recordSystemV(frozen_.processes(), recording_));
     BLCR_TRY(recordFiles(frozen_.processes(), request_, recording_));
     // After all timers were read: one that is late is what programs expect, one that is early is not.
     recordClocks(request_.target, recording_.image.host);
@@ -175,6 +176,8 @@ class Checkpoint final : public Dump {
       const uint64_t budget = request_.memoryBudget == 0 ? UINT64_MAX : request_.memoryBudget;
       startSenders();
       watch_ = std::make_unique<MemoryWatch>(std::move(originals), WatchLimits{kReserve / 2, budget});
+    } else if (fork) {
+      BLCR_TRY(correctAllFlags());
     }
     frozen_.leaveFootholds();
     return {};
@@ -250,6 +253,13 @@ class Checkpoint final : public Dump {
     log_.line("no snapshot, copying in the stop instead: " + taken.error().detail);
     discardSnapshots();
     return false;
+  }
+
+  /** The stop lasts after all. */
+  Status correctAllFlags() {
+    for (image::Process& process : recording_.image.processes)
+      if (process.state == image::ProcessState::kAlive) BLCR_TRY(correctFlags(process.pid, process));
+    return {};
   }
 
   /** A copy that sends its pages is running: signals to the job's process group must not stop it, and a fault ends it. */

@@ -71,7 +71,7 @@ void recordClocks(pid_t pid, image::Host& into) {
 }
 
 Status refuseForeignNamespaces(pid_t pid) {
-  for (const char* kind : {"pid", "mnt", "user", "net"}) {
+  for (const char* kind : {"pid", "mnt", "user", "net", "ipc", "uts", "cgroup", "time"}) {
     const auto mine = readLink(std::string("/proc/self/ns/") + kind);
     const auto theirs = readLink("/proc/" + std::to_string(pid) + "/ns/" + kind);
     if (!mine || !theirs || mine.value() == theirs.value()) continue;

@@ -9,6 +9,7 @@
 #include "base/codes.h"
 #include "base/io.h"
 #include "dump/carry_files.h"
+#include "dump/system_v.h"
 
 namespace blcr {
 namespace {
@@ -27,6 +28,10 @@ constexpr FlagName kFlagNames[] = {
 
 // What else of VmFlags matters, above the bits of image::AreaFlag.
 constexpr uint32_t kShadowStack = 1u << 27, kHugeFile = 1u << 28, kDevice = 1u << 29, kUserFault = 1u << 30, kMayWrite = 1u << 31;
+
+constexpr uint32_t kAreaFlags = ~(kShadowStack | kHugeFile | kDevice | kUserFault | kMayWrite);
+// A copy of a process has these as the original had them at that moment; its memory is not locked, and fork advice was lifted for it.
+constexpr uint32_t kCopiedFlags = kAreaFlags & ~(image::kDontFork | image::kWipeOnFork | image::kLocked | image::kLockOnFault);
 
 /** The line of smaps as bits: looking for codes in text would take longer than everything else that is done with an area in the stop. */
 uint32_t vmBits(std::string_view vmFlags) {
@@ -71,15 +76,22 @@ const uint32_t* inheritedFlags(const MemoryHint& hint, const Mapping& mapping) {
   return nullptr;
 }
 
+/** Whether copying the process means to change, for a moment, what its areas do at a fork: on no account by an old list. */
+bool advisesForks(const MemoryHint& hint) {
+  return std::any_of(hint.flags.begin(), hint.flags.end(),
+                     [](const auto& entry) { return (entry.second & (image::kDontFork | image::kWipeOnFork)) != 0; });
+}
+
 /**
- * VmFlags of every area. smaps walks all page tables (33 ms per 2 GiB measured), so it is read inside the stop only when an area is there
- * that the hint does not know.
+ * VmFlags of every area. smaps walks all page tables (33 ms per 2 GiB measured), so it is read inside the stop only when the stop is long
+ * anyway, or an area is there that the hint does not know, or must not be wrong about. confirmMemory() looks after the rest.
  */
 Result<VmBits> currentFlags(const FrozenProcess& process, const Recording& recording) {
   const auto hint = recording.hints.find(process.pid);
+  if (recording.copiesInStop || hint == recording.hints.end() || advisesForks(hint->second)) return readVmBits(process.pid);
   VmBits flags;
   for (const Mapping& mapping : process.maps) {
-    const uint32_t* known = hint == recording.hints.end() ? nullptr : inheritedFlags(hint->second, mapping);
+    const uint32_t* known = inheritedFlags(hint->second, mapping);
     if (known == nullptr) return readVmBits(process.pid);
     flags.emplace_hint(flags.end(), mapping.start, *known);
   }
@@ -127,6 +139,19 @@ Status recordBacked(pid_t pid, const Mapping& mapping, uint32_t vmFlags, Recordi
   return {};
 }
 
+/** "/SYSV00000000 (deleted)", on the kernel's own tmpfs; the inode is the segment's number. */
+bool isSystemV(const Mapping& mapping) {
+  return mapping.shared && mapping.major == 0 && mapping.path.starts_with("/SYSV") && mapping.path.ends_with(kDeleted);
+}
+
+void recordAttached(pid_t pid, const Mapping& mapping, uint32_t vmFlags, Recording& recording, image::Area& area) {
+  area.kind = image::AreaKind::kShared;
+  area.offset = mapping.offset;
+  area.maybeWritable = (vmFlags & kMayWrite) != 0;
+  area.file = attachedSegmentIndex(recording, int(mapping.inode));
+  addView(recording, area.file, pid, mapping);
+}
+
 Status recordArea(pid_t pid, const Mapping& mapping, uint32_t vmFlags, Recording& recording, image::AddressSpace& into) {
   image::Area area;
   area.start = mapping.start;
@@ -143,13 +168,16 @@ Status recordArea(pid_t pid, const Mapping& mapping, uint32_t vmFlags, Recording
     if ((vmFlags & kShadowStack) != 0) return refuse(pid, mapping, "a shadow stack is not supported");
     if ((vmFlags & kHugeFile) != 0) return refuse(pid, mapping, "memory of huge-page files is not supported");
     if ((vmFlags & kDevice) != 0) return refuse(pid, mapping, "device memory is not supported");
-    if (mapping.path.starts_with("/SYSV")) return refuse(pid, mapping, "System V shared memory is not supported");
     if (mapping.path.starts_with("/[aio]")) return refuse(pid, mapping, "asynchronous I/O contexts are not supported");
     if (mapping.path.starts_with("anon_inode:")) return refuse(pid, mapping, "this kind of mapping is not supported");
     if (mapping.path == "[uprobes]") return refuse(pid, mapping, "probes are active in it");
     if ((vmFlags & kUserFault) != 0) return refuse(pid, mapping, "userfaultfd is not supported");
-    area.flags = vmFlags & ~(kShadowStack | kHugeFile | kDevice | kUserFault | kMayWrite);
-    if (mapping.inode != 0) BLCR_TRY(recordBacked(pid, mapping, vmFlags, recording, area));
+    area.flags = vmFlags & kAreaFlags;
+    if (isSystemV(mapping)) {
+      recordAttached(pid, mapping, vmFlags, recording, area);
+    } else if (mapping.inode != 0) {
+      BLCR_TRY(recordBacked(pid, mapping, vmFlags, recording, area));
+    }
   }
   into.areas.push_back(area);
   return {};
@@ -221,6 +249,24 @@ uint32_t mappedIndex(Recording& recording, const std::string& path, const struct
   // A file that the job writes through memory changes all the time.
   if (writable) recording.image.mapped[entry->second].identity = "size";
   return entry->second;
+}
+
+Status correctFlags(pid_t source, image::Process& into) {
+  const auto bits = readVmBits(source);
+  if (!bits) return bits.error();
+  for (image::Area& area : into.memory.areas) {
+    auto found = bits.value().upper_bound(area.start);
+    if (found == bits.value().begin() || area.kind >= image::AreaKind::kVdso) continue;
+    const uint32_t now = std::prev(found)->second;
+    if (source == into.pid) {
+      area.flags = now & kAreaFlags;
+    } else if (!area.shared) {
+      area.flags = (area.flags & ~kCopiedFlags) | (now & kCopiedFlags);
+      if ((now & image::kWipeOnFork) != 0 && (area.flags & image::kWipeOnFork) == 0)
+        return Error{kErrorTemporary, "process " + std::to_string(into.pid) + ": it set MADV_WIPEONFORK just before its copy was made"};
+    }
+  }
+  return {};
 }
 
 Status recordMemory(const FrozenProcess& process, Recording& recording, image::Process& into) {

@@ -13,9 +13,15 @@ void takeHint(pid_t pid, Recording& recording);
 
 /**
  * Fills into.memory from process.maps (read inside the stop); shared segments and mapped files are entered in `recording`. Refuses
- * (kErrorNoSupport, naming process and area) huge-page files, device memory, System V shared memory, AIO rings and uprobes.
+ * (kErrorNoSupport, naming process and area) huge-page files, device memory, AIO rings and uprobes.
  */
 [[nodiscard]] Status recordMemory(const FrozenProcess& process, Recording& recording, image::Process& into);
+
+/**
+ * Flags of the recorded areas once more, from the process itself, still stopped, or from its copy: the hint may have been overtaken.
+ * kErrorTemporary when the copy lacks memory because the process asked for that after the hint.
+ */
+[[nodiscard]] Status correctFlags(pid_t source, image::Process& into);
 
 /** Index of the shared segment of an object, made when it is new. `name` is the memfd's, without prefix. */
 [[nodiscard]] uint32_t segmentIndex(Recording& recording, ObjectKey key, const std::string& link);

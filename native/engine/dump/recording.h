@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/attached_segment.h"
 #include "base/log.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
@@ -32,7 +33,8 @@ struct SegmentView {
 /** Where a SharedSegment's content comes from. */
 struct SegmentSource {
   std::vector<SegmentView> views;
-  UniqueFd fd;  // a descriptor of the object, when a process has one open
+  UniqueFd fd;               // a descriptor of the object, when a process has one open
+  AttachedSegment attached;  // System V: here
   uint64_t size = 0;
 };
 
@@ -65,12 +67,14 @@ struct PendingIdentity {
 struct Recording {
   image::Image image;
   std::map<ObjectKey, uint32_t> segmentOf;
-  std::vector<SegmentSource> segments;  // parallel to image.shared
+  std::vector<SegmentSource> segments;           // parallel to image.shared
+  std::map<int, uint32_t> attachedSegments;      // of System V, by number
   std::vector<SegmentPages> segmentPages;
   std::vector<BlobSource> blobs;
   std::map<std::pair<std::string, uint64_t>, uint32_t> mappedOf;  // path, inode
   std::vector<PendingIdentity> identities;
   std::map<pid_t, MemoryHint> hints;
+  bool copiesInStop = false;  // no snapshot: everything is read while the job stands
   PathFinder paths;
   std::map<pid_t, std::vector<uint64_t>> carried;  // areas whose file pages travel too, because the file has no name any more
 };

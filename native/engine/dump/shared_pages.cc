@@ -59,15 +59,25 @@ Status findByMincore(FrozenProcess& process, const std::vector<const SegmentView
   return {};
 }
 
+/** Attached here, too: no process needs to be asked. */
+Status findInAttached(const SegmentSource& source, Present& present) {
+  std::vector<unsigned char> resident(present.size());
+  if (::mincore(source.attached.data(), source.size, resident.data()) != 0) return systemError("System V shared memory: mincore");
+  for (size_t page = 0; page < present.size(); ++page) present[page] = (resident[page] & 1) != 0;
+  return {};
+}
+
 Status findResident(FrozenSet& frozen, const SegmentSource& source, Present& present) {
   if (source.fd) {
     findByDescriptor(source, present);
     return {};
   }
   if (swapIsInUse()) {
+    if (source.attached) present.assign(present.size(), true);
     for (const SegmentView& view : source.views) mark(present, view.offset, view.offset + view.length);
     return {};
   }
+  if (source.attached) return findInAttached(source, present);
   for (FrozenProcess& process : frozen.processes()) {
     std::vector<const SegmentView*> views;
     for (const SegmentView& view : source.views) {
@@ -90,6 +100,10 @@ Status readSegment(const Recording& recording, const SegmentPages& pages, uint64
     auto count = readUpToAt(source.fd.get(), into, off_t(offset));
     if (!count) return count.error();
     std::fill(into.begin() + long(*count), into.end(), std::byte{0});  // the last page of an odd size
+    return {};
+  }
+  if (source.attached) {
+    std::copy_n(source.attached.data() + offset, into.size(), into.begin());
     return {};
   }
   for (const SegmentView& view : source.views) {

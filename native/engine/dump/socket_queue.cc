@@ -7,6 +7,7 @@
 
 #include <cstring>
 #include <optional>
+#include <set>
 
 namespace blcr {
 namespace {
@@ -34,6 +35,28 @@ class BorrowedOption {
   int fd_, name_;
   int before_ = -1;
   bool active_ = false, changed_ = false;
+};
+
+/**
+ * Sockets in which a look has found messages without content. The kernel marks such a message as seen and shows it to no later look, so
+ * what waits behind the first message of all can be told once only.
+ */
+class EmptyMessages {
+ public:
+  explicit EmptyMessages(int fd) {
+    socklen_t size = sizeof cookie_;
+    ::getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie_, &size);
+  }
+  [[nodiscard]] bool wereSeen() const { return all().contains(cookie_); }
+  void remember() const { all().insert(cookie_); }
+  void forget() const { all().erase(cookie_); }
+
+ private:
+  static std::set<uint64_t>& all() {
+    static std::set<uint64_t> sockets;
+    return sockets;
+  }
+  uint64_t cookie_ = 0;
 };
 
 struct Received {
@@ -102,9 +125,14 @@ Result<std::vector<QueuedMessage>> peekQueue(int fd, int domain, int type) {
   std::vector<QueuedMessage> queue;
   const short state = events(fd);
   const size_t total = waitingBytes(fd);
-  if ((state & POLLIN) == 0 && total == 0) return queue;
+  const EmptyMessages empty(fd);
+  if ((state & POLLIN) == 0 && total == 0) {
+    empty.forget();
+    return queue;
+  }
   if (type == SOCK_STREAM && total == 0) return queue;  // only the end of the stream, or an error that belongs to the program
   if ((state & POLLERR) != 0 && type != SOCK_STREAM) return Error{EBUSY, "an error waits to be read"};
+  if (empty.wereSeen()) return Error{EBUSY, "an empty message that an earlier checkpoint has seen may still wait in it; again when all is read"};
   const BorrowedOption offset(fd, SO_PEEK_OFF, 0);
   if (!offset.active()) return systemError("peek");
   std::optional<BorrowedOption> credentials;
@@ -118,6 +146,7 @@ Result<std::vector<QueuedMessage>> peekQueue(int fd, int domain, int type) {
     if ((received.flags & MSG_TRUNC) != 0) return Error{EMSGSIZE, "a message of more than 4 MiB is under way"};
     if ((received.flags & MSG_CTRUNC) != 0) return Error{EMFILE, "more descriptors are under way than this process may hold"};
     if (received.count == 0 && ((ends && bytes >= total) || type == SOCK_STREAM)) break;
+    if (received.count == 0) empty.remember();
     bytes += size_t(received.count);
     if (type == SOCK_STREAM && !queue.empty() && continues(queue.back(), received.message))
       queue.back().data += received.message.data;

@@ -21,7 +21,8 @@ struct QueuedMessage {
 /**
  * Reads the queue of an AF_UNIX or UDP socket through a descriptor of the same description. `expected` is the number of bytes that a
  * connection holds (SIOCINQ), UINT32_MAX when it is not known. The socket's options are changed for that time and set back. Pending errors
- * of the socket are left in place: EBUSY when one stands before the messages. EMSGSIZE for a message of more than 4 MiB, EMFILE when
+ * of the socket are left in place: EBUSY when one stands before the messages, or when an earlier look at this queue found an empty message:
+ * the kernel shows those once. EMSGSIZE for a message of more than 4 MiB, EMFILE when
  * descriptors under way find no room here.
  */
 [[nodiscard]] Result<std::vector<QueuedMessage>> peekQueue(int fd, int domain, int type);

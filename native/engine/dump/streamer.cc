@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/io.h"
+#include "dump/confirm_memory.h"
 #include "dump/identity.h"
 #include "dump/shared_pages.h"
 #include "image/serialise.h"
@@ -77,6 +78,8 @@ class Streamer {
     if (!window_.valid()) return systemError("stream buffer");
     BLCR_TRY(identify());
     image::Image& image = plan_.recording.image;
+    for (size_t index = 0; index < image.processes.size(); ++index)
+      if (plan_.sources[index].pid != 0) BLCR_TRY(confirmMemory(plan_.sources[index].pid, image.processes[index]));
     BLCR_TRY(image::validate(image));
     const std::string meta = image::serialise(image);
     BLCR_TRY(writer_.head(meta.size()));

@@ -1,18 +1,18 @@
 #include "dump/system_v.h"
 
+#include <sys/ipc.h>
+#include <sys/msg.h>
 #include <sys/sem.h>
+#include <sys/shm.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <map>
-#include <string>
 #include <vector>
 
 #include "base/codes.h"
-#include "base/io.h"
-#include "proc/parse.h"
 
 namespace blcr {
 namespace {
@@ -20,92 +20,137 @@ namespace {
 /** Clocks of different kinds are compared: leave them two seconds. */
 constexpr int64_t kSlack = 2;
 
-/** Start times by process id, in seconds since 1970. */
-using Starts = std::map<pid_t, int64_t>;
+enum class User { kNobody, kJob, kOutsider, kEnded };
 
-Starts startsOf(const std::deque<FrozenProcess>& processes) {
-  timespec now{}, up{};
-  ::clock_gettime(CLOCK_REALTIME, &now);
-  ::clock_gettime(CLOCK_BOOTTIME, &up);
-  const auto ticks = uint64_t(::sysconf(_SC_CLK_TCK));
-  Starts starts;
-  for (const FrozenProcess& process : processes) starts[process.pid] = now.tv_sec - up.tv_sec + int64_t(process.stat.startTime / ticks);
-  return starts;
-}
-
-/** Whether `pid` is a process of the job, and not an earlier one with the same number, at the time of the use. */
-bool isOurs(const Starts& starts, uint64_t pid, uint64_t time) {
-  const auto found = starts.find(pid_t(pid));
-  return found != starts.end() && int64_t(time) + kSlack >= found->second;
-}
-
-Error refusal(uint64_t pid, const char* what, uint64_t id) {
-  return Error{kErrorNoSupport,
-               "process " + std::to_string(pid) + ": it uses " + what + " " + std::to_string(id) + ", which is not supported"};
-}
-
-/** The numbers of one line of /proc/sysvipc/…; the first two, key and identifier, may be negative and are told as they are. */
-std::vector<uint64_t> numbersOf(std::string_view line) {
-  std::vector<uint64_t> numbers;
-  for (std::string_view field = takeField(line); !field.empty(); field = takeField(line)) {
-    takeChar(field, '-');
-    numbers.push_back(takeNumber(field, 10).value_or(0));
+/** Tells whose the objects of the namespace are. */
+class Owners {
+ public:
+  explicit Owners(const std::deque<FrozenProcess>& processes) : isolated_(::getpid() == 1) {
+    timespec now{}, up{};
+    ::clock_gettime(CLOCK_REALTIME, &now);
+    ::clock_gettime(CLOCK_BOOTTIME, &up);
+    booted_ = now.tv_sec - up.tv_sec;
+    for (const FrozenProcess& process : processes) starts_[process.pid] = startOf(process.stat);
+    for (const auto& [pid, start] : starts_) began_ = std::min(began_, start);
+    struct stat info{};
+    if (!processes.empty() && ::stat(("/proc/" + std::to_string(processes.front().pid)).c_str(), &info) == 0) uid_ = info.st_uid;
   }
-  return numbers;
-}
 
-/** Calls `check` for each object of a table with at least `columns` numbers. Source: proc(5), sysvipc. */
-template <typename Check>
-Status forEachObject(const char* table, size_t columns, Check check) {
-  const auto text = readFile(std::string("/proc/sysvipc/") + table);
-  if (!text) return {};  // no such objects in this kernel
-  std::string_view rest = text.value();
-  takeLine(rest);  // headings
-  while (!rest.empty()) {
-    const std::vector<uint64_t> numbers = numbersOf(takeLine(rest));
-    if (numbers.size() >= columns) BLCR_TRY(check(numbers));
+  /** Process 1 of a restarted job's namespaces looks at what is the job's alone. */
+  [[nodiscard]] bool isolated() const { return isolated_; }
+
+  /** Numbers of processes are used again: what matters is who had it at `time`. */
+  [[nodiscard]] User whoWas(pid_t pid, int64_t time) const {
+    if (pid <= 0) return User::kNobody;
+    if (const auto own = starts_.find(pid); own != starts_.end()) return time + kSlack >= own->second ? User::kJob : User::kEnded;
+    const auto stat = readStat(pid);
+    return stat && startOf(stat.value()) <= time + kSlack ? User::kOutsider : User::kEnded;
   }
-  return {};
+
+  /** Made or used since the job began, by somebody of its user who has ended. */
+  [[nodiscard]] bool mayBeOurs(const IpcObject& object) const {
+    return object.creatorUid == uid_ && object.lastTime() + kSlack >= began_;
+  }
+
+ private:
+  [[nodiscard]] int64_t startOf(const ProcStat& stat) const {
+    static const auto kTicks = uint64_t(::sysconf(_SC_CLK_TCK));
+    return booted_ + int64_t(stat.startTime / kTicks);
+  }
+  bool isolated_;
+  int64_t booted_ = 0, began_ = INT64_MAX;
+  uid_t uid_ = uid_t(-1);
+  std::map<pid_t, int64_t> starts_;
+};
+
+Error shared(IpcKind kind, int id) {
+  return Error{kErrorNoSupport, nameOf(kind, id) + " is used by the job and by a process outside the job"};
 }
 
-/** key semid perms nsems uid gid cuid cgid otime ctime; who used each semaphore last is asked for one by one. */
-Status checkSemaphores(const Starts& starts) {
-  return forEachObject("sem", 10, [&starts](const std::vector<uint64_t>& set) -> Status {
-    for (int number = 0; uint64_t(number) < set[3]; ++number) {
-      const int last = ::semctl(int(set[1]), number, GETPID);
-      if (last < 0) break;  // another user's, or gone
-      if (isOurs(starts, uint64_t(last), set[8])) return refusal(uint64_t(last), "System V semaphore set", set[1]);
+/** What the last users of an object mean. */
+Result<bool> isOurs(const Owners& owners, IpcKind kind, const IpcObject& object, const std::vector<User>& users) {
+  if (owners.isolated()) return true;
+  const auto has = [&users](User user) { return std::find(users.begin(), users.end(), user) != users.end(); };
+  if (has(User::kJob) && has(User::kOutsider)) return shared(kind, object.id);
+  return has(User::kJob) || (!has(User::kOutsider) && owners.mayBeOurs(object));
+}
+
+Result<bool> ownsSemaphores(const Owners& owners, const IpcObject& object) {
+  std::vector<User> users;
+  for (int number = 0; uint64_t(number) < object.size && !owners.isolated(); ++number) {
+    const int last = ::semctl(object.id, number, GETPID);
+    if (last < 0) return false;  // another user's, or gone
+    users.push_back(owners.whoWas(last, object.lastTime()));
+  }
+  return isOurs(owners, IpcKind::kSemaphores, object, users);
+}
+
+Result<bool> ownsQueue(const Owners& owners, const IpcObject& object) {
+  return isOurs(owners, IpcKind::kQueue, object,
+                {owners.whoWas(object.first, object.firstTime), owners.whoWas(object.second, object.secondTime)});
+}
+
+/** One that nobody of the job has attached; of the last user only the job's are looked at, because an earlier checkpoint was one. */
+Result<bool> ownsSegment(const Owners& owners, const IpcObject& object) {
+  // OpenSSL's mark that the system's random numbers are seeded, which it makes before Linux 4.8 and does without where it is missing.
+  if (object.size <= 1 && object.attached == 0) return false;
+  const User maker = owners.whoWas(object.first, object.changed), last = owners.whoWas(object.second, object.lastTime());
+  if (object.attached != 0 && !owners.isolated()) return maker == User::kJob ? Result<bool>(shared(IpcKind::kSegment, object.id)) : false;
+  return isOurs(owners, IpcKind::kSegment, object, {last == User::kJob ? User::kJob : maker});
+}
+
+/** What only may be the job's can be removed by others while we look. */
+bool stillExists(IpcKind kind, int id) {
+  union {
+    shmid_ds segment;
+    semid_ds set;
+    msqid_ds queue;
+  } info;
+  const int done = kind == IpcKind::kSegment      ? ::shmctl(id, IPC_STAT, &info.segment)
+                   : kind == IpcKind::kSemaphores ? ::semctl(id, 0, IPC_STAT, &info.set)
+                                                  : ::msgctl(id, IPC_STAT, &info.queue);
+  return done >= 0 || (errno != EINVAL && errno != EIDRM);
+}
+
+Status recordSegments(const Owners& owners, Recording& recording) {
+  std::map<int, uint32_t> attached = recording.attachedSegments;  // by the job
+  for (const IpcObject& object : readIpcTable(IpcKind::kSegment)) {
+    const auto own = attached.find(object.id);
+    if (own != attached.end()) {
+      if (object.attached > recording.segments[own->second].views.size()) return shared(IpcKind::kSegment, object.id);
+      BLCR_TRY(recordSegment(object, recording));
+      attached.erase(own);
+      continue;
     }
-    return {};
-  });
-}
-
-/** key msqid perms cbytes qnum lspid lrpid uid gid cuid cgid stime rtime ctime */
-Status checkQueues(const Starts& starts) {
-  return forEachObject("msg", 14, [&starts](const std::vector<uint64_t>& queue) -> Status {
-    if (isOurs(starts, queue[5], queue[11])) return refusal(queue[5], "System V message queue", queue[1]);
-    if (isOurs(starts, queue[6], queue[12])) return refusal(queue[6], "System V message queue", queue[1]);
-    return {};
-  });
-}
-
-/** key shmid perms size cpid lpid nattch uid gid cuid cgid atime dtime ctime … */
-Status checkSegments(const Starts& starts) {
-  return forEachObject("shm", 14, [&starts](const std::vector<uint64_t>& segment) -> Status {
-    // OpenSSL's mark that the system's random numbers are seeded, which it makes before Linux 4.8 and does without where it is missing.
-    if (segment[3] <= 1 && segment[6] == 0) return {};
-    if (isOurs(starts, segment[4], segment[13])) return refusal(segment[4], "System V shared memory", segment[1]);
-    return {};
-  });
+    auto ours = ownsSegment(owners, object);
+    if (!ours) return ours.error();
+    if (*ours && stillExists(IpcKind::kSegment, object.id)) BLCR_TRY(recordSegment(object, recording));
+  }
+  if (attached.empty()) return {};
+  return Error{kErrorNoSupport, nameOf(IpcKind::kSegment, attached.begin()->first) + " is attached, but nothing tells of it"};
 }
 
 }  // namespace
 
-Status refuseSystemV(const std::deque<FrozenProcess>& processes) {
-  const Starts starts = startsOf(processes);
-  BLCR_TRY(checkSemaphores(starts));
-  BLCR_TRY(checkQueues(starts));
-  return checkSegments(starts);
+std::string nameOf(IpcKind kind, int id) {
+  static constexpr const char* kNames[] = {"System V shared memory ", "System V semaphore set ", "System V message queue "};
+  return kNames[size_t(kind)] + std::to_string(id);
+}
+
+Status recordSystemV(std::deque<FrozenProcess>& processes, Recording& recording) {
+  const Owners owners(processes);
+  BLCR_TRY(recordSegments(owners, recording));
+  for (const IpcObject& object : readIpcTable(IpcKind::kSemaphores)) {
+    auto ours = ownsSemaphores(owners, object);
+    if (!ours) return ours.error();
+    if (*ours && stillExists(IpcKind::kSemaphores, object.id)) BLCR_TRY(recordSemaphores(object, processes, recording));
+  }
+  for (const IpcObject& object : readIpcTable(IpcKind::kQueue)) {
+    auto ours = ownsQueue(owners, object);
+    if (!ours) return ours.error();
+    if (*ours && stillExists(IpcKind::kQueue, object.id)) BLCR_TRY(recordQueue(object, recording));
+  }
+  return {};
 }
 
 }  // namespace blcr

@@ -82,8 +82,14 @@ struct Area {
   bool maybeWritable = false;  // shared file mapping: opened read-write
 };
 
+/** [start, end) of addresses. */
+struct AddressRange {
+  uint64_t start = 0, end = 0;
+};
+
 struct AddressSpace {
   std::vector<Area> areas;
+  std::vector<AddressRange> guards;  // MADV_GUARD_INSTALL
   uint64_t startCode = 0, endCode = 0, startData = 0, endData = 0, startBrk = 0, brk = 0, startStack = 0;
   uint64_t argStart = 0, argEnd = 0, envStart = 0, envEnd = 0;
   std::string auxv;
@@ -105,6 +111,12 @@ struct MappedFile {
   uint32_t blob = kNone;  // Image::blobs, when the content is carried
 };
 
+/** A System V object: made again in the job's own IPC namespace. */
+struct IpcName {
+  int32_t id = -1, key = 0;
+  uint32_t mode = 0, uid = 0, gid = 0;  // mode: SHM_DEST and SHM_LOCKED too
+};
+
 /** Shared anonymous memory, memfd, a POSIX or System V shared memory segment: content travels in PAGE frames with kSharedSpace. */
 struct SharedSegment {
   uint64_t size = 0;
@@ -113,6 +125,31 @@ struct SharedSegment {
   uint32_t seals = 0;
   uint32_t mode = 0;  // permissions; 0 = as made
   std::string path;   // POSIX shared memory: made again under this name; else empty
+  IpcName ipc;        // System V, id < 0 = not
+};
+
+/** What a semaphore gets back when a process ends (SEM_UNDO). */
+struct SemaphoreUndo {
+  int32_t pid = 0;
+  uint32_t number = 0;
+  int32_t adjustment = 0;
+};
+
+struct SemaphoreSet {
+  IpcName name;
+  std::vector<uint16_t> values;
+  std::vector<SemaphoreUndo> undo;
+};
+
+struct IpcMessage {
+  int64_t type = 0;
+  std::string text;
+};
+
+struct MessageQueue {
+  IpcName name;
+  uint64_t capacity = 0;  // bytes
+  std::vector<IpcMessage> messages;
 };
 
 /** Byte content carried in FILE frames. */
@@ -298,6 +335,8 @@ struct Image {
   std::vector<Process> processes;  // parents before children
   std::vector<MappedFile> mapped;
   std::vector<SharedSegment> shared;
+  std::vector<SemaphoreSet> semaphores;
+  std::vector<MessageQueue> queues;
   std::vector<OpenFile> files;
   std::vector<Pipe> pipes;
   std::vector<Socket> sockets;

@@ -80,8 +80,12 @@ void visit(A& a, S& s, const Area*) {
   a(s.start, s.end, s.protection, s.kind, s.shared, s.flags, s.file, s.offset, s.maybeWritable);
 }
 template <typename A, typename S>
+void visit(A& a, S& s, const AddressRange*) {
+  a(s.start, s.end);
+}
+template <typename A, typename S>
 void visit(A& a, S& s, const AddressSpace*) {
-  a(s.areas, s.startCode, s.endCode, s.startData, s.endData, s.startBrk, s.brk, s.startStack, s.argStart, s.argEnd, s.envStart, s.envEnd,
+  a(s.areas, s.guards, s.startCode, s.endCode, s.startData, s.endData, s.startBrk, s.brk, s.startStack, s.argStart, s.argEnd, s.envStart, s.envEnd,
     s.auxv, s.exe, s.lockFuture, s.denyWriteExecute, s.mergeAll, s.barriers);
 }
 template <typename A, typename S>
@@ -89,8 +93,28 @@ void visit(A& a, S& s, const MappedFile*) {
   a(s.path, s.size, s.mtimeNs, s.identity, s.deleted, s.blob);
 }
 template <typename A, typename S>
+void visit(A& a, S& s, const IpcName*) {
+  a(s.id, s.key, s.mode, s.uid, s.gid);
+}
+template <typename A, typename S>
 void visit(A& a, S& s, const SharedSegment*) {
-  a(s.size, s.name, s.memfd, s.seals, s.mode, s.path);
+  a(s.size, s.name, s.memfd, s.seals, s.mode, s.path, s.ipc);
+}
+template <typename A, typename S>
+void visit(A& a, S& s, const SemaphoreUndo*) {
+  a(s.pid, s.number, s.adjustment);
+}
+template <typename A, typename S>
+void visit(A& a, S& s, const SemaphoreSet*) {
+  a(s.name, s.values, s.undo);
+}
+template <typename A, typename S>
+void visit(A& a, S& s, const IpcMessage*) {
+  a(s.type, s.text);
+}
+template <typename A, typename S>
+void visit(A& a, S& s, const MessageQueue*) {
+  a(s.name, s.capacity, s.messages);
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const Blob*) {
@@ -159,7 +183,7 @@ void visit(A& a, S& s, const Process*) {
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const Image*) {
-  a(s.host, s.root, s.processes, s.mapped, s.shared, s.files, s.pipes, s.sockets, s.blobs, s.inheritedPath, s.foregroundGroup);
+  a(s.host, s.root, s.processes, s.mapped, s.shared, s.semaphores, s.queues, s.files, s.pipes, s.sockets, s.blobs, s.inheritedPath, s.foregroundGroup);
 }
 
 template <typename T>

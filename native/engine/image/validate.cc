@@ -54,6 +54,9 @@ Status checkMemory(const Image& image, const Process& process) {
     if (area.kind >= AreaKind::kVdso && ++special[size_t(area.kind) - size_t(AreaKind::kVdso)] > 1)
       return wrong(name(process) + "a kernel area occurs twice");
   }
+  for (const AddressRange& guard : memory.guards)
+    if (guard.start >= guard.end || guard.start % kPage != 0 || guard.end % kPage != 0 || guard.end > kTop)
+      return wrong(name(process) + "an impossible guard region");
   if (!isIndexOrNone(memory.exe, image.mapped.size())) return wrong(name(process) + "an unknown executable");
   if (memory.auxv.size() > kPage) return wrong(name(process) + "auxiliary vector too long");
   return {};
@@ -163,7 +166,26 @@ Status checkSocket(const Image& image, const Socket& socket, const std::string& 
   return {};
 }
 
+Status checkSystemV(const Image& image) {
+  constexpr size_t kMaxSemaphores = 32000, kMaxValue = 32767;  // SEMMSL, SEMVMX
+  for (const SemaphoreSet& set : image.semaphores) {
+    if (set.name.id < 0 || set.values.empty() || set.values.size() > kMaxSemaphores) return wrong("an impossible semaphore set");
+    for (const uint16_t value : set.values)
+      if (value > kMaxValue) return wrong("a semaphore with an impossible value");
+    for (const SemaphoreUndo& undo : set.undo)
+      if (undo.number >= set.values.size() || undo.adjustment < -int(kMaxValue) - 1 || undo.adjustment > int(kMaxValue))
+        return wrong("an impossible adjustment of a semaphore");
+  }
+  for (const MessageQueue& queue : image.queues) {
+    if (queue.name.id < 0) return wrong("an impossible message queue");
+    for (const IpcMessage& message : queue.messages)
+      if (message.type <= 0) return wrong("a message of an impossible type");
+  }
+  return {};
+}
+
 Status checkObjects(const Image& image) {
+  BLCR_TRY(checkSystemV(image));
   for (size_t index = 0; index < image.files.size(); ++index)
     BLCR_TRY(checkFile(image, image.files[index], "open file " + std::to_string(index) + ": "));
   for (const MappedFile& file : image.mapped)

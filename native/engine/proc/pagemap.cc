@@ -25,9 +25,10 @@ struct ScanArguments {
 };
 constexpr unsigned long kScan = _IOWR('f', 16, ScanArguments);
 constexpr uint64_t kFile = 1 << 2, kPresent = 1 << 3, kSwapped = 1 << 4, kZeroPage = 1 << 5;
+constexpr uint64_t kGuard = 1 << 8;  // Linux 6.15
 
 // Bits of an entry. Source: Documentation/admin-guide/mm/pagemap.rst
-constexpr uint64_t kEntryPresent = 1ull << 63, kEntrySwapped = 1ull << 62, kEntryFile = 1ull << 61;
+constexpr uint64_t kEntryPresent = 1ull << 63, kEntrySwapped = 1ull << 62, kEntryFile = 1ull << 61, kEntryGuard = 1ull << 58;
 
 void append(std::vector<PageRange>& ranges, uint64_t start, uint64_t end) {
   if (!ranges.empty() && ranges.back().end == start) {
@@ -35,6 +36,23 @@ void append(std::vector<PageRange>& ranges, uint64_t start, uint64_t end) {
   } else {
     ranges.push_back({start, end});
   }
+}
+
+/** Whether this kernel's scan knows guard regions: asked of a page of our own. */
+bool scanTellsGuards() {
+  static const bool known = [] {
+    const UniqueFd own(::open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
+    ScanRegion region{};
+    ScanArguments arguments{};
+    arguments.size = sizeof arguments;
+    arguments.start = reinterpret_cast<uint64_t>(&region) & ~(kPage - 1);
+    arguments.end = arguments.start + kPage;
+    arguments.vector = reinterpret_cast<uint64_t>(&region);
+    arguments.vectorLength = 1;
+    arguments.categoryMask = arguments.returnMask = kGuard;
+    return own && ::ioctl(own.get(), kScan, &arguments) >= 0;
+  }();
+  return known;
 }
 
 }  // namespace
@@ -48,7 +66,7 @@ Result<PageMap> PageMap::open(pid_t pid) {
   return isAlive(pid) ? refused : Error{ESRCH, path + ": the process has ended"};
 }
 
-bool PageMap::scan(uint64_t start, uint64_t end, bool filePages, std::vector<PageRange>& into, int& error) const {
+bool PageMap::scan(uint64_t start, uint64_t end, Kind kind, std::vector<PageRange>& into, int& error) const {
   std::array<ScanRegion, 512> regions;
   ScanArguments arguments{};
   arguments.size = sizeof arguments;
@@ -56,10 +74,15 @@ bool PageMap::scan(uint64_t start, uint64_t end, bool filePages, std::vector<Pag
   arguments.end = end;
   arguments.vector = reinterpret_cast<uint64_t>(regions.data());
   arguments.vectorLength = regions.size();
-  arguments.categoryInverted = kFile | kZeroPage;
-  arguments.categoryMask = filePages ? kZeroPage : kFile | kZeroPage;
-  arguments.categoryAnyOf = kPresent | kSwapped;
-  arguments.returnMask = kPresent;
+  if (kind == Kind::kGuards) {
+    arguments.categoryMask = arguments.returnMask = kGuard;
+  } else {
+    const uint64_t guard = scanTellsGuards() ? kGuard : 0;
+    arguments.categoryInverted = kFile | kZeroPage | guard;
+    arguments.categoryMask = (kind == Kind::kAll ? kZeroPage : kFile | kZeroPage) | guard;
+    arguments.categoryAnyOf = kPresent | kSwapped;
+    arguments.returnMask = kPresent;
+  }
   while (arguments.start < end) {
     const long count = ::ioctl(fd_.get(), kScan, &arguments);
     if (count < 0 && errno == EINTR) continue;
@@ -74,32 +97,44 @@ bool PageMap::scan(uint64_t start, uint64_t end, bool filePages, std::vector<Pag
   return true;
 }
 
-Status PageMap::readEntries(uint64_t start, uint64_t end, bool filePages, std::vector<PageRange>& into) const {
+Status PageMap::readEntries(uint64_t start, uint64_t end, Kind kind, std::vector<PageRange>& into) const {
   std::array<uint64_t, 4096> entries;
   while (start < end) {
     const size_t wanted = std::min<size_t>(entries.size(), (end - start) / kPage);
     const ssize_t got = ::pread(fd_.get(), entries.data(), wanted * 8, off_t(start / kPage * 8));
     if (got <= 0) return got == 0 ? Error{ESRCH, "pagemap: the process is gone"} : systemError("pagemap");
     for (size_t i = 0; i < size_t(got) / 8; ++i, start += kPage) {
-      const bool held = (entries[i] & (kEntryPresent | kEntrySwapped)) != 0;
-      if (held && (filePages || (entries[i] & kEntryFile) == 0)) append(into, start, start + kPage);
+      const bool guard = (entries[i] & kEntryGuard) != 0;
+      const bool held = !guard && (entries[i] & (kEntryPresent | kEntrySwapped)) != 0;
+      const bool wantedHere = kind == Kind::kGuards ? guard : held && (kind == Kind::kAll || (entries[i] & kEntryFile) == 0);
+      if (wantedHere) append(into, start, start + kPage);
     }
   }
   return {};
 }
 
 Status PageMap::privatePages(uint64_t start, uint64_t end, bool filePages, std::vector<PageRange>& into) const {
+  const Kind kind = filePages ? Kind::kAll : Kind::kPrivate;
   if (featureAllowed("pagemap_scan")) {
     const size_t before = into.size();
     int error = 0;
-    if (scan(start, end, filePages, into, error)) return {};
+    if (scan(start, end, kind, into, error)) return {};
     if (error != ENOTTY && error != EINVAL) {
       errno = error;
       return systemError("pagemap scan");
     }
     into.resize(before);
   }
-  return readEntries(start, end, filePages, into);
+  return readEntries(start, end, kind, into);
+}
+
+Status PageMap::guards(uint64_t start, uint64_t end, std::vector<PageRange>& into) const {
+  if (!scanTellsGuards()) return {};  // Linux before 6.15 tells of them nowhere, and has none before 6.13
+  if (!featureAllowed("pagemap_scan")) return readEntries(start, end, Kind::kGuards, into);
+  int error = 0;
+  if (scan(start, end, Kind::kGuards, into, error)) return {};
+  errno = error;
+  return systemError("pagemap scan");
 }
 
 }  // namespace blcr

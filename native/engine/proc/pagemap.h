@@ -25,14 +25,18 @@ class PageMap {
 
   /**
    * Appends the ranges of [start, end) whose pages belong to the process alone: present or swapped, no page of the file behind, not the
-   * zero page (the fall-back cannot see zero pages and includes them). `filePages`: pages of the file behind too.
+   * zero page (the fall-back cannot see zero pages and includes them), no guard. `filePages`: pages of the file behind too.
    */
   [[nodiscard]] Status privatePages(uint64_t start, uint64_t end, bool filePages, std::vector<PageRange>& into) const;
 
+  /** Appends the guard regions (MADV_GUARD_INSTALL) in [start, end), which fault whatever the area's protection is. */
+  [[nodiscard]] Status guards(uint64_t start, uint64_t end, std::vector<PageRange>& into) const;
+
  private:
+  enum class Kind { kPrivate, kAll, kGuards };
   explicit PageMap(UniqueFd fd) : fd_(std::move(fd)) {}
-  [[nodiscard]] bool scan(uint64_t start, uint64_t end, bool filePages, std::vector<PageRange>& into, int& error) const;
-  [[nodiscard]] Status readEntries(uint64_t start, uint64_t end, bool filePages, std::vector<PageRange>& into) const;
+  [[nodiscard]] bool scan(uint64_t start, uint64_t end, Kind kind, std::vector<PageRange>& into, int& error) const;
+  [[nodiscard]] Status readEntries(uint64_t start, uint64_t end, Kind kind, std::vector<PageRange>& into) const;
   UniqueFd fd_;
 };
 

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "restore/objects.h"
 #include "restore/relocate.h"
+#include "restore/system_v.h"
 
 namespace blcr {
 namespace {
@@ -138,6 +139,7 @@ Status commitFiles(Job& job, Sources& sources) {
   }
   BLCR_TRY(fillFifos(job, sources));
   BLCR_TRY(nameSegments(job, sources));
+  BLCR_TRY(removeSegments(job.image));
   return sealSegments(job, sources);
 }
 

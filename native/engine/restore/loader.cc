@@ -39,11 +39,20 @@ class Loader {
     const uint32_t index = prefix.space & ~image::kSharedSpace;
     if ((prefix.space & image::kSharedSpace) != 0) {
       if (index >= sources_.segments.size()) return Error{EINVAL, "the context has pages of an unknown segment"};
+      if (const auto attached = sources_.attached.find(index); attached != sources_.attached.end())
+        return fillAttached(attached->second, prefix.address, data);
       return writeFile(sources_.segments[index], job_.image.shared[index].size, prefix.address, data, "segment");
     }
     if (index >= job_.processes.size() || !job_.processes[index].isAlive())
       return Error{EINVAL, "the context has pages of an unknown process"};
     return privatePages(index, prefix.address, data);
+  }
+
+  static Status fillAttached(const AttachedSegment& segment, uint64_t offset, std::span<const std::byte> data) {
+    const uint64_t limit = (segment.size() + kPageBytes - 1) / kPageBytes * kPageBytes;
+    if (offset > limit || data.size() > limit - offset) return Error{EINVAL, "the context has content beyond the end of a segment"};
+    std::copy(data.begin(), data.end(), segment.data() + offset);
+    return {};
   }
 
   /** A run of pages may cover several adjacent areas. */

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "restore/free_place.h"
+#include "restore/system_v.h"
 
 namespace blcr {
 namespace {
@@ -51,6 +52,10 @@ Status adviseArea(Stub& stub, const Area& area) {
 }
 
 Status mapArea(const Job& job, Stub& stub, const Area& area, const Sources& sources) {
+  if (area.kind == AreaKind::kShared && job.image.shared[area.file].ipc.id >= 0) {
+    BLCR_TRY(attachArea(stub, area, job.image.shared[area.file]));
+    return adviseArea(stub, area);
+  }
   std::string what = "mapping " + hexAddress(area.start);
   int fd = -1;
   if (area.kind == AreaKind::kFile) {
@@ -153,8 +158,19 @@ static Status forbidChanges(Job& job, Stub& stub, const image::Process& process)
   return {};
 }
 
+/** Last of all that touches pages: a guard is hit by system calls, too. */
+static Status installGuards(Stub& stub, const image::AddressSpace& memory) {
+  constexpr uint64_t kGuardInstall = 102;  // linux/mman.h of Linux 6.13
+  for (const image::AddressRange& guard : memory.guards) {
+    auto done = stub.call("guard region at " + hexAddress(guard.start), SYS_madvise, {guard.start, guard.end - guard.start, kGuardInstall});
+    if (!done.ok()) return done.error();
+  }
+  return {};
+}
+
 Status sealMemory(Job& job, Building& building) {
   Stub& stub = building.leader();
+  BLCR_TRY(installGuards(stub, building.process->memory));
   for (const Area& area : building.process->memory.areas) {
     if ((area.flags & (image::kLocked | image::kLockOnFault)) == 0 || isKernelArea(area)) continue;
     const uint64_t how = (area.flags & image::kLockOnFault) != 0 ? MLOCK_ONFAULT : 0;

@@ -102,7 +102,7 @@ Status makeNamespaces(const image::Host& host, Log& log) {
   const uid_t uid = ::geteuid();
   const gid_t gid = ::getegid();
   const bool privileged = isPrivileged();
-  const int flags = CLONE_NEWPID | CLONE_NEWNS | (privileged ? 0 : CLONE_NEWUSER);
+  const int flags = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | (privileged ? 0 : CLONE_NEWUSER);
   if (::unshare(flags) != 0) return unshareError(errno);
   if (!privileged) BLCR_TRY(mapUsers(uid, gid));
   if (featureAllowed("timens") && ::unshare(CLONE_NEWTIME) == 0) return shiftClocks(host);

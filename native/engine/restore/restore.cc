@@ -15,6 +15,7 @@
 #include "restore/process.h"
 #include "restore/socket_states.h"
 #include "restore/stopped.h"
+#include "restore/system_v.h"
 #include "restore/tasks.h"
 #include "restore/timers.h"
 #include "restore/tree.h"
@@ -66,7 +67,7 @@ Status build(Job& job, const KernelAreas& areas, const Sources& sources) {
     BLCR_TRY(placeDescriptors(job, building, sources));
     BLCR_TRY(growThreads(job, building));
   }
-  return {};
+  return oweSemaphores(job);
 }
 
 /** What must wait for the pages. */
@@ -123,7 +124,7 @@ RestoreResult describe(const Job& job, const RestorePlan& plan, int64_t start) {
 Status run(Job& job, RestorePlan& plan, const KernelAreas& areas) {
   Watchers watchers;
   {
-    auto sources = openSources(job.image, job.request);
+    auto sources = openSources(job.image, job.request, job.log);
     if (!sources) return sources.error();
     BLCR_TRY(checkFiles(job, *sources));
     BLCR_TRY(build(job, areas, *sources));

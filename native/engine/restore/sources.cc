@@ -9,6 +9,7 @@
 
 #include "restore/objects.h"
 #include "restore/relocate.h"
+#include "restore/system_v.h"
 
 namespace blcr {
 namespace {
@@ -29,7 +30,7 @@ std::string ownPath(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
 
 class Opener {
  public:
-  Opener(const image::Image& image, const RestoreRequest& request) : image_(image), request_(request) {
+  Opener(const image::Image& image, const RestoreRequest& request, Log& log) : image_(image), request_(request), log_(log) {
     for (const image::Process& process : image.processes)
       for (const image::Descriptor& descriptor : process.descriptors) reserved_.insert(descriptor.fd);
     for (const OpenFile& file : image.files)
@@ -39,6 +40,7 @@ class Opener {
   Result<Sources> all() {
     for (size_t index = 0; index < image_.blobs.size(); ++index) BLCR_TRY(openBlob(uint32_t(index)));
     for (const image::SharedSegment& segment : image_.shared) BLCR_TRY(openSegment(segment));
+    BLCR_TRY(makeSystemV(image_, log_));
     BLCR_TRY(mappedFiles());
     for (const image::Pipe& pipe : image_.pipes) BLCR_TRY(openPipe(pipe));
     auto sockets = makeSockets(image_, [this](UniqueFd fd) { return place(std::move(fd)); });
@@ -109,6 +111,15 @@ class Opener {
   }
 
   Status openSegment(const image::SharedSegment& segment) {
+    if (segment.ipc.id >= 0) {
+      auto attached = makeAttached(segment, log_);
+      if (!attached) return attached.error();
+      sources_.attached.emplace(uint32_t(sources_.segments.size()), *std::move(attached));
+      sources_.segments.push_back(-1);
+      sources_.segmentsReadable.push_back(-1);
+      sources_.temporary.add({});
+      return {};
+    }
     auto made = makeSegment(segment);
     if (!made) return made.error();
     sources_.temporary.add(std::move(made->path));
@@ -223,6 +234,7 @@ class Opener {
 
   const image::Image& image_;
   const RestoreRequest& request_;
+  Log& log_;
   Sources sources_;
   std::set<int> reserved_;
   std::vector<int> pipeEnds_;  // two each
@@ -247,6 +259,8 @@ Status TemporaryNames::commit(size_t index, const std::string& path) {
   return {};
 }
 
-Result<Sources> openSources(const image::Image& image, const RestoreRequest& request) { return Opener(image, request).all(); }
+Result<Sources> openSources(const image::Image& image, const RestoreRequest& request, Log& log) {
+  return Opener(image, request, log).all();
+}
 
 }  // namespace blcr

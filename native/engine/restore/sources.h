@@ -1,9 +1,11 @@
 // Everything the job had open, opened once here: the stubs inherit it, so descriptions stay shared as they were.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
+#include "base/attached_segment.h"
 #include "base/unique_fd.h"
 #include "restore/restore.h"
 #include "restore/sockets.h"
@@ -34,6 +36,7 @@ struct Sources {
   std::vector<int> mappedWritable;    // the same read-write, where a shared writable mapping needs it
   std::vector<int> segments;          // Image::shared: memfds and files of POSIX shared memory
   std::vector<int> segmentsReadable;  // the same for reading only: a mapping through them can never become writable
+  std::map<uint32_t, AttachedSegment> attached;  // Image::shared that are System V segments; they have no descriptor
   TemporaryNames temporary;           // by segment: names that commit replaces
   std::vector<int> blobs;             // Image::blobs: files without a name, content arrives with the stream; -1: not needed here
   std::vector<int> directories;       // cwd by process
@@ -50,6 +53,6 @@ struct Sources {
  * outside, no content of a FIFO. Errors name the path or the descriptor's kind: ENOENT and others of open(2), ENOTSUP for a kind that
  * cannot be rebuilt, EMFILE.
  */
-[[nodiscard]] Result<Sources> openSources(const image::Image& image, const RestoreRequest& request);
+[[nodiscard]] Result<Sources> openSources(const image::Image& image, const RestoreRequest& request, Log& log);
 
 }  // namespace blcr

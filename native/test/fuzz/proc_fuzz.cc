@@ -7,6 +7,7 @@
 #include "proc/fdinfo.h"
 #include "proc/maps.h"
 #include "proc/status.h"
+#include "proc/system_v.h"
 #include "target.h"
 
 using namespace blcr;
@@ -32,6 +33,8 @@ std::vector<std::string> fuzzSeeds() {
         "0)\n",
         "pos:\t0\nflags:\t04002\nmnt_id:\t9\nino:\t7\nsigmask:\t0000000000000200\n"})
     seeds.push_back(std::string("f") + kind);
+  seeds.push_back("q       key      msqid perms      cbytes       qnum lspid lrpid   uid   gid  cuid  cgid      stime      rtime      ctime\n"
+                  "         -7          2   600           5          1  4711     0  1000  1000  1000  1000 1764219000          0 1764218000\n");
   return seeds;
 }
 
@@ -50,6 +53,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       break;
     case 'u':
       (void)parseStatus(text);
+      break;
+    case 'q':
+      for (const IpcKind kind : {IpcKind::kSegment, IpcKind::kSemaphores, IpcKind::kQueue}) (void)parseIpcTable(kind, text);
       break;
     default:
       (void)parseFdInfo(text);

@@ -141,4 +141,32 @@ TEST(queues_are_left_as_they_were) {
   CHECK(const_cast<Victim&>(victim).join() == 42);
 }
 
+/** The kernel shows an empty message to one look only: a second checkpoint must not take the queue for shorter than it is. */
+TEST(empty_messages_are_seen_once) {
+  Victim victim([](const auto& ready) {
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_DGRAM, 0, pair) != 0) return 1;
+    for (const char* text : {"one", "", "two"})
+      if (send(pair[0], text, strlen(text), 0) < 0) return 1;
+    static volatile sig_atomic_t go;
+    signal(SIGUSR1, [](int) { go = go + 1; });
+    ready();
+    while (go == 0) usleep(1000);
+    char text[8];
+    for (const ssize_t length : {3, 0, 3})
+      if (recv(pair[1], text, sizeof text, MSG_DONTWAIT) != length) return 2;
+    while (go == 1) usleep(1000);
+    return 42;
+  });
+  CHECK(dump(victim.pid(), Snapshot::kFork).good);
+  const Dumped again = dump(victim.pid(), Snapshot::kFork);
+  CHECK(!again.good && again.error.code == kErrorTemporary && again.error.detail.find("an empty message") != std::string::npos);
+  kill(victim.pid(), SIGUSR1);
+  bool good = false;
+  for (int tries = 0; tries < 1000 && !good; ++tries, usleep(1000)) good = dump(victim.pid(), Snapshot::kFork).good;
+  CHECK(good);
+  kill(victim.pid(), SIGUSR1);
+  CHECK(victim.join() == 42);
+}
+
 CHECK_MAIN

@@ -4,6 +4,8 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -12,7 +14,11 @@
 #include <sys/timerfd.h>
 #include <time.h>
 
+#include <algorithm>
+
+#include "base/codes.h"
 #include "dump/posix_timers.h"
+#include "dump/record_memory.h"
 #include "dump_harness.h"
 
 using namespace harness;
@@ -255,6 +261,51 @@ TEST(sharing_across_processes) {
   CHECK(dumped.file(victim.pid(), 1)->kind == image::FileKind::kInherited ||
         dumped.file(victim.pid(), 1)->kind == image::FileKind::kDevice);
   munmap(shared, 8192);
+}
+
+/** The list that was read before the stop may have been overtaken by the process. */
+TEST(flags_of_areas_are_confirmed) {
+  constexpr size_t kSize = 1 << 16;
+  char* area = static_cast<char*>(mmap(nullptr, 2 * kSize, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  const auto at = reinterpret_cast<uint64_t>(area);
+  image::Process recorded;
+  recorded.pid = getpid();
+  recorded.memory.areas = {{.start = at, .end = at + kSize}, {.start = at + kSize, .end = at + 2 * kSize}};
+  const auto& areas = recorded.memory.areas;
+  CHECK(madvise(area, kSize, MADV_DONTDUMP) == 0);
+  const auto child = [](const auto& ready) { return ready(), pauseForever(); };
+  const Victim copy(child);
+  CHECK(correctFlags(copy.pid(), recorded).ok() && areas[0].flags == image::kDontDump && areas[1].flags == 0);
+  CHECK(madvise(area + kSize, kSize, MADV_WIPEONFORK) == 0);
+  const Victim wiped(child);
+  const Status status = correctFlags(wiped.pid(), recorded);
+  CHECK(!status.ok() && status.error().code == kErrorTemporary);
+  CHECK(correctFlags(getpid(), recorded).ok() && areas[1].flags == image::kWipeOnFork);
+  munmap(area, 2 * kSize);
+}
+
+/** A restarted job has an IPC namespace of its own: others would not be there. */
+TEST(system_v_objects_of_others) {
+  const int segment = shmget(IPC_PRIVATE, 8192, 0600), theirs = shmget(IPC_PRIVATE, 8192, 0600), set = semget(IPC_PRIVATE, 1, 0600);
+  void* const own = shmat(theirs, nullptr, 0);
+  CHECK(segment >= 0 && set >= 0 && own != reinterpret_cast<void*>(-1) && madvise(own, 8192, MADV_DONTFORK) == 0);
+  const auto attaching = [](int id) {
+    return [id](const auto& ready) { return shmat(id, nullptr, 0) == reinterpret_cast<void*>(-1) ? 1 : (ready(), pauseForever()); };
+  };
+  const Victim alone(attaching(segment)), sharing(attaching(theirs));
+  CHECK(dump(alone.pid(), Snapshot::kFork).good);
+  const Dumped shared = dump(sharing.pid(), Snapshot::kFork);
+  CHECK(!shared.good && shared.error.code == kErrorNoSupport);
+  CHECK(shared.error.detail == "System V shared memory " + std::to_string(theirs) + " is used by the job and by a process outside the job");
+  sembuf up{0, 1, 0};
+  CHECK(semop(set, &up, 1) == 0);
+  const Victim neither([](const auto& ready) { return ready(), pauseForever(); });
+  const Dumped without = dump(neither.pid(), Snapshot::kFork);
+  const auto isIt = [set](const image::SemaphoreSet& each) { return each.name.id == set; };
+  const auto& sets = without.image.semaphores;
+  CHECK(without.good && std::none_of(sets.begin(), sets.end(), isIt));
+  for (const int id : {segment, theirs}) shmctl(id, IPC_RMID, nullptr);
+  CHECK(shmdt(own) == 0 && semctl(set, 0, IPC_RMID) == 0);
 }
 
 TEST(timer_lists_are_parsed) {

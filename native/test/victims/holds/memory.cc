@@ -251,6 +251,27 @@ void vsyscall() {
     REQUIRE(reinterpret_cast<long (*)(timeval*, void*)>(0xffffffffff600000)(&after, nullptr) == 0 && after.tv_sec >= before.tv_sec);
 }
 
+void guardRegions() {
+  constexpr int kGuardInstall = 102;  // MADV_GUARD_INSTALL, Linux 6.13
+  char* area = map(8 * kPage);
+  memset(area, 'g', 8 * kPage);
+  if (madvise(area + kPage, kPage, kGuardInstall) != 0) notHere();
+  char* empty = map(4 * kPage);
+  REQUIRE(madvise(empty, 2 * kPage, kGuardInstall) == 0 && madvise(area + 5 * kPage, 2 * kPage, kGuardInstall) == 0);
+  REQUIRE(mprotect(area + 6 * kPage, kPage, PROT_NONE) == 0);
+  int ends[2];
+  REQUIRE(pipe(ends) == 0);
+  hold();
+  const auto isGuard = [&](const char* at) { return write(ends[1], at, 1) == -1 && errno == EFAULT; };
+  REQUIRE(mprotect(area, 8 * kPage, PROT_READ | PROT_WRITE) == 0);
+  for (int page = 0; page < 8; ++page) {
+    const bool guard = page == 1 || page == 5 || page == 6;
+    REQUIRE(guard ? isGuard(area + page * kPage) : area[page * kPage + 1] == 'g');
+  }
+  REQUIRE(isGuard(empty) && isGuard(empty + kPage) && empty[2 * kPage] == 0);
+}
+
+const Case kGuards(Supported{"guardRegions", "memory", "guard regions (MADV_GUARD_INSTALL)", "restored"}, guardRegions);
 const Case kAdvice(Supported{"madvise", "memory", "madvise: DONTFORK, WIPEONFORK, DONTDUMP, MERGEABLE, HUGEPAGE, NOHUGEPAGE", "restored"},
                    advice);
 const Case kHidden(Supported{"hiddenContents", "memory", "PROT_NONE, read-only and write-only areas with contents; reservations of 1 TiB",

@@ -8,12 +8,8 @@
 #include <sched.h>
 #include <sys/fanotify.h>
 #include <sys/ioctl.h>
-#include <sys/ipc.h>
 #include <sys/mman.h>
-#include <sys/msg.h>
 #include <sys/prctl.h>
-#include <sys/sem.h>
-#include <sys/shm.h>
 #include <sys/syscall.h>
 
 #include "holds.h"
@@ -40,34 +36,6 @@ void aio() {
   aio_context_t context = 0;
   if (syscall(SYS_io_setup, 16, &context) != 0) notHere();
   hold();
-}
-
-void semaphores() {
-  const int set = semget(IPC_PRIVATE, 2, 0600);
-  if (set < 0) notHere();
-  sembuf up{1, 1, 0};
-  REQUIRE(semop(set, &up, 1) == 0);
-  hold();
-  semctl(set, 0, IPC_RMID);
-}
-
-void messageQueue() {
-  const int queue = msgget(IPC_PRIVATE, 0600);
-  if (queue < 0) notHere();
-  const struct {
-    long type;
-    char text[8];
-  } message{1, "message"};
-  REQUIRE(msgsnd(queue, &message, sizeof message.text, 0) == 0);
-  hold();
-  msgctl(queue, IPC_RMID, nullptr);
-}
-
-void detachedSegment() {
-  const int segment = shmget(IPC_PRIVATE, 4096, 0600);
-  if (segment < 0) notHere();
-  hold();
-  shmctl(segment, IPC_RMID, nullptr);
 }
 
 void perf() {
@@ -134,11 +102,6 @@ void matrixRegisters() {
 const Case kMatrix(Supported{"matrixRegisters", "registers", "matrix registers (AMX)", "refused: AMX"}, matrixRegisters);
 const Case kUserFault(Supported{"userfaultfd", "descriptors", "userfaultfd", "refused: userfaultfd"}, userFault);
 const Case kUring(Supported{"ioUring", "descriptors", "io_uring", "refused: io_uring"}, uring);
-const Case kSemaphores(Supported{"semaphores", "tasks", "System V semaphores", "refused: System V semaphore set"}, semaphores);
-const Case kMessageQueue(Supported{"messageQueue", "tasks", "System V message queues", "refused: System V message queue"}, messageQueue);
-const Case kDetachedSegment(Supported{"detachedSegment", "memory", "System V shared memory that is not attached",
-                                      "refused: System V shared memory"},
-                            detachedSegment);
 const Case kAio(Supported{"aio", "memory", "asynchronous I/O contexts (io_setup)", "refused: asynchronous I/O"}, aio);
 const Case kPerf(Supported{"perfEvent", "descriptors", "perf events", "refused: anon_inode:[perf_event]"}, perf);
 const Case kFilter(Supported{"seccompFilter", "tasks", "seccomp filters of the job's own", "refused: seccomp filter"}, ownFilter);

@@ -1,0 +1,20 @@
+// What semaphores get back when a process ends (SEM_UNDO).
+#pragma once
+
+#include <deque>
+
+#include "base/result.h"
+#include "dump/frozen.h"
+#include "image/model.h"
+
+namespace blcr {
+
+/**
+ * Finds the adjustments that the processes owe to a set whose values are known. No call tells them, but an operation that would take one
+ * out of its range is refused with ERANGE before anything happens, and one that would wait with EAGAIN: of operations that end in a sure
+ * EAGAIN, made in the process's name, the outcome tells on which side of a limit the adjustment lies, and nothing changes. kErrorNoSupport
+ * when tasks do not share adjustments as processes and threads do.
+ */
+[[nodiscard]] Status recordSemaphoreUndo(std::deque<FrozenProcess>& processes, image::SemaphoreSet& set);
+
+}  // namespace blcr
