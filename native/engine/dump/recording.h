@@ -67,8 +67,8 @@ struct PendingIdentity {
 struct Recording {
   image::Image image;
   std::map<ObjectKey, uint32_t> segmentOf;
-  std::vector<SegmentSource> segments;           // parallel to image.shared
-  std::map<int, uint32_t> attachedSegments;      // of System V, by number
+  std::vector<SegmentSource> segments;       // parallel to image.shared
+  std::map<int, uint32_t> attachedSegments;  // of System V, by number
   std::vector<SegmentPages> segmentPages;
   std::vector<BlobSource> blobs;
   std::map<std::pair<std::string, uint64_t>, uint32_t> mappedOf;  // path, inode

@@ -132,7 +132,8 @@ Result<std::vector<QueuedMessage>> peekQueue(int fd, int domain, int type) {
   }
   if (type == SOCK_STREAM && total == 0) return queue;  // only the end of the stream, or an error that belongs to the program
   if ((state & POLLERR) != 0 && type != SOCK_STREAM) return Error{EBUSY, "an error waits to be read"};
-  if (empty.wereSeen()) return Error{EBUSY, "an empty message that an earlier checkpoint has seen may still wait in it; again when all is read"};
+  if (empty.wereSeen())
+    return Error{EBUSY, "an empty message that an earlier checkpoint has seen may still wait in it; again when all is read"};
   const BorrowedOption offset(fd, SO_PEEK_OFF, 0);
   if (!offset.active()) return systemError("peek");
   std::optional<BorrowedOption> credentials;

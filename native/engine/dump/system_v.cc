@@ -48,9 +48,7 @@ class Owners {
   }
 
   /** Made or used since the job began, by somebody of its user who has ended. */
-  [[nodiscard]] bool mayBeOurs(const IpcObject& object) const {
-    return object.creatorUid == uid_ && object.lastTime() + kSlack >= began_;
-  }
+  [[nodiscard]] bool mayBeOurs(const IpcObject& object) const { return object.creatorUid == uid_ && object.lastTime() + kSlack >= began_; }
 
  private:
   [[nodiscard]] int64_t startOf(const ProcStat& stat) const {

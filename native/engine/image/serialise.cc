@@ -85,8 +85,8 @@ void visit(A& a, S& s, const AddressRange*) {
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const AddressSpace*) {
-  a(s.areas, s.guards, s.startCode, s.endCode, s.startData, s.endData, s.startBrk, s.brk, s.startStack, s.argStart, s.argEnd, s.envStart, s.envEnd,
-    s.auxv, s.exe, s.lockFuture, s.denyWriteExecute, s.mergeAll, s.barriers);
+  a(s.areas, s.guards, s.startCode, s.endCode, s.startData, s.endData, s.startBrk, s.brk, s.startStack, s.argStart, s.argEnd, s.envStart,
+    s.envEnd, s.auxv, s.exe, s.lockFuture, s.denyWriteExecute, s.mergeAll, s.barriers);
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const MappedFile*) {
@@ -183,7 +183,8 @@ void visit(A& a, S& s, const Process*) {
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const Image*) {
-  a(s.host, s.root, s.processes, s.mapped, s.shared, s.semaphores, s.queues, s.files, s.pipes, s.sockets, s.blobs, s.inheritedPath, s.foregroundGroup);
+  a(s.host, s.root, s.processes, s.mapped, s.shared, s.semaphores, s.queues, s.files, s.pipes, s.sockets, s.blobs, s.inheritedPath,
+    s.foregroundGroup);
 }
 
 template <typename T>

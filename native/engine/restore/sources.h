@@ -31,15 +31,15 @@ class TemporaryNames {
 
 /** Descriptor numbers by index of the image's lists; -1 = none. They lie where no recorded process has a descriptor. */
 struct Sources {
-  std::vector<int> files;             // Image::files; of what is opened inside the processes: the number, taken by a placeholder
-  std::vector<int> mapped;            // Image::mapped, for reading
-  std::vector<int> mappedWritable;    // the same read-write, where a shared writable mapping needs it
-  std::vector<int> segments;          // Image::shared: memfds and files of POSIX shared memory
-  std::vector<int> segmentsReadable;  // the same for reading only: a mapping through them can never become writable
+  std::vector<int> files;                        // Image::files; of what is opened inside the processes: the number, taken by a placeholder
+  std::vector<int> mapped;                       // Image::mapped, for reading
+  std::vector<int> mappedWritable;               // the same read-write, where a shared writable mapping needs it
+  std::vector<int> segments;                     // Image::shared: memfds and files of POSIX shared memory
+  std::vector<int> segmentsReadable;             // the same for reading only: a mapping through them can never become writable
   std::map<uint32_t, AttachedSegment> attached;  // Image::shared that are System V segments; they have no descriptor
-  TemporaryNames temporary;           // by segment: names that commit replaces
-  std::vector<int> blobs;             // Image::blobs: files without a name, content arrives with the stream; -1: not needed here
-  std::vector<int> directories;       // cwd by process
+  TemporaryNames temporary;                      // by segment: names that commit replaces
+  std::vector<int> blobs;                        // Image::blobs: files without a name, content arrives with the stream; -1: not needed here
+  std::vector<int> directories;                  // cwd by process
   SocketSet sockets;
   std::vector<int> fifoHolders;  // both ends of each FIFO, so that opening one does not wait
   std::vector<UniqueFd> owned;

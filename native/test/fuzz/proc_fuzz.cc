@@ -33,8 +33,9 @@ std::vector<std::string> fuzzSeeds() {
         "0)\n",
         "pos:\t0\nflags:\t04002\nmnt_id:\t9\nino:\t7\nsigmask:\t0000000000000200\n"})
     seeds.push_back(std::string("f") + kind);
-  seeds.push_back("q       key      msqid perms      cbytes       qnum lspid lrpid   uid   gid  cuid  cgid      stime      rtime      ctime\n"
-                  "         -7          2   600           5          1  4711     0  1000  1000  1000  1000 1764219000          0 1764218000\n");
+  seeds.push_back(
+      "q       key      msqid perms      cbytes       qnum lspid lrpid   uid   gid  cuid  cgid      stime      rtime      ctime\n"
+      "         -7          2   600           5          1  4711     0  1000  1000  1000  1000 1764219000          0 1764218000\n");
   return seeds;
 }
 

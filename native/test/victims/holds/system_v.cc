@@ -178,7 +178,8 @@ void mutexInSegment() {
   REQUIRE(endsWell(child) && both->value == 5 && shmctl(id, IPC_RMID, nullptr) == 0);
 }
 
-const Case kShm(Supported{"systemVMemory", "memory", "System V shared memory: numbers, keys, contents; removed; attached by nobody", "restored"},
+const Case kShm(Supported{"systemVMemory", "memory", "System V shared memory: numbers, keys, contents; removed; attached by nobody",
+                          "restored"},
                 sharedMemory);
 const Case kParts(Supported{"systemVParts", "memory", "System V shared memory of which parts are unmapped, protected or moved", "restored"},
                   partsOfSegment);
