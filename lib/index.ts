@@ -5,6 +5,7 @@ export { capabilitiesOf, describeLimits } from './checkpoint/capabilities.ts';
 export { openProvider } from './checkpoint/provider.ts';
 export { requestCheckpoint, startCheckpoint } from './checkpoint/request.ts';
 export { requestRestart, startRestart } from './checkpoint/restart.ts';
+export { checkpointSelf } from './checkpoint/self.ts';
 export type * from './checkpoint/types.ts';
 export { ChirpClient } from './chirp/client.ts';
 export * from './errors.ts';

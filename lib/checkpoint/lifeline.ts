@@ -1,17 +1,28 @@
 import { closeSync } from 'node:fs';
+import { Socket } from 'node:net';
 import type { NativeBinding } from '../native/binding.ts';
+import { answerStoreRequests, type StoreRequestHandler } from './store-requests.ts';
 
 /**
- * A pipe whose write end this process alone holds. The keeper has the read end: end-of-file there means that this process is gone, however it
- * went, and the job is killed as if the node had died.
+ * A channel whose own end this process alone holds. The keeper has the other: end-of-file there means that this process is gone, however it
+ * went, and the job is killed as if the node had died. With a handler the keeper asks through it for checkpoints into the job's store.
  */
 export class Lifeline {
-  /** Read end, for the keeper. Closed here by handOver. */
+  /** For the keeper. Closed here by handOver. */
   readonly forKeeper: number;
-  #own: number | undefined;
+  readonly answers: boolean;
+  #close: (() => void) | undefined;
 
-  constructor(binding: NativeBinding) {
-    [this.forKeeper, this.#own] = binding.createPipe();
+  constructor(binding: NativeBinding, handler?: StoreRequestHandler) {
+    this.answers = handler !== undefined;
+    const [forKeeper, own] = this.answers ? binding.createSocketPair() : binding.createPipe();
+    this.forKeeper = forKeeper;
+    this.#close = () => closeSync(own);
+    if (handler === undefined) return;
+    const socket = new Socket({ fd: own, readable: true, writable: true });
+    socket.unref(); // the job's end is waited for, not the keeper's questions
+    answerStoreRequests(socket, handler);
+    this.#close = () => socket.destroy();
   }
 
   /** The keeper has its copy. */
@@ -21,8 +32,8 @@ export class Lifeline {
 
   /** Kills the job when it still runs; without effect the second time. */
   cut(): void {
-    if (this.#own !== undefined) closeSync(this.#own);
-    this.#own = undefined;
+    this.#close?.();
+    this.#close = undefined;
   }
 
   discard(): void {

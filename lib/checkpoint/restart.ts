@@ -37,7 +37,8 @@ export function startRestart(options: RestartOptions, provider: Provider = openP
   check(options, provider);
   if (options.abort?.aborted === true) throw aborted(options, '');
   const stream = options.from === 'pipe' ? openStream(provider, 'in') : undefined;
-  const lifeline = provider.info.kind === 'userspace' ? new Lifeline(provider.binding) : undefined;
+  const lifeline =
+    provider.info.kind === 'userspace' ? new Lifeline(provider.binding, options.onStoreRequest) : undefined;
   const fd = stream === undefined ? Number(options.from) : stream.forLibrary;
   let handle: RequestHandle;
   try {
@@ -155,6 +156,7 @@ function check(options: RestartOptions, { info }: Provider): void {
   if (info.kind === 'userspace') return;
   for (const [name, isAsked] of [
     ['binds', (options.binds ?? []).length > 0],
+    ['onStoreRequest', options.onStoreRequest !== undefined],
     ['stdio', options.stdio?.some((fd, index) => fd !== index) === true],
     ['files other than "rollback"', (options.files ?? 'rollback') !== 'rollback'],
   ] as const) {
@@ -182,6 +184,7 @@ function nativeArguments(options: RestartOptions, fd: number, lifeline: Lifeline
       files: FILES[options.files ?? 'rollback'],
       binds: options.binds ?? [],
       lifelineFd: lifeline.forKeeper,
+      answers: lifeline.answers ? 1 : 0,
       stdioFds: options.stdio ?? [NO_DESCRIPTOR, NO_DESCRIPTOR, NO_DESCRIPTOR],
     },
   };

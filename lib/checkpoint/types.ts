@@ -38,6 +38,15 @@ export interface CheckpointOptions {
   readonly abort?: AbortSignal;
 }
 
+/** All but `file` and `abort` only with a file: a job that is run with a store has its own. */
+export interface SelfCheckpointOptions
+  extends Partial<
+    Pick<CheckpointOptions, 'timeoutSeconds' | 'snapshot' | 'memoryBudget' | 'checksum' | 'tcp' | 'unix' | 'abort'>
+  > {
+  /** Path of the context to be written; default: the job's store. */
+  readonly file?: string;
+}
+
 export interface CheckpointResult {
   readonly snapshot: 'fork' | 'plain' | 'unknown';
   readonly processes: number;
@@ -72,6 +81,8 @@ export interface RestartOptions {
   readonly signal?: number;
   /** Descriptors for the job's stdin, stdout, stderr; default 0, 1, 2. */
   readonly stdio?: readonly [number, number, number];
+  /** Takes a checkpoint into the job's store, when a program of the job asks for one: checkpointSelf(). Without it there is no store. */
+  readonly onStoreRequest?: () => Promise<unknown>;
   readonly abort?: AbortSignal;
 }
 

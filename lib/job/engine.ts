@@ -21,6 +21,8 @@ export interface LaunchRequest {
   readonly cpuBaseline?: CpuBaseline | undefined;
   /** Told, in words, of what the program does not get as it is here. */
   readonly onLimitation: (message: string) => void;
+  /** As in RestartOptions. */
+  readonly onStoreRequest?: () => Promise<unknown>;
 }
 
 /** A job that runs, however it came to. */

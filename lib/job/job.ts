@@ -64,6 +64,7 @@ export class Job implements AsyncDisposable {
     this.#process = beginning.process;
     this.#scheduler = this.#schedule(beginning.process);
     void beginning.process.exit.then((status) => this.#finish(status));
+    session.onStoreRequest.resolve(() => this.#takeForProgram());
     this.#scheduler.start();
     void this.#watchStore();
   }
@@ -145,6 +146,14 @@ export class Job implements AsyncDisposable {
   /** Leaving the scope of a running job evicts it. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.vacate().catch(() => undefined); // `done` tells whoever cares
+  }
+
+  /** A program of the job asks. While it is being stopped it hears nothing: what it would make of an error would be lost, or be its end. */
+  async #takeForProgram(): Promise<void> {
+    await this.checkpoint().catch(async (error: unknown) => {
+      if (!this.#isVacating && !this.#isOver && this.#reason === undefined) throw error;
+      await this.done;
+    });
   }
 
   #schedule(process: RunningProcess): Scheduler<TakenCheckpoint> {

@@ -14,6 +14,8 @@ export interface LaunchOptions {
   readonly stdio?: readonly [number, number, number];
   /** Told of descriptors that the program does not get, because they lead outside of what can be checkpointed. */
   readonly onLimitation?: (message: string) => void;
+  /** As in RestartOptions. */
+  readonly onStoreRequest?: () => Promise<unknown>;
 }
 
 /**
@@ -28,5 +30,9 @@ export async function launchProgram(command: string, options: LaunchOptions = {}
   const { args = [], cwd = process.cwd(), env = process.env, stdio = [0, 1, 2] } = options;
   await resolveExecutable(command, cwd, env);
   const onLimitation = options.onLimitation ?? ((): void => undefined);
-  return await systemEngine().launch({ command, args, cwd, env, stdio, onLimitation });
+  const { onStoreRequest } = options;
+  return await systemEngine().launch({
+    ...{ command, args, cwd, env, stdio, onLimitation },
+    ...(onStoreRequest === undefined ? {} : { onStoreRequest }),
+  });
 }

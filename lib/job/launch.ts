@@ -2,7 +2,8 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, constants, openSync } from 'node:fs';
-import type { Readable } from 'node:stream';
+import { Duplex, type Readable } from 'node:stream';
+import { answerStoreRequests } from '../checkpoint/store-requests.ts';
 import type { ExitStatus } from '../checkpoint/types.ts';
 import { JobError } from '../errors.ts';
 import { withoutBundle } from '../native/bundle.ts';
@@ -36,6 +37,9 @@ export async function launchUnderKeeper(keeper: string, request: LaunchRequest):
   });
   for (const { fd, what } of stray)
     request.onLimitation(`descriptor ${fd} (${what}) leads outside of the job: the program gets /dev/null instead`);
+  const lifeline = child.stdio[LIFELINE];
+  if (request.onStoreRequest !== undefined && lifeline instanceof Duplex)
+    answerStoreRequests(lifeline, request.onStoreRequest);
   // A keeper that was killed could not end the job.
   const exit = watchExit(child).then((status) => {
     if (status.signal === 'SIGKILL') killMarked(mark);
@@ -47,8 +51,9 @@ export async function launchUnderKeeper(keeper: string, request: LaunchRequest):
   return runningChild(child, Number(started[1]), exit);
 }
 
-function keeperOptions({ cpuBaseline }: LaunchRequest): string[] {
+function keeperOptions({ cpuBaseline, onStoreRequest }: LaunchRequest): string[] {
   const options = ['run', '--lifeline', String(LIFELINE), '--report', String(REPORT)];
+  if (onStoreRequest !== undefined) options.push('--answers');
   return cpuBaseline === undefined ? options : [...options, '--cpu-baseline', cpuBaseline];
 }
 

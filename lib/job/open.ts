@@ -60,7 +60,10 @@ async function beginWith(session: Session, claim: Claim): Promise<Beginning> {
   const { engine, identity, events } = session;
   const { acceptChanged, newPids } = options;
   const resumed = await resumeNewest(
-    { engine, claim, identity, scratch, stdio, events, acceptChanged, newPids, signal: options.signal, patiently },
+    {
+      ...{ engine, claim, identity, scratch, stdio, events, acceptChanged, newPids, patiently },
+      ...{ signal: options.signal, onStoreRequest: storeRequests(session) },
+    },
     summaries,
   );
   const { runtimeMs } = resumed.summary.record;
@@ -80,9 +83,16 @@ async function startFresh(session: Session): Promise<Beginning> {
   const { command, args, cwd, cpuBaseline } = options;
   const env = cpuBaseline === undefined ? options.env : confinedEnvironment(options.env, cpuBaseline);
   const onLimitation = (message: string): void => warnLimited(events, message);
-  const process = await engine.launch({ command, args, cwd, env, stdio: stdio.fds, cpuBaseline, onLimitation });
+  const onStoreRequest = storeRequests(session);
+  const request = { command, args, cwd, env, stdio: stdio.fds, cpuBaseline, onLimitation, onStoreRequest };
+  const process = await engine.launch(request);
   events.emit('started', { pid: process.pid, resumedFrom: undefined, savedMs: 0, restartMs: 0 });
   return { kind: 'running', process, runtimeMs: 0 };
+}
+
+/** A program may ask before the job has been told that it runs. */
+function storeRequests({ onStoreRequest }: Session): () => Promise<unknown> {
+  return async () => await (await onStoreRequest.promise)();
 }
 
 /** A claim; undefined when this is (as far as anybody can tell) the first run and the store cannot be used yet. */

@@ -25,6 +25,7 @@ export interface ResumeParts {
   /** Process ids that are taken here may be exchanged for new ones. */
   readonly newPids: boolean;
   readonly signal: AbortSignal | undefined;
+  readonly onStoreRequest: () => Promise<unknown>;
   /** Repeats what failed for want of the store. */
   readonly patiently: <T>(operation: () => Promise<T>) => Promise<T>;
 }
@@ -153,7 +154,7 @@ async function restart(
 }
 
 function request(
-  { engine, stdio, signal }: ResumeParts,
+  { engine, stdio, signal, onStoreRequest }: ResumeParts,
   { relocate, binds }: Relocation,
   record: CheckpointRecord,
   restorePid: boolean,
@@ -161,7 +162,7 @@ function request(
   // Genuine BLCR restarts with this process's own stdio, opens files as stdio by their paths, and relocates without binding.
   const places =
     engine.kind === 'userspace'
-      ? { relocate, binds, stdio: stdio.fds }
+      ? { relocate, binds, stdio: stdio.fds, onStoreRequest }
       : { relocate: [...relocate, ...stdio.relocations(record.engine)] };
   const abort = signal === undefined ? {} : { abort: signal };
   try {

@@ -3,6 +3,7 @@
 import { JobError, NativeLoadError, UsageError } from '../errors.ts';
 import type { JobIdentity, Store, StoreOptions } from '../store/types.ts';
 import type { Clock } from '../util/clock.ts';
+import { createDeferred, type Deferred } from '../util/deferred.ts';
 import { errorMessage } from '../util/error-facts.ts';
 import { SteadyPlace } from './blcr/steady-place.ts';
 import { StoreConnection } from './connection.ts';
@@ -36,6 +37,8 @@ export interface Session {
   readonly inputs: readonly TreeFile[];
   readonly identity: JobIdentity;
   readonly connection: StoreConnection;
+  /** Resolved by the job with what takes a checkpoint that one of its programs asks for. */
+  readonly onStoreRequest: Deferred<() => Promise<unknown>>;
   /** Releases everything but the job itself. Never throws. @param isOver The program has ended: what it made is brought home. */
   close(isOver: boolean): Promise<void>;
 }
@@ -70,7 +73,21 @@ export async function openSession(
       await Promise.allSettled([scratch.close(), connection[Symbol.asyncDispose]()]);
       if (place !== undefined) await leave(place, isOver, events);
     };
-    return { options, engine, clock, random, events, stdio, scratch, inputs, identity, connection, close };
+    const onStoreRequest = createDeferred<() => Promise<unknown>>();
+    return {
+      options,
+      engine,
+      clock,
+      random,
+      events,
+      stdio,
+      scratch,
+      inputs,
+      identity,
+      connection,
+      onStoreRequest,
+      close,
+    };
   } catch (error) {
     stdio[Symbol.dispose]();
     await place?.remove().catch(() => undefined);

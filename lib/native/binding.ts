@@ -52,6 +52,7 @@ export interface NativeRestartArgs {
     readonly files: number;
     readonly binds: readonly (readonly [from: string, to: string])[];
     readonly lifelineFd: number;
+    readonly answers: number;
     readonly stdioFds: readonly [number, number, number];
   };
 }
@@ -81,6 +82,8 @@ export interface NativeBinding {
   requestCheckpoint(args: NativeCheckpointArgs): RequestHandle;
   /** cr_request_restart / crx_request_restart. */
   requestRestart(args: NativeRestartArgs): RequestHandle;
+  /** crx_request_store. */
+  requestStore(): RequestHandle;
   /** Resolves when the request is complete (uv_poll; stopped before it resolves). Keeps the event loop alive while pending. One waiter at a time. */
   waitReadable(handle: RequestHandle): Promise<void>;
   /** crx_cancel; false when the library has no such function. The request still completes and must be reaped. */
@@ -99,6 +102,8 @@ export interface NativeBinding {
   strerror(code: number): string;
   /** pipe2(O_CLOEXEC) with a 1 MiB buffer when allowed: [read, write]. Both blocking. */
   createPipe(): readonly [number, number];
+  /** socketpair(2), AF_UNIX, SOCK_STREAM, close-on-exec. */
+  createSocketPair(): readonly [number, number];
   /** mkfifo(3), mode 0600. */
   makeFifo(path: string): void;
   /** malloc_trim(3): what the C library's heap keeps for later goes back to the system. */

@@ -18,6 +18,7 @@ std::shared_ptr<const Library> RequireLibrary(Napi::Env env);
 
 Napi::Value RequestCheckpoint(const Napi::CallbackInfo& info);
 Napi::Value RequestRestart(const Napi::CallbackInfo& info);
+Napi::Value RequestStore(const Napi::CallbackInfo& info);
 Napi::Value WaitRequest(const Napi::CallbackInfo& info);
 Napi::Value CancelRequest(const Napi::CallbackInfo& info);
 Napi::Value PollCheckpoint(const Napi::CallbackInfo& info);
@@ -27,6 +28,7 @@ Napi::Value ReapRequest(const Napi::CallbackInfo& info);
 Napi::Value CloseHandle(const Napi::CallbackInfo& info);
 Napi::Value CreatePipe(const Napi::CallbackInfo& info);
 Napi::Value TrimHeap(const Napi::CallbackInfo& info);
+Napi::Value CreateSocketPair(const Napi::CallbackInfo& info);
 Napi::Value MakeFifo(const Napi::CallbackInfo& info);
 Napi::Value WaitChild(const Napi::CallbackInfo& info);
 

@@ -84,4 +84,16 @@ Napi::Value RequestCheckpoint(const Napi::CallbackInfo& info) {
   return WrapRequest(env, Request::Kind::kCheckpoint, library, handle);
 }
 
+Napi::Value RequestStore(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const auto library = RequireLibrary(env);
+  if (library == nullptr) return {};
+  if (!library->HasExtensions()) return ThrowSystemError(env, ENOSYS, "crx_request_store", library->path + " has no extensions");
+  cr_checkpoint_handle_t handle = static_cast<cr_checkpoint_handle_t>(-1);
+  const int result = library->crx_request_store(&handle);
+  const int error = errno;
+  if (result < 0) return ThrowSystemError(env, error, "crx_request_store", library->Describe(error));
+  return WrapRequest(env, Request::Kind::kCheckpoint, library, handle);
+}
+
 }  // namespace node_blcr

@@ -25,6 +25,7 @@
   X(crx_keeper_path)            \
   X(crx_request_checkpoint)     \
   X(crx_request_restart)        \
+  X(crx_request_store)          \
   X(crx_result)                 \
   X(crx_cancel)
 // Not bound:

@@ -79,6 +79,7 @@ Napi::Object Initialise(Napi::Env env, Napi::Object exports) {
   bind("init", InitThread);
   bind("requestCheckpoint", RequestCheckpoint);
   bind("requestRestart", RequestRestart);
+  bind("requestStore", RequestStore);
   bind("waitReadable", WaitRequest);
   bind("cancel", CancelRequest);
   bind("pollCheckpoint", PollCheckpoint);
@@ -88,6 +89,7 @@ Napi::Object Initialise(Napi::Env env, Napi::Object exports) {
   bind("closeHandle", CloseHandle);
   bind("strerror", StrError);
   bind("createPipe", CreatePipe);
+  bind("createSocketPair", CreateSocketPair);
   bind("makeFifo", MakeFifo);
   bind("trimHeap", TrimHeap);
   bind("waitChild", WaitChild);

@@ -16,6 +16,7 @@ class RestartOptions {
     options_.size = sizeof(options_);
     options_.files = reader.Number<uint32_t>("files");
     options_.lifeline_fd = reader.Number<int32_t>("lifelineFd");
+    options_.answers = reader.Number<uint32_t>("answers");
     options_.binds = binds_.get();
     const std::vector<int> stdio = reader.Integers("stdioFds", 3);
     for (size_t i = 0; i < stdio.size(); i++) options_.stdio_fd[i] = stdio[i];

@@ -60,6 +60,7 @@ typedef struct {
   const struct cr_rstrt_relocate* binds; /* newpath is bind-mounted over oldpath in the job's mount namespace; NULL = none */
   int32_t lifeline_fd;                   /* the job is killed when this descriptor reports end-of-file; -1 = none */
   int32_t stdio_fd[3];                   /* what replaces the launcher's stdin, stdout, stderr; -1 = the caller's own 0, 1, 2 */
+  uint32_t answers;                      /* 1 = lifeline_fd is a stream socket whose holder answers requests for the job's store */
 } crx_restart_options_t;
 
 /* Outcome of a completed request. Valid after the handle is readable and before it is reaped. Times in microseconds, sizes in bytes. */
@@ -85,6 +86,12 @@ int crx_keeper_path(char* buffer, unsigned int length);
 /* As cr_request_*, with options (NULL = defaults). */
 int crx_request_checkpoint(cr_checkpoint_args_t* args, const crx_checkpoint_options_t* options, cr_checkpoint_handle_t* handle);
 int crx_request_restart(cr_restart_args_t* args, const crx_restart_options_t* options, cr_restart_handle_t* handle);
+/*
+ * For a program inside a job: asks whoever runs the job to checkpoint it into its store now. The request completes when that checkpoint is
+ * in the store (0), or with CR_ERESTARTED in a job that was restarted from it, or from another one taken meanwhile. Refused with ENOTCONN
+ * without a keeper; completes with ENOTSUP for a job without a store. The handle is waited for and reaped as any other of a checkpoint.
+ */
+int crx_request_store(cr_checkpoint_handle_t* handle);
 /* Copies the outcome; -1/EAGAIN while pending. `handle` is either kind. */
 int crx_result(const unsigned long* handle, crx_result_t* result);
 /* Asks the keeper to give up a pending checkpoint; the handle still completes (ECANCELED unless it was already done) and must be reaped. */

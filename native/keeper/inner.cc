@@ -58,7 +58,7 @@ void runInner(RestorePlan& plan, IncomingRestart& incoming, Log& log, UniqueFd o
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // the end of `outer` tells too, should the outer keeper have died before this
   blockSignals();
   const int64_t start = nowNs();
-  incoming.lifeline.reset();  // the outer keeper watches it
+  if (!incoming.answers) incoming.lifeline.reset();  // the outer keeper watches it
   const std::string source = pathOf(incoming.context.get());
   auto listener = Listener::open();  // for requesters inside the job, and for programs that are told of their restart
   const auto restored = restore(plan, incoming.restore, log);
@@ -93,6 +93,7 @@ void runInner(RestorePlan& plan, IncomingRestart& incoming, Log& log, UniqueFd o
   if (group > 0) control.stopped = [fd] { static_cast<void>(sendMessage(fd, bytesOf(wire::Stopped()))); };
   Job job(root, std::move(control), plan.image.host.cpuBaseline);
   if (listener) job.serve(*listener);
+  if (incoming.lifeline) job.tieTo(incoming.lifeline.get(), true);
   for (UniqueFd& stranger : home.strangers) job.requests().add(std::move(stranger));
   job.loop().watch(fd, POLLIN, [&job, fd, root, &terminal](short) { onOuter(job, root, fd, terminal); });
   const auto status = job.run();

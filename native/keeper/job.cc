@@ -33,10 +33,12 @@ void Job::serve(Listener& listener) {
   });
 }
 
-void Job::tieTo(int fd) {
-  loop_.watch(fd, POLLIN, [this, fd](short events) {
-    char ignored[256];
-    const ssize_t got = (events & POLLIN) != 0 ? ::read(fd, ignored, sizeof ignored) : 0;
+void Job::tieTo(int fd, bool answers) {
+  if (answers) requests_.store().serveOn(fd);
+  loop_.watch(fd, POLLIN, [this, fd, answers](short events) {
+    char bytes[1024];
+    const ssize_t got = (events & POLLIN) != 0 ? ::read(fd, bytes, sizeof bytes) : 0;
+    if (got > 0 && answers) requests_.store().onAnswers({bytes, size_t(got)});
     if (got > 0 || (got < 0 && (errno == EINTR || errno == EAGAIN))) return;
     kill();
   });

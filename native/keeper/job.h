@@ -27,8 +27,9 @@ class Job {
 
   /** Takes requesters from `listener` (borrowed). */
   void serve(Listener& listener);
-  /** The job ends, killed, when `fd` (borrowed) reports its end-of-file. */
-  void tieTo(int fd);
+  /** The job ends, killed, when `fd` (borrowed) reports its end-of-file. @param answers What comes from it are answers to requests of the
+   * job for a checkpoint into its store, which are sent to it. */
+  void tieTo(int fd, bool answers);
   /** Kills everything; run() then returns. */
   void kill();
 

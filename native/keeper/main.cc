@@ -12,7 +12,7 @@ constexpr int kUsage = 64;
 
 int usage() {
   std::fputs(
-      "usage: blcr-keeper run [--lifeline FD] [--report FD] [--cpu-baseline NAME] -- PROGRAM [ARGUMENT...]\n"
+      "usage: blcr-keeper run [--lifeline FD [--answers]] [--report FD] [--cpu-baseline NAME] -- PROGRAM [ARGUMENT...]\n"
       "       blcr-keeper probe\n"
       "       blcr-keeper restart | attach   (started by libcr)\n",
       stderr);
@@ -29,14 +29,18 @@ int parseDescriptor(const char* text) {
 int run(int argc, char** argv) {
   blcr::RunOptions options;
   int at = 2;
-  for (; at < argc && std::strcmp(argv[at], "--") != 0; at += 2) {
-    const std::string_view name = argv[at];
-    if (name == "--cpu-baseline" && at + 1 < argc) {
-      options.cpuBaseline = argv[at + 1];
+  while (at < argc && std::strcmp(argv[at], "--") != 0) {
+    const std::string_view name = argv[at++];
+    if (name == "--answers") {
+      options.answers = true;
+      continue;
+    }
+    if (name == "--cpu-baseline" && at < argc) {
+      options.cpuBaseline = argv[at++];
       continue;
     }
     int* const into = name == "--lifeline" ? &options.lifeline : name == "--report" ? &options.report : nullptr;
-    if (into == nullptr || at + 1 >= argc || (*into = parseDescriptor(argv[at + 1])) < 0) return usage();
+    if (into == nullptr || at >= argc || (*into = parseDescriptor(argv[at++])) < 0) return usage();
   }
   if (at + 1 >= argc) return usage();
   options.arguments = argv + at + 1;

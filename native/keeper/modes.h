@@ -3,11 +3,13 @@
 
 namespace blcr {
 
-/** `run [--lifeline FD] [--report FD] [--cpu-baseline NAME] -- PROGRAM ARGS…`: launches a job and looks after it. Inside a job (and without
- * a lifeline, which asks for a life of its own) it just becomes the program. */
+/** `run [--lifeline FD [--answers]] [--report FD] [--cpu-baseline NAME] -- PROGRAM ARGS…`: launches a job and looks after it. Inside a job
+ * (and without a lifeline, which asks for a life of its own) it just becomes the program. --answers: the lifeline's holder answers requests
+ * for the store. */
 struct RunOptions {
   int lifeline = -1;
   int report = -1;
+  bool answers = false;
   const char* cpuBaseline = "";      // must be one that baselineFeatures() knows and this processor fulfils
   char* const* arguments = nullptr;  // NULL-terminated
 };

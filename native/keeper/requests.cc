@@ -15,6 +15,7 @@
 #include "dump/frozen.h"
 #include "log_once.h"
 #include "proc/status.h"
+#include "protocol/address.h"
 #include "request_facts.h"
 
 namespace blcr {
@@ -62,10 +63,16 @@ uint32_t carriedFiles(uint32_t flags) {
   return carry;
 }
 
+/** Where requesters find this process; "" when that cannot be told. */
+std::string ownName() {
+  auto name = keeperAddress(::geteuid(), ::getpid());
+  return name ? std::string(reinterpret_cast<const char*>(&name->address), name->length) : std::string();
+}
+
 }  // namespace
 
 Requests::Requests(Loop& loop, JobFacts facts, std::function<void(pid_t, int)> onExit)
-    : loop_(loop), facts_(std::move(facts)), onExit_(std::move(onExit)) {}
+    : loop_(loop), facts_(std::move(facts)), onExit_(std::move(onExit)), store_(loop) {}
 
 Requests::~Requests() {
   abandon(ECANCELED, "the keeper has ended");
@@ -101,12 +108,21 @@ void Requests::onReadable(Requester& requester) {
     if (pending_ && pending_->requester == &requester) giveUp(ECANCELED, "cancelled by the requester");
     return;
   }
+  if (const auto* wish = message->as<wire::StoreRequest>(); wish != nullptr && !requester.served)
+    return handOver(requester, wish->handleInode);
   const auto* request = message->as<wire::CheckpointRequest>();
   if (request == nullptr || requester.served) return drop(requester);
   requester.served = true;
   requester.handleInode = request->handleInode;
   if (pending_) return refuse(requester, EBUSY, "another checkpoint of this job is being taken");
   begin(requester, *request, *message);
+}
+
+void Requests::handOver(Requester& requester, uint64_t handleInode) {
+  UniqueFd connection = std::move(requester.connection);
+  loop_.forget(connection.get());
+  requesters_.remove_if([&requester](const Requester& one) { return &one == &requester; });
+  store_.add(std::move(connection), handleInode);
 }
 
 void Requests::refuse(const Requester& requester, int code, const char* reason) {
@@ -224,6 +240,10 @@ void Requests::startDump() {
   const Cooperation& clients = *pending_->cooperation;
   pending_->stage = Stage::kDumping;
   dump.cooperating = clients.taking();
+  for (const Requester& one : requesters_) {
+    if (one.handleInode != 0) dump.deadSockets.push_back(one.handleInode);
+  }
+  store_.addHandles(dump.deadSockets);
   for (const pid_t pid : clients.omitted()) dump.leftOut.push_back(pid);
   dump.deadSockets.insert(dump.deadSockets.end(), clients.sockets().begin(), clients.sockets().end());
   if (const Status started = startPatiently(dump); !started) {
@@ -270,15 +290,13 @@ Result<DumpRequest> Requests::describe(const wire::CheckpointRequest& request) {
   dump.carry = carriedFiles(request.flags);
   dump.keeper = facts_.keeper;
   dump.jobRoot = facts_.root;
+  dump.keeperName = ownName();
   if (facts_.root == 0) {
     stdio_ = borrowStdio(dump.target);
     for (size_t number = 0; number < stdio_.size(); ++number) dump.stdioFds[number] = stdio_[number].get();
   }
   dump.omit = {::getpid()};
   dump.onExit = onExit_;
-  for (const Requester& one : requesters_) {
-    if (one.handleInode != 0) dump.deadSockets.push_back(one.handleInode);
-  }
   return dump;
 }
 

@@ -14,6 +14,7 @@
 #include "dump/dump.h"
 #include "loop.h"
 #include "protocol/message.h"
+#include "store_requests.h"
 
 namespace blcr {
 
@@ -40,6 +41,8 @@ class Requests {
   void abandon(int code, const char* reason);
   /** No requester is left. */
   [[nodiscard]] bool idle() const { return requesters_.empty(); }
+  /** Those for a checkpoint into the job's store. */
+  [[nodiscard]] StoreRequests& store() { return store_; }
   /** Called whenever a requester has gone. */
   void onGone(std::function<void()> handler) { gone_ = std::move(handler); }
 
@@ -69,6 +72,7 @@ class Requests {
 
   void onReadable(Requester& requester);
   void drop(Requester& requester);
+  void handOver(Requester& requester, uint64_t handleInode);
   void begin(Requester& requester, const wire::CheckpointRequest& request, Message& message);
   [[nodiscard]] Status prepare(const wire::CheckpointRequest& request, Message& message);
   [[nodiscard]] Status startPatiently(const DumpRequest& request);
@@ -89,6 +93,7 @@ class Requests {
   std::function<void(pid_t, int)> onExit_;
   std::function<void()> gone_;
   std::list<Requester> requesters_;
+  StoreRequests store_;
   std::unique_ptr<Pending> pending_;
   UniqueFd context_;
   BorrowedStdio stdio_;

@@ -60,7 +60,8 @@ class Outer {
   [[noreturn]] void run() {
     loop_.watch(channel_.get(), POLLIN, [this](short) { onInner(); });
     loop_.watch(listener_.fd(), POLLIN, [this](short) { onRequester(); });
-    if (lifeline_ >= 0) loop_.watch(lifeline_, POLLIN, [this](short events) { onLifeline(events); });
+    // Its end only: what is said through it is for the inner half.
+    if (lifeline_ >= 0) loop_.watch(lifeline_, POLLRDHUP, [this](short) { onLifelineLost(); });
     loop_.run();
     const int status = reapInner();
     if (failure_) {
@@ -133,10 +134,7 @@ class Outer {
     if (connection) static_cast<void>(sendMessage(channel_.get(), bytesOf(wire::Connection()), std::span(&fd, 1)));
   }
 
-  void onLifeline(short events) {
-    char ignored[256];
-    const ssize_t got = (events & POLLIN) != 0 ? ::read(lifeline_, ignored, sizeof ignored) : 0;
-    if (got > 0 || (got < 0 && (errno == EINTR || errno == EAGAIN))) return;
+  void onLifelineLost() {
     ::kill(inner_, SIGKILL);
     reapInner();
     ::_exit(kLifelineLost);

@@ -56,6 +56,7 @@ Result<IncomingRestart> parseRestart(Message& message) {
   restore.files = static_cast<FilePolicy>(request->files);
   restore.restorePid = (request->flags & CR_RSTRT_RESTORE_PID) != 0;
   restore.signal = request->signal;
+  incoming.answers = request->answers != 0;
   return incoming;
 }
 

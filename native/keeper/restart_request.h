@@ -9,6 +9,7 @@ namespace blcr {
 struct IncomingRestart {
   RestoreRequest restore;
   UniqueFd context, lifeline;
+  bool answers = false;     // the holder of the lifeline answers requests for the store
   bool stdioGiven[3] = {};  // the requester has chosen this standard descriptor
 };
 

@@ -105,7 +105,7 @@ int runJob(const RunOptions& options) {
   raiseDescriptorLimit();
   Job job(root.value(), controlFor(terminal, root.value()), options.cpuBaseline);
   job.serve(*listener);
-  if (lifeline) job.tieTo(lifeline.get());
+  if (lifeline) job.tieTo(lifeline.get(), options.answers);
   report(reportFd, "started " + std::to_string(root.value()) + "\n");
   const auto status = job.run();
   if (!status) return refuse(reportFd, status.error(), kInternal);

@@ -26,6 +26,7 @@ Result<unsigned long> submit(const cr_restart_args_t& args, const crx_restart_op
   request.signal = args.cr_signal;
   request.flags = args.cr_flags;
   request.files = options.files;
+  request.answers = options.answers;
   std::string paths;
   BLCR_TRY(appendPairs(args.cr_relocate, request.relocateCount, paths));
   BLCR_TRY(appendPairs(options.binds, request.bindCount, paths));

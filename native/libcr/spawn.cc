@@ -33,6 +33,8 @@ int leave(int status) { return static_cast<int>(::syscall(SYS_exit_group, status
 
 int execute(void* argument) {
   auto* start = static_cast<Start*>(argument);
+  // A caller such as Node keeps its standard descriptors from children that it has not started itself.
+  for (int fd = 0; fd < 3; ++fd) ::fcntl(fd, F_SETFD, 0);
   const bool placed = start->socket == 3 ? ::fcntl(3, F_SETFD, 0) == 0 : ::dup2(start->socket, 3) == 3;
   if (placed) ::execve(start->path, start->arguments, environ);
   start->error = errno;

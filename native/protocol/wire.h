@@ -1,9 +1,9 @@
 // What travels between libcr and a keeper: SOCK_SEQPACKET messages of fixed structures, both sides being of one build on one machine.
 //
-//   requester -> keeper   CheckpointRequest (+ descriptors), later perhaps Cancel; RestartRequest (+ descriptors) to a fresh keeper
-//   keeper -> requester   one Reply; the requester's end of the connection is the handle that libcr gives its caller
-//   keeper <-> client     (a process that called cr_init) see client_wire.h
-//   outer <-> inner       (the two halves of a restarted job's keeper) Connection, Signal; Restored, Stopped, Ended
+//   requester -> keeper   CheckpointRequest (+ descriptors) or StoreRequest, later perhaps Cancel; RestartRequest (+ descriptors) to a
+//   fresh keeper keeper -> requester   one Reply; the requester's end of the connection is the handle that libcr gives its caller keeper
+//   <-> client     (a process that called cr_init) see client_wire.h outer <-> inner       (the two halves of a restarted job's keeper)
+//   Connection, Signal; Restored, Stopped, Ended
 #pragma once
 
 #include <cstdint>
@@ -38,6 +38,7 @@ enum class Kind : uint32_t {
   kDone,
   kReturned,
   kWelcome,
+  kStore,
 };
 
 /** First in every message; a message of another magic, version or length is dropped with its connection. */
@@ -78,6 +79,12 @@ struct CheckpointRequest {
   char captureExclude[256] = {};
 };
 
+/** From inside a job: whoever holds the lifeline shall checkpoint the job into its store. */
+struct StoreRequest {
+  Header header{.kind = Kind::kStore};
+  uint64_t handleInode = 0;  // as in CheckpointRequest
+};
+
 struct Cancel {
   Header header{.kind = Kind::kCancel};
 };
@@ -91,6 +98,7 @@ struct RestartRequest {
   uint32_t attached = 0;
   uint32_t relocateCount = 0;
   uint32_t bindCount = 0;
+  uint32_t answers = 0;  // 1: the holder of the lifeline answers StoreRequests
 };
 
 /** Followed by the log's text (no terminator). */

@@ -38,6 +38,13 @@ test('low-level: checkpointed, killed, restarted', { skip: unable, timeout }, as
   assert.ok(lines.includes('killed'));
 });
 
+test('self: a computation saves itself, is killed, and goes on', { skip: unable, timeout }, async () => {
+  const lines = await runExample('self.ts');
+  const told = lines.filter((line) => line !== 'continued'); // it may be killed before it says so
+  const rounds = ['round 1: 1', 'round 2: 5', 'round 3: 14', 'killed', 'restarted', 'round 4: 30', 'round 5: 55'];
+  assert.deepEqual(told, [...rounds, 'round 6: 91']);
+});
+
 const noServer = hasChirpServer() ? unbuilt : 'chirp_server is not installed (coop-computing-tools)';
 test('chirp-files: there and back', { skip: noServer, timeout }, async () => {
   await using server = await ChirpServer.start();

@@ -51,10 +51,12 @@ struct DumpRequest {
   pid_t jobRoot = 0;                  // the keeper's own direct child, or 0; its parent-death signal is the keeper's doing: recorded as 0
   std::vector<uint64_t> deadSockets;  // inodes of sockets in the job that lead to the keeper (handles of requesters inside the job):
                                       // recorded as SOCK_SEQPACKET sockets whose other end is closed, queues empty
-  int stdioFds[3] = {0, 1, 2};        // the launcher's stdio: descriptions equal to these (kcmp) are recorded as kInherited
-  std::vector<pid_t> omit;            // never dumped, nor what is below them (the keeper itself, requester helpers)
-  std::vector<pid_t> leftOut;         // not dumped, but what is below them is
-  std::vector<pid_t> cooperating;     // recorded as such (image::Process::cooperates); they get `signal` from whoever asked them, later
+  std::string keeperName;          // the sockaddr at which requesters of the job connect to the keeper: the same holds for their sockets,
+                                   // should the keeper not have heard of them yet
+  int stdioFds[3] = {0, 1, 2};     // the launcher's stdio: descriptions equal to these (kcmp) are recorded as kInherited
+  std::vector<pid_t> omit;         // never dumped, nor what is below them (the keeper itself, requester helpers)
+  std::vector<pid_t> leftOut;      // not dumped, but what is below them is
+  std::vector<pid_t> cooperating;  // recorded as such (image::Process::cooperates); they get `signal` from whoever asked them, later
   /** Called for each process whose end the dump took with waitpid (any wait, start and finish included): nobody else can reap it any more,
    * and when it is jobRoot its status is the keeper's exit status. */
   std::function<void(pid_t pid, int status)> onExit;

@@ -59,13 +59,13 @@ Status recordSocket(FileContext& context, const FoundDescriptor& found, image::O
   file.object = entry->second;
   if (!fresh) return {};
   image::Socket& socket = sockets.emplace_back();
-  if (isConnectionHandle(context, found)) {
+  const auto live = context.sockets.find(key);
+  if (isConnectionHandle(context, found) || (live != context.sockets.end() && live->second.leadsToKeeper)) {
     socket.domain = AF_UNIX;
     socket.type = SOCK_SEQPACKET;
     socket.state = image::SocketState::kClosed;
     return {};
   }
-  const auto live = context.sockets.find(key);
   if (live == context.sockets.end()) return refuseFile(found, "a socket of the launcher's under another name");
   return recordState(context, live->second, socket);
 }
@@ -73,7 +73,7 @@ Status recordSocket(FileContext& context, const FoundDescriptor& found, image::O
 Status connectSockets(FileContext& context) {
   for (auto& [key, live] : context.sockets) {
     const auto index = context.socketOf.find(key);
-    if (index == context.socketOf.end() || live.domain != AF_UNIX) continue;
+    if (index == context.socketOf.end() || live.domain != AF_UNIX || live.leadsToKeeper) continue;
     BLCR_TRY(connectLocal(context, key, live));
   }
   return connectInternet(context);

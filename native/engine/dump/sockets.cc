@@ -112,6 +112,8 @@ class Collector {
     BLCR_TRY(checkFamily(found, socket));
     socket.name = addressOf(socket.fd.get(), ::getsockname);
     socket.peerName = addressOf(socket.fd.get(), ::getpeername);
+    socket.leadsToKeeper = !request_.keeperName.empty() && socket.peerName == request_.keeperName;
+    if (socket.leadsToKeeper) return {};
     pollfd state{socket.fd.get(), POLLIN | POLLRDHUP, 0};
     if (::poll(&state, 1, 0) >= 0) socket.events = state.revents;
     if (socket.domain != AF_UNIX) {

@@ -33,6 +33,7 @@ struct LiveSocket {
   uint32_t backlog = 0;
   uint32_t idleMs = 0;  // TCP: since the last acknowledgement came
   short events = 0;     // poll
+  bool leadsToKeeper = false;
   std::vector<SocketQueueEntry> queue;
 };
 

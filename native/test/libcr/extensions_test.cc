@@ -172,7 +172,7 @@ TEST(a_restart_has_stdio_and_a_lifeline_of_its_own) {
   cr_restart_args_t args;
   cr_initialize_restart_args_t(&args);
   args.cr_fd = file.get();
-  const crx_restart_options_t options{sizeof options, CRX_FILES_ROLLBACK, nullptr, lifeline[0], {-1, output[1], output[1]}};
+  const crx_restart_options_t options{sizeof options, CRX_FILES_ROLLBACK, nullptr, lifeline[0], {-1, output[1], output[1]}, 0};
   cr_restart_handle_t handle = 0;
   CHECK(crx_request_restart(&args, &options, &handle) == 0);
   ::close(lifeline[0]);

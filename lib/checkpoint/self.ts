@@ -1,0 +1,131 @@
+/** A program's checkpoint of itself. */
+import { closeSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { CheckpointError, UsageError } from '../errors.ts';
+import type { NativeBinding, RequestHandle } from '../native/binding.ts';
+import { errorCode } from '../util/error-facts.ts';
+import { checkpointError } from './errors.ts';
+import { completeRequest, Interruption, type Outcome } from './pending.ts';
+import { openProvider } from './provider.ts';
+import { requestCheckpoint } from './request.ts';
+import type { Provider, SelfCheckpointOptions } from './types.ts';
+
+/** The answer of libcr in the copy that a restart has made of the requester. */
+const RESTARTED = 'CR_ERESTARTED';
+/** Between two looks whether another checkpoint of the job is over. */
+const BUSY_MS = 50;
+/** Words of a wrapper that could not take the checkpoint: the code of its error, then the message. */
+const WRAPPERS_ERROR = /^([A-Z][A-Z0-9_]+) /;
+
+/**
+ * Checkpoints the calling program, descendants included. Worker threads, timers, files, sockets within the job and child processes go on in
+ * both lives; the value tells them apart.
+ *
+ * With `file` the context is written there, replacing an older one only when it is complete and on disk: `blcr restart FILE` and
+ * requestRestart() bring it back. Without, whoever runs the job (`blcr run`, Job) checkpoints all of it into the job's store.
+ *
+ * @returns `continued` when the checkpoint is complete; `restarted` in the program that was brought back from it, or, without `file`, from
+ *   another one that was taken while this call was under way
+ * @throws {CheckpointError} the program runs on. `ERR_NO_KEEPER`: not started by `blcr run`, launchProgram() or cr_run; `ERR_NO_STORE`: the
+ *   job has no store; the code of the wrapper's or the store's error; else as requestCheckpoint. `ABORT_ERR` ends the waiting only when there
+ *   is no `file`: the wrapper's checkpoint is not given up
+ * @throws {UsageError} bad arguments; {NativeLoadError} when no libcr can be loaded; the system's errors when `file` cannot be made
+ * @example
+ *   if ((await checkpointSelf()) === 'restarted') reconnect();
+ */
+export async function checkpointSelf(
+  options: SelfCheckpointOptions = {},
+  provider: Provider = openProvider(),
+): Promise<'continued' | 'restarted'> {
+  const { file, ...rest } = options;
+  if (file !== undefined) return await intoFile(file, rest, provider);
+  const foreign = Object.keys(rest).filter((name) => name !== 'abort');
+  if (foreign.length > 0) throw new UsageError(`${foreign.join(', ')}: only with a file; the job has its own options`);
+  return await intoStore(options.abort, provider);
+}
+
+async function intoFile(
+  file: string,
+  options: Omit<SelfCheckpointOptions, 'file'>,
+  provider: Provider,
+): Promise<'continued' | 'restarted'> {
+  const unfinished = `${file}.${process.pid}.new`;
+  const to = openSync(unfinished, 'w', 0o600);
+  let isComplete = false;
+  try {
+    await whenItsTurn(() => requestCheckpoint({ ...options, target: process.pid, to }, provider), options.abort);
+    isComplete = true;
+    fsyncSync(to);
+  } catch (error) {
+    // Elsewhere the file has its own name by now, and what is open here leads nowhere.
+    if (errorCode(error) === RESTARTED) return 'restarted';
+    rmSync(unfinished, { force: true });
+    throw error;
+  } finally {
+    closeSync(to);
+  }
+  if (isComplete) renameSync(unfinished, file);
+  return 'continued';
+}
+
+/** One checkpoint of a job at a time: the one that is being taken now has begun too early to be ours. */
+async function whenItsTurn<T>(request: () => Promise<T>, abort: AbortSignal | undefined): Promise<T> {
+  for (;;) {
+    try {
+      return await request();
+    } catch (error) {
+      if (errorCode(error) !== 'EBUSY' || abort?.aborted === true) throw error;
+      await delay(BUSY_MS);
+    }
+  }
+}
+
+async function intoStore(abort: AbortSignal | undefined, provider: Provider): Promise<'continued' | 'restarted'> {
+  const { binding, info } = provider;
+  if (info.kind !== 'userspace') {
+    throw new UsageError(`a checkpoint into the job's store is not possible with BLCR's own libcr (${info.path})`, {
+      code: 'ERR_UNSUPPORTED',
+    });
+  }
+  if (abort?.aborted === true) throw failure('ABORT_ERR', 'was aborted', '', abort.reason);
+  let handle: RequestHandle;
+  try {
+    handle = binding.requestStore();
+  } catch (error) {
+    if (errorCode(error) !== 'ENOTCONN') throw checkpointError(error, process.pid, '');
+    throw failure('ERR_NO_KEEPER', "is not possible: start this program with 'blcr run', or give a file", '', error);
+  }
+  using interruption = new Interruption(abort, 0, () => stopWaiting(binding, handle));
+  const outcome = await completeRequest(binding, handle);
+  if (outcome.error === undefined) return 'continued';
+  if (errorCode(outcome.error) === RESTARTED) return 'restarted';
+  throw interruption.reason === undefined ? refusal(outcome) : failure('ABORT_ERR', 'was aborted', '', abort?.reason);
+}
+
+function stopWaiting(binding: NativeBinding, handle: RequestHandle): void {
+  try {
+    binding.cancel(handle);
+  } catch {
+    // the keeper has answered already or is gone: the handle completes either way
+  }
+}
+
+function refusal({ error, log }: Outcome): CheckpointError {
+  if (errorCode(error) === 'ENOTSUP' || errorCode(error) === 'EOPNOTSUPP') {
+    return failure('ERR_NO_STORE', 'is not possible: this job has no store; give a file', log, error);
+  }
+  const code = WRAPPERS_ERROR.exec(log)?.[1];
+  if (code === undefined) return checkpointError(error, process.pid, log);
+  return failure(code, `failed: ${log.slice(code.length + 1).trim()}`, log, error);
+}
+
+function failure(code: string, words: string, log: string, cause: unknown): CheckpointError {
+  const message = `checkpoint of this program's job ${words}`;
+  return new CheckpointError(message, {
+    code,
+    target: process.pid,
+    log,
+    retriable: code.startsWith('ERR_STORE'),
+    cause,
+  });
+}
