@@ -8,15 +8,17 @@
             "native/addon/module.cc",
             "native/addon/checkpoint.cc",
             "native/addon/child.cc",
+            "native/addon/digest.cc",
             "native/addon/errors.cc",
             "native/addon/fd_watch.cc",
             "native/addon/library.cc",
             "native/addon/request.cc",
             "native/addon/restart.cc",
             "native/addon/system.cc",
+            "native/digest/sha256.cc",
             "native/compat/glibc.c"
           ],
-          "include_dirs": ["native/include"],
+          "include_dirs": ["native", "native/include"],
           "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_DISABLE_DEPRECATED", "NAPI_DISABLE_CPP_EXCEPTIONS"],
           "cflags_cc!": ["-std=gnu++17", "-fno-exceptions"],
           # -isystem: the headers of others are not held to our warnings

@@ -110,4 +110,9 @@ export interface NativeBinding {
   trimHeap(): void;
   /** Waits for a direct child that libuv does not know (the pid a restart returned): resolves with the raw wait status of waitpid(2). pidfd, else SIGCHLD-free polling. */
   waitChild(pid: number): Promise<number>;
+  /**
+   * SHA-256 of pieces of `content` (offset and length of each, in turn) into `digests`, 32 bytes each; false, and nothing done, when this processor
+   * has no instructions for it.
+   */
+  sha256(content: Uint8Array, ranges: Uint32Array, digests: Uint8Array): boolean;
 }

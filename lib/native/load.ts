@@ -21,11 +21,12 @@ let loaded: NativeBinding | undefined;
 /**
  * Loads the addon, once per thread.
  *
+ * @param file Path of the addon, for threads of the single executable; by default it is searched for.
  * @throws {NativeLoadError} `ERR_NATIVE_LOAD`: no file of the try-list could be loaded; `tried` says why for each. On anything but Linux there
  *   is none to try.
  */
-export function loadNative(): NativeBinding {
-  loaded ??= load();
+export function loadNative(file?: string): NativeBinding {
+  loaded ??= file === undefined ? load() : loadFile(file);
   return loaded;
 }
 

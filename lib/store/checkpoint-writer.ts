@@ -4,6 +4,7 @@ import { pause } from '../util/retry.ts';
 import { abortable } from './abort.ts';
 import { sealObject } from './cipher.ts';
 import type { CodecName } from './codec.ts';
+import { MAX_PIECE } from './frames.ts';
 import { writeHead } from './head.ts';
 import { encodeManifest, type Manifest, type StoredFile } from './manifest.ts';
 import { manifestName } from './names.ts';
@@ -22,7 +23,8 @@ const DISCARD_MS = 5000;
 /** Milliseconds to wait for the engine's own explanation of a broken context. */
 const REASON_MS = 1000;
 const PACKS_IN_MEMORY = 4;
-const SMALLEST_PACK = 1024 * 1024;
+/** The largest piece of a context and as much again. */
+const SMALLEST_PACK = 2 * MAX_PIECE;
 
 export interface WriterContext {
   readonly run: RunDirectory;

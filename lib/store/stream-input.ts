@@ -5,21 +5,19 @@
 import { readSync } from 'node:fs';
 import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net';
 
-const READ_BYTES = 1024 * 1024;
-const WINDOW_BYTES = 4 * READ_BYTES;
-
 export interface InputHandlers {
-  /** New bytes. @returns False to pause until resume() is called. */
-  readonly onBytes: () => boolean;
+  /** Room for the next read; undefined when there is none now. */
+  readonly space: () => Uint8Array | undefined;
+  /** So many new bytes are where room was given. @returns False to pause until resume() is called; always when there is no more room. */
+  readonly onBytes: (count: number) => boolean;
   readonly onEnd: () => void;
   readonly onError: (error: Error) => void;
 }
 
+const SPARE_BYTES = 64 * 1024;
+
 export class StreamInput {
-  readonly #window = Buffer.allocUnsafeSlow(WINDOW_BYTES);
   readonly #handlers: InputHandlers;
-  #head = 0;
-  #tail = 0;
   #resume: () => void = () => undefined;
 
   /** @param isStream A pipe or socket, which is closed at its end; the descriptor of a regular file stays open. */
@@ -29,25 +27,23 @@ export class StreamInput {
     else this.#readFile(fd);
   }
 
-  /** What has not been consumed yet; a view that is valid until control returns. */
-  get bytes(): Uint8Array {
-    return this.#window.subarray(this.#head, this.#tail);
-  }
-
-  consume(count: number): void {
-    this.#head += count;
-  }
-
   resume(): void {
     this.#resume();
   }
 
   #readSocket(fd: number): void {
+    const { space, onBytes } = this.#handlers;
+    // A socket asks for the place of its next read before it pauses, and reads there when it is resumed.
+    const spare = Buffer.allocUnsafeSlow(SPARE_BYTES);
+    let target: Uint8Array = spare;
     const onread: OnReadOpts = {
-      buffer: () => this.#space(),
+      buffer: () => {
+        target = space() ?? spare;
+        return target;
+      },
       callback: (count) => {
-        this.#tail += count;
-        return this.#handlers.onBytes();
+        if (target === spare) roomFor(space()).set(spare.subarray(0, count));
+        return onBytes(count);
       },
     };
     // @types/node knows `onread` only of connect(), yet the constructor takes it. Source: lib/net.js, Socket.
@@ -70,11 +66,10 @@ export class StreamInput {
   #readFile(fd: number): void {
     const step = (): void => {
       try {
-        const space = this.#space();
+        const space = roomFor(this.#handlers.space());
         const count = readSync(fd, space, 0, space.length, null);
-        this.#tail += count;
         if (count === 0) this.#handlers.onEnd();
-        else if (this.#handlers.onBytes()) setImmediate(step);
+        else if (this.#handlers.onBytes(count)) setImmediate(step);
       } catch (error) {
         this.#handlers.onError(error as Error);
       }
@@ -82,14 +77,9 @@ export class StreamInput {
     this.#resume = step;
     setImmediate(step);
   }
+}
 
-  /** Room for one read. Called only between a read and the next, when no earlier result of it is in use. */
-  #space(): Buffer {
-    if (WINDOW_BYTES - this.#tail < READ_BYTES) {
-      this.#window.copyWithin(0, this.#head, this.#tail);
-      this.#tail -= this.#head;
-      this.#head = 0;
-    }
-    return this.#window.subarray(this.#tail, this.#tail + READ_BYTES);
-  }
+function roomFor(space: Uint8Array | undefined): Uint8Array {
+  if (space === undefined) throw new RangeError('the stream was resumed without room for its bytes');
+  return space;
 }

@@ -3,7 +3,6 @@ import { packKey, sealUnit, TAG_BYTES } from './cipher.ts';
 import { compress } from './codec.ts';
 import type { PackRef } from './manifest.ts';
 import { packName } from './names.ts';
-import { unitHash } from './unit-hash.ts';
 import { hashAt, ROW_BYTES, type Unit, UnitTable, unitAt } from './unit-table.ts';
 import type { KnownUnits, WriteInit } from './write-protocol.ts';
 
@@ -14,11 +13,21 @@ import type { KnownUnits, WriteInit } from './write-protocol.ts';
 export type ShipPack = (name: string, memory: SharedArrayBuffer, length: number) => void;
 
 interface OpenPack {
-  readonly index: number;
+  readonly name: string;
+  /** In the list of packs, once it holds something; before, -1. */
+  index: number;
   readonly memory: SharedArrayBuffer;
   readonly bytes: Uint8Array;
   readonly key: Uint8Array | undefined;
   used: number;
+}
+
+/** A gap between two units costs less than moving the second one: the headers of a frame of the context, for example. */
+const SMALL_GAP = 64;
+
+function isAlmostInPlace(data: Uint8Array, { memory, used }: OpenPack): boolean {
+  const gap = data.byteOffset - used;
+  return data.buffer === memory && gap >= 0 && gap <= SMALL_GAP;
 }
 
 export class UnitStore {
@@ -54,7 +63,7 @@ export class UnitStore {
   /** False when no memory is left for a unit of this length: wait until a pack has been shipped. */
   canTake(length: number): boolean {
     const room = this.#open === undefined ? 0 : this.#init.packBytes - this.#open.used;
-    return length + TAG_BYTES <= room || this.#free.length > 0 || this.#unallocated > 0;
+    return length + this.#tagBytes <= room || this.#hasMemory;
   }
 
   async waitFor(length: number): Promise<void> {
@@ -70,9 +79,24 @@ export class UnitStore {
     this.#wakeUp?.();
   }
 
+  /**
+   * The memory of the pack that is being filled, for content that is read where it is to stay; undefined when there is none. The bytes in front of
+   * `used` are taken.
+   */
+  get open(): { readonly bytes: Uint8Array; readonly used: number } | undefined {
+    return this.#open;
+  }
+
+  /** Goes on with another pack. @returns False when no memory is left for it: wait until a pack has been shipped. */
+  next(): boolean {
+    this.flush();
+    if (!this.#hasMemory) return false;
+    this.#begin();
+    return true;
+  }
+
   /** Stores a unit unless its content is known. @returns Its row. */
-  take(content: Uint8Array): number {
-    const hash = unitHash(content);
+  take(hash: Uint8Array, content: Uint8Array): number {
     const row = this.#fresh.find(hash);
     if (row >= 0) return row;
     const knownRow = this.#known.find(hash);
@@ -94,11 +118,13 @@ export class UnitStore {
   flush(): void {
     const open = this.#open;
     if (open === undefined) return;
-    const pack = this.#packs[open.index];
-    if (pack === undefined) throw new RangeError('the open pack is not listed');
-    pack.size = open.used;
     this.#open = undefined;
-    this.#ship(pack.name, open.memory, open.used);
+    const pack = this.#packs[open.index];
+    if (pack === undefined) this.#free.push(open.memory);
+    else {
+      pack.size = open.used;
+      this.#ship(open.name, open.memory, open.used);
+    }
   }
 
   #learn({ rows, packs, isSparse }: KnownUnits): void {
@@ -122,22 +148,36 @@ export class UnitStore {
 
   #store(content: Uint8Array): Unit {
     const { codec, data } = compress(this.#init.codec, content);
-    const open = this.#room(data.length + TAG_BYTES);
-    const offset = open.used;
+    const open = this.#room(data.length + this.#tagBytes);
+    let offset = open.used;
     let stored = data.length;
-    if (open.key === undefined) open.bytes.set(data, offset);
-    else stored = sealUnit(open.key, data, open.bytes, offset);
-    open.used += stored;
+    if (open.key !== undefined) stored = sealUnit(open.key, data, open.bytes, offset);
+    else if (isAlmostInPlace(data, open)) offset = data.byteOffset;
+    else open.bytes.set(data, offset);
+    open.used = offset + stored;
+    if (open.index < 0) open.index = this.#refer({ name: open.name, size: 0 });
     return { pack: open.index, offset, stored, raw: content.length, codec };
+  }
+
+  get #hasMemory(): boolean {
+    return this.#free.length > 0 || this.#unallocated > 0;
+  }
+
+  get #tagBytes(): number {
+    return this.#init.key === undefined ? 0 : TAG_BYTES;
   }
 
   #room(length: number): OpenPack {
     if (this.#open !== undefined && this.#init.packBytes - this.#open.used >= length) return this.#open;
+    return this.#begin();
+  }
+
+  #begin(): OpenPack {
     this.flush();
     const name = packName(this.#init.epoch);
     const key = this.#init.key === undefined ? undefined : packKey(this.#init.key, this.#init.jobId, name);
     const memory = this.#memory();
-    this.#open = { index: this.#refer({ name, size: 0 }), memory, bytes: new Uint8Array(memory), key, used: 0 };
+    this.#open = { name, index: -1, memory, bytes: new Uint8Array(memory), key, used: 0 };
     return this.#open;
   }
 

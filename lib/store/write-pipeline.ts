@@ -1,6 +1,7 @@
 /** Main-thread side of a write: starts the worker, ships its packs a few at a time, and gives it their memory back. */
 import { closeSync, fstatSync } from 'node:fs';
 import type { Worker } from 'node:worker_threads';
+import { currentBundle } from '../native/bundle.ts';
 import { createDeferred, type Deferred } from '../util/deferred.ts';
 import { startWorker } from '../util/worker-url.ts';
 import type { PackRef } from './manifest.ts';
@@ -20,7 +21,7 @@ import type {
 import { fromPlainError } from './write-protocol.ts';
 
 export interface PipelineOptions {
-  readonly init: Omit<WriteInit, 'input'>;
+  readonly init: Omit<WriteInit, 'input' | 'addon'>;
   readonly contextFd: number | undefined;
   readonly add: (
     name: string,
@@ -56,7 +57,7 @@ export class WritePipeline {
     this.#context.promise.catch(() => undefined);
     this.#result.promise.catch(() => undefined);
     this.#input = contextFd === undefined ? undefined : describeInput(contextFd);
-    const workerData: WriteInit = { ...options.init, input: this.#input };
+    const workerData: WriteInit = { ...options.init, input: this.#input, addon: currentBundle()?.addon };
     this.#worker = startWorker('store-write', import.meta.url, './write-worker', { workerData });
     this.#worker.on('message', (message: FromWriteWorker) => this.#receive(message));
     this.#worker.once('error', (cause) => this.#fail(failed('the storing thread failed', { cause })));

@@ -21,6 +21,8 @@ export interface ContextInput {
 }
 
 export interface WriteInit {
+  /** Path of the addon inside the single executable (native/digest.ts). */
+  readonly addon: string | undefined;
   readonly jobId: string;
   readonly epoch: number;
   readonly codec: CodecName;

@@ -2,10 +2,13 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { StoreError } from '../errors.ts';
-import { FrameSplitter, INLINE_BELOW, UNIT_BYTES } from './frames.ts';
+import { openDigest } from '../native/digest.ts';
+import { FrameSplitter, INLINE_BELOW, MAX_PIECE, type Piece, UNIT_BYTES } from './frames.ts';
+import { BufferWindow, type InputWindow, PackWindow, READ_BYTES } from './input-window.ts';
 import { RecipeWriter, readRecipe } from './recipe.ts';
 import { badContext, badFile } from './store-error.ts';
 import { StreamInput } from './stream-input.ts';
+import { hashAt, type UnitHasher, unitHash, unitHasher } from './unit-hash.ts';
 import { UnitStore } from './unit-store.ts';
 import { ROW_BYTES } from './unit-table.ts';
 import type {
@@ -18,12 +21,14 @@ import type {
 } from './write-protocol.ts';
 import { toPlainError } from './write-protocol.ts';
 
-const READ_BYTES = 1024 * 1024;
 const PROGRESS_BYTES = 16 * 1024 * 1024;
+/** Hashed at once: small enough for the cache of a processor. */
+const BATCH_BYTES = 512 * 1024;
 const ZEROS = Buffer.alloc(UNIT_BYTES);
 
 class WriteJob {
   readonly #units: UnitStore;
+  readonly #hash: UnitHasher;
   readonly #context = new RecipeWriter();
   #contextBytes = 0;
   #fileBytes = 0;
@@ -34,8 +39,9 @@ class WriteJob {
 
   constructor(init: WriteInit) {
     this.#units = new UnitStore(init, (name, memory, length) => send({ type: 'pack', name, memory, length }));
+    this.#hash = unitHasher(openDigest(init.addon));
     if (init.input === undefined) send({ type: 'context', bytes: 0 });
-    else this.#readContext(init.input);
+    else this.#readContext(init.input, windowFor(init, this.#units));
   }
 
   /** A pack has been shipped. */
@@ -63,7 +69,7 @@ class WriteJob {
     send({ type: 'done', result }, [result.rows.buffer]);
   }
 
-  #readContext({ fd, isStream, taken }: ContextInput): void {
+  #readContext({ fd, isStream, taken }: ContextInput, window: InputWindow): void {
     const splitter = new FrameSplitter();
     let isEnd = false;
     const onError = (error: unknown): void => {
@@ -71,7 +77,7 @@ class WriteJob {
     };
     this.#pump = () => {
       try {
-        const isDrained = this.#takePieces(splitter, isEnd);
+        const isDrained = this.#takePieces(splitter, window, isEnd) && (isEnd || window.space() !== undefined);
         this.#isPaused = !isDrained;
         if (isDrained && isEnd) send({ type: 'context', bytes: this.#contextBytes });
         return isDrained && !isEnd;
@@ -80,29 +86,35 @@ class WriteJob {
         return false;
       }
     };
+    const onBytes = (count: number): boolean => {
+      window.filled(count);
+      return this.#pump();
+    };
     const onEnd = (): void => {
       isEnd = true;
       this.#pump();
     };
-    this.#input = new StreamInput(fd, isStream, { onBytes: () => this.#pump(), onEnd, onError });
+    this.#input = new StreamInput(fd, isStream, { space: () => window.space(), onBytes, onEnd, onError });
     Atomics.store(taken, 0, 1);
   }
 
   /** False when it had to stop because all packs are under way. */
-  #takePieces(splitter: FrameSplitter, isEnd: boolean): boolean {
-    const input = this.#input;
-    if (input === undefined) return true;
+  #takePieces(splitter: FrameSplitter, window: InputWindow, isEnd: boolean): boolean {
     for (;;) {
-      // Asked before the splitter moves on: the largest piece must fit.
-      if (!this.#units.canTake(UNIT_BYTES * 17)) return false;
-      const bytes = input.bytes;
-      const piece = splitter.next(bytes, isEnd);
-      if (piece === undefined) return true;
-      const content = bytes.subarray(0, piece.length);
-      if (piece.isInline) this.#context.inline(content);
-      else this.#context.unit(this.#units.take(content));
-      input.consume(piece.length);
-      this.#contextBytes += piece.length;
+      // Asked before the splitter moves on.
+      if (!window.canStore(2 * MAX_PIECE)) return false;
+      const pieces = nextPieces(splitter, window, isEnd);
+      if (pieces.length === 0) return true;
+      const units = pieces.filter(({ isInline }) => !isInline);
+      const hashes = this.#hash(window.bytes, new Uint32Array(units.flatMap(({ start, length }) => [start, length])));
+      let hashed = 0;
+      for (const { start, length, isInline } of pieces) {
+        const content = window.bytes.subarray(start, start + length);
+        if (isInline) this.#context.inline(content);
+        else this.#context.unit(this.#units.take(hashAt(hashes, hashed++), content));
+        window.consume(length);
+        this.#contextBytes += length;
+      }
       this.#report();
     }
   }
@@ -124,7 +136,11 @@ class WriteJob {
       else {
         const content = revived.get(step.row);
         if (content !== undefined) await this.#units.waitFor(content.length);
-        recipe.unit(content === undefined ? this.#units.carry(rows, step.row, packs) : this.#units.take(content));
+        recipe.unit(
+          content === undefined
+            ? this.#units.carry(rows, step.row, packs)
+            : this.#units.take(unitHash(content), content),
+        );
       }
     }
   }
@@ -158,7 +174,7 @@ class WriteJob {
     else if (content.length < INLINE_BELOW) recipe.inline(content);
     else {
       await this.#units.waitFor(content.length);
-      recipe.unit(this.#units.take(content));
+      recipe.unit(this.#units.take(unitHash(content), content));
     }
   }
 
@@ -168,6 +184,28 @@ class WriteJob {
     this.#reported = bytes;
     send({ type: 'progress', bytes });
   }
+}
+
+/** What is sealed or compressed goes into the packs in another form. */
+function windowFor({ codec, key }: WriteInit, units: UnitStore): InputWindow {
+  return codec === 'none' && key === undefined ? new PackWindow(units) : new BufferWindow(units);
+}
+
+interface PlacedPiece extends Piece {
+  readonly start: number;
+}
+
+/** Complete pieces at the head of the window, about BATCH_BYTES of them. */
+function nextPieces(splitter: FrameSplitter, { bytes, head, tail }: InputWindow, isEnd: boolean): PlacedPiece[] {
+  const pieces: PlacedPiece[] = [];
+  let start = head;
+  while (start - head < BATCH_BYTES) {
+    const piece = splitter.next(bytes.subarray(start, tail), isEnd);
+    if (piece === undefined) break;
+    pieces.push({ ...piece, start });
+    start += piece.length;
+  }
+  return pieces;
 }
 
 function readExactly(fd: number, target: Uint8Array, position: number, path: string): void {

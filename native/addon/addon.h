@@ -31,5 +31,6 @@ Napi::Value TrimHeap(const Napi::CallbackInfo& info);
 Napi::Value CreateSocketPair(const Napi::CallbackInfo& info);
 Napi::Value MakeFifo(const Napi::CallbackInfo& info);
 Napi::Value WaitChild(const Napi::CallbackInfo& info);
+Napi::Value Sha256(const Napi::CallbackInfo& info);
 
 }  // namespace node_blcr

@@ -93,6 +93,7 @@ Napi::Object Initialise(Napi::Env env, Napi::Object exports) {
   bind("makeFifo", MakeFifo);
   bind("trimHeap", TrimHeap);
   bind("waitChild", WaitChild);
+  bind("sha256", Sha256);
   return exports;
 }
 

@@ -12,7 +12,7 @@ const MAY_IMPORT = {
   chirp: ['errors', 'util'],
   native: ['errors', 'util'],
   schedule: ['errors', 'util'],
-  store: ['errors', 'util', 'chirp'],
+  store: ['errors', 'util', 'chirp', 'native'],
   checkpoint: ['errors', 'util', 'native'],
   condor: ['errors', 'util'],
   job: ['errors', 'util', 'native', 'schedule', 'store', 'checkpoint', 'condor'],

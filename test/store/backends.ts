@@ -50,6 +50,7 @@ export function bundleWorkers(): void {
         platform: 'node',
         format: 'cjs',
         write: false,
+        define: { 'import.meta.url': JSON.stringify(new URL('../../lib/native/load.ts', import.meta.url).href) },
       });
       return [`store-${name}`, outputFiles[0]?.text ?? ''];
     }),
