@@ -10,6 +10,7 @@
  * contains its run directory and can therefore not be replaced by a rename. Removal renames the job away and then deletes it.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import { abortLater } from './abort.ts';
 import type { Driver, DriverOptions } from './driver.ts';
 import { epochOfRun, jobDirectory, randomName, runName } from './names.ts';
 import { corrupt, isStoreError, unreachable } from './store-error.ts';
@@ -26,6 +27,8 @@ const LOOKS = 5;
 const LOOK_AGAIN_MS = 20;
 /** Prepared jobs older than this belong to nobody any more. */
 const ABANDONED_MS = 3_600_000;
+/** An eviction waits no longer for a creation under way, or for what takes it back. */
+const CREATION_MS = 2000;
 
 /** The job's current run directory, undefined when the store has no such job. */
 export async function findRun(
@@ -76,12 +79,18 @@ async function takeOver(
   return { epoch, path };
 }
 
-async function createRun(driver: Driver, jobId: string, options: DriverOptions): Promise<RunPath | undefined> {
+/**
+ * A creation that was begun is ended even if the claim is given up meanwhile: nobody can tell whether a request that was cut off will still
+ * be carried out, and the prepared directory would stay.
+ */
+async function createRun(driver: Driver, jobId: string, given: DriverOptions): Promise<RunPath | undefined> {
+  using patience = abortLater(given.signal, CREATION_MS);
+  const options = { ...given, signal: patience.signal };
   const job = jobDirectory(jobId);
   const prepared = randomName('new');
   const name = runName(1);
-  await driver.mkdir(prepared, options);
   try {
+    await driver.mkdir(prepared, options);
     await driver.mkdir(`${prepared}/${name}`, options);
     await driver.rename(prepared, job, options);
     return { epoch: 1, path: `${job}/${name}` };
@@ -89,7 +98,8 @@ async function createRun(driver: Driver, jobId: string, options: DriverOptions):
     if (isStoreError(error, 'NOT_FOUND') && (await driver.stat(`${job}/${name}`, options)) !== undefined) {
       return { epoch: 1, path: `${job}/${name}` };
     }
-    await driver.removeTree(prepared, options).catch(() => undefined);
+    const takeBack = { ...given, signal: AbortSignal.timeout(CREATION_MS) };
+    await driver.removeTree(prepared, takeBack).catch(() => undefined);
     if (isStoreError(error, 'EXISTS', 'NOT_FOUND')) return undefined;
     throw error;
   }

@@ -2,10 +2,14 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { openChirpDriver } from '../../lib/store/chirp.ts';
+import { claimRun } from '../../lib/store/fence.ts';
+import { ChirpServer } from '../support/chirp-server.ts';
 import {
   BACKENDS,
   bundleWorkers,
   KEY,
+  NO_CHIRP,
   objects,
   open,
   pipeFrom,
@@ -162,3 +166,32 @@ for (const backend of BACKENDS) {
     assert.equal(await next.finished(), undefined);
   });
 }
+
+test('a claim that is given up during any of its requests leaves nothing half made', {
+  skip: NO_CHIRP,
+}, async (context) => {
+  const server = await ChirpServer.start();
+  context.after(() => server.stop());
+  const driver = openChirpDriver(`chirp://${server.host}:${server.port}/store`, {});
+  context.after(() => driver.close());
+  await driver.prepare();
+  const REQUESTS = 4;
+  for (let last = 0; last < REQUESTS; last += 1) {
+    const given = new AbortController();
+    let requests = 0;
+    const watched = new Proxy(driver, {
+      get:
+        (target, name: keyof typeof driver) =>
+        (...args: never[]) => {
+          if (requests++ === last) setImmediate(() => given.abort());
+          return (target[name] as (...args: never[]) => unknown).apply(target, args);
+        },
+    });
+    await claimRun(watched, `job-${last}`, { signal: given.signal }).catch(() => undefined);
+    assert.ok(requests > last);
+  }
+  assert.deepEqual(
+    readdirSync(join(server.root, 'store')).filter((name) => name.startsWith('new-')),
+    [],
+  );
+});
