@@ -7,7 +7,7 @@
  * $BLCR_SUITE: only these parts of the suite (conformance, requests, refusals, jobs), separated by commas.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -22,6 +22,11 @@ if (machine === undefined || machine === '') {
 }
 const expect = process.env['BLCR_EXPECT'] === 'userspace' ? 'userspace' : 'blcr';
 const root = resolve(fileURLToPath(new URL('..', import.meta.url)));
+for (const part of ['dist/index.js', 'build/Release/node_blcr.node']) {
+  if (existsSync(join(root, part))) continue;
+  process.stderr.write(`${part} is missing: build the project first (./scripts/setup)\n`);
+  process.exit(69);
+}
 const share = mkdtempSync(join(tmpdir(), 'blcr-share-'));
 try {
   await stageSuite(root, share);

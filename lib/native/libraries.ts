@@ -13,6 +13,9 @@ const KEEPER_NAME = 'blcr-keeper';
 /** Present when BLCR's kernel modules are loaded. Source: BLCR, cr_module's /proc entry. */
 const BLCR_CONTROL = '/proc/checkpoint/ctrl';
 
+/** The loader does not look there before somebody has run ldconfig. Source: BLCR, INSTALL (its prefix). */
+const INSTALLED = `/usr/local/lib/${LIBRARY_NAME}`;
+
 export interface LibraryCandidate {
   /** What to give to dlopen. */
   readonly path: string;
@@ -54,6 +57,9 @@ export function libraryCandidates(options: CandidateOptions = {}): readonly Libr
       what: "BLCR's own library",
       skip: exists(BLCR_CONTROL) ? undefined : `${BLCR_CONTROL} does not exist: BLCR's kernel modules are not loaded`,
     },
+    ...(exists(BLCR_CONTROL) && exists(INSTALLED)
+      ? [{ path: INSTALLED, what: "BLCR's own library, as its sources install it", skip: undefined }]
+      : []),
     ...bundled.map((path) => ({
       path,
       what: 'the rootless library of this package',

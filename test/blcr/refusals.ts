@@ -1,11 +1,11 @@
 /** What genuine BLCR refuses, and in which words: the program runs on unharmed. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { requestCheckpoint } from 'node-blcr';
-import { isGenuine, PATIENCE_MS, start, temporaryDirectory } from './machine.ts';
+import { isGenuine, PATIENCE_MS, start, temporaryDirectory, until } from './machine.ts';
 
 const LIMITS = { timeout: PATIENCE_MS, skip: isGenuine ? false : 'the userspace libcr restores these' };
 
@@ -24,6 +24,9 @@ test('a program without libcr', LIMITS, async (context) => {
 
 test('a program with an epoll descriptor', LIMITS, async (context) => {
   const program = await start(context, 'python3', '-c', 'import select, time; e = select.epoll(); time.sleep(1000)');
+  const descriptors = `/proc/${program.target}/fd`;
+  const kinds = () => readdirSync(descriptors).map((fd) => readlinkSync(join(descriptors, fd)));
+  await until(() => kinds().includes('anon_inode:[eventpoll]'));
   const to = openSync(join(temporaryDirectory(context), 'context'), 'wx', 0o600);
   context.after(() => closeSync(to));
   await assert.rejects(requestCheckpoint({ target: program.target, to }), { code: 'EBADF' });

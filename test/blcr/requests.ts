@@ -1,6 +1,6 @@
 /** The addon on the libcr of this machine: requests, descriptors, errors, handles. */
 import assert from 'node:assert/strict';
-import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -90,13 +90,17 @@ test('a disk that is full', LIMITS, async (context) => {
 });
 
 test('killed and restarted, the program goes on with its exit status', LIMITS, async (context) => {
-  const program = await start(context, 'sh', '-c', 'n=0; while [ $n -lt 50 ]; do n=$((n+1)); sleep 0.1; done; exit 23');
-  const path = join(temporaryDirectory(context), 'context');
+  const directory = temporaryDirectory(context);
+  const gate = join(directory, 'gate');
+  const wait = 'import os, sys, time\nwhile not os.path.exists(sys.argv[1]): time.sleep(0.1)\nsys.exit(23)';
+  const program = await start(context, 'python3', '-c', wait, gate);
+  const path = join(directory, 'context');
   const to = openSync(path, 'wx', 0o600);
   await requestCheckpoint({ target: program.target, to });
   closeSync(to);
   program.kill();
   await program.exit;
+  writeFileSync(gate, '');
   const from = openSync(path, 'r');
   const { exit } = await requestRestart({ from });
   closeSync(from);

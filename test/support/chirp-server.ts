@@ -9,7 +9,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export const HOST = '127.0.0.1';
-const START_LIMIT_MS = 15_000;
+/** Long, for emulated machines: it is not waited for in vain anywhere. */
+const START_LIMIT_MS = 120_000;
 
 export interface ServerOptions {
   /** Address to listen on, default 127.0.0.1. */

@@ -1,4 +1,7 @@
-/* Four threads that pass a number round until it has grown enough; prints the sum of what each has seen. */
+/*
+ * Four threads that pass a number round until it has grown enough; prints the sum of what each has seen: threads LIMIT GATE. Half-way
+ * they wait for the file GATE.
+ */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +11,7 @@ enum { THREADS = 4 };
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t turn = PTHREAD_COND_INITIALIZER;
 static long number, limit, sums[THREADS];
+static const char* gate;
 
 static void* pass_on(void* argument) {
   const long own = (long)argument;
@@ -17,7 +21,7 @@ static void* pass_on(void* argument) {
     if (number >= limit) break;
     sums[own] += number * (own + 1);
     ++number;
-    usleep(20000);
+    while (number == limit / 2 && access(gate, F_OK) != 0) usleep(100000);
     pthread_cond_broadcast(&turn);
     pthread_mutex_unlock(&lock);
   }
@@ -28,7 +32,9 @@ static void* pass_on(void* argument) {
 
 int main(int argc, char** argv) {
   pthread_t threads[THREADS];
-  limit = argc > 1 ? atol(argv[1]) : 100;
+  if (argc != 3) return 64;
+  limit = atol(argv[1]);
+  gate = argv[2];
   for (long i = 0; i < THREADS; ++i) pthread_create(&threads[i], NULL, pass_on, (void*)i);
   for (int i = 0; i < THREADS; ++i) pthread_join(threads[i], NULL);
   for (int i = 0; i < THREADS; ++i) printf("%ld\n", sums[i]);
