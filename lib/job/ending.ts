@@ -9,9 +9,6 @@ import { leaveFinished } from './finished.ts';
 import { isBatchJob, markerPath } from './incarnation.ts';
 import type { Session } from './session.ts';
 
-/** The result is there; it does not wait longer than this for a store to be told. */
-const PATIENCE_MS = 30_000;
-
 /**
  * A batch system that kills a whole job takes its processes one by one, the youngest first: a shell may see its child die, and end with 137 as if
  * of its own accord, while this process still lives. Who is there after this time was not to be killed.
@@ -22,8 +19,15 @@ const KILL_SPREE_MS = 300;
  * Cleans the store, or leaves the result there when the batch system is going to run the job again. Checkpoints stay when the program was
  * killed with SIGKILL, because that was not its own doing: out of memory, or a node going down. Never throws: what cannot be done is
  * reported, and the program's own result stands.
+ * @param patienceMs The result does not wait longer than this for the store.
  */
-export async function settle(session: Session, claim: Claim, status: ExitStatus, isVacating: boolean): Promise<void> {
+export async function settle(
+  session: Session,
+  claim: Claim,
+  status: ExitStatus,
+  isVacating: boolean,
+  patienceMs: number,
+): Promise<void> {
   const { clock, events, scratch, options } = session;
   const limit = new AbortController();
   const work = async (): Promise<void> => {
@@ -32,8 +36,8 @@ export async function settle(session: Session, claim: Claim, status: ExitStatus,
     if (isVacating) await leaveFinished(claim, status, scratch, clock.wallTime(), limit.signal);
     else await claim.remove({ signal: limit.signal });
   };
-  const tooLong = sleep(clock, PATIENCE_MS, limit.signal).then(() => {
-    throw new Error(`the store did not answer within ${PATIENCE_MS / 1000} s`);
+  const tooLong = sleep(clock, patienceMs, limit.signal).then(() => {
+    throw new Error(`the store did not answer within ${(patienceMs / 1000).toFixed(1)} s`);
   });
   tooLong.catch(() => undefined); // aborted below
   try {

@@ -15,6 +15,7 @@ import { batchVacateMs } from './incarnation.ts';
 import { planMemory } from './memory-limit.ts';
 import { type Beginning, begin } from './open.ts';
 import { type JobOptions, resolveOptions } from './options.ts';
+import { Patience } from './patience.ts';
 import { type JobFoundations, openSession, type Session } from './session.ts';
 import { watchStore } from './store-watch.ts';
 import { systemFoundations } from './system.ts';
@@ -22,8 +23,6 @@ import { systemFoundations } from './system.ts';
 const DEFAULT_VACATE_MS = 600_000;
 /** A checkpoint of a job that has just ended fails; its end may be reported a little later. */
 const END_REPORT_MS = 500;
-/** Nobody waits longer for an upload that was given up. */
-const WIND_UP_MS = 30_000;
 
 const POLICY = { jitter: 0.1, retryMs: 2000, retryMaxMs: 300_000 } as const;
 
@@ -47,12 +46,14 @@ export class Job implements AsyncDisposable {
   readonly #begunAt: number;
   readonly #runtimeBefore: number;
   #reason: 'vacated' | 'fenced' | JobError | undefined;
+  readonly #patience: Patience;
   #isVacating = false;
   #isOver = false;
 
   private constructor(session: Session, beginning: Beginning) {
     this.#session = session;
     this.#begunAt = session.clock.now();
+    this.#patience = new Patience(session.clock);
     this.done = this.#end.promise;
     this.done.catch(() => undefined); // whoever awaits it sees it; nobody has to
     if (beginning.kind === 'finished') {
@@ -132,6 +133,7 @@ export class Job implements AsyncDisposable {
       const { vacateMs, env } = this.#session.options;
       const deadlineMs = options.deadlineMs ?? vacateMs ?? batchVacateMs(env) ?? DEFAULT_VACATE_MS;
       this.#isVacating = true;
+      this.#patience.evict(deadlineMs);
       this.#session.events.emit('vacating', { deadlineMs });
       this.#scheduler.vacate(deadlineMs);
     }
@@ -227,15 +229,12 @@ export class Job implements AsyncDisposable {
     this.#isOver = true;
     this.#background.abort();
     const { clock, connection } = this.#session;
-    if (this.#scheduler !== undefined) await within(clock, WIND_UP_MS, this.#scheduler.end());
+    if (this.#scheduler !== undefined) await within(clock, this.#patience.forCleaning(), this.#scheduler.end());
     const reason = this.#reason;
-    if (reason instanceof JobError) {
-      await this.#close(() => this.#end.reject(reason), undefined);
-      return;
-    }
+    if (reason instanceof JobError) return await this.#close(() => this.#end.reject(reason), undefined);
     const end: JobEnd = reason === undefined ? endOf(status) : { reason, exitCode: undefined, signal: undefined };
     if (reason === undefined && connection.claim !== undefined) {
-      await settle(this.#session, connection.claim, status, this.#isVacating);
+      await settle(this.#session, connection.claim, status, this.#isVacating, this.#patience.forResult());
     }
     await this.#close(() => this.#end.resolve(end), end);
   }
@@ -243,7 +242,8 @@ export class Job implements AsyncDisposable {
   async #close(report: () => void, end: JobEnd | undefined): Promise<void> {
     this.#isOver = true;
     if (end !== undefined) this.#session.events.emit('ended', { ...end, runtimeMs: this.#runtimeMs() });
-    await this.#session.close(end?.reason === 'exited' || end?.reason === 'signaled');
+    const isOver = end?.reason === 'exited' || end?.reason === 'signaled';
+    await this.#session.close(isOver, this.#patience.forCleaning());
     report();
   }
 }

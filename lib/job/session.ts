@@ -2,7 +2,7 @@
 
 import { JobError, NativeLoadError, UsageError } from '../errors.ts';
 import type { JobIdentity, Store, StoreOptions } from '../store/types.ts';
-import type { Clock } from '../util/clock.ts';
+import { type Clock, within } from '../util/clock.ts';
 import { createDeferred, type Deferred } from '../util/deferred.ts';
 import { errorMessage } from '../util/error-facts.ts';
 import { SteadyPlace } from './blcr/steady-place.ts';
@@ -39,8 +39,12 @@ export interface Session {
   readonly connection: StoreConnection;
   /** Resolved by the job with what takes a checkpoint that one of its programs asks for. */
   readonly onStoreRequest: Deferred<() => Promise<unknown>>;
-  /** Releases everything but the job itself. Never throws. @param isOver The program has ended: what it made is brought home. */
-  close(isOver: boolean): Promise<void>;
+  /**
+   * Releases everything but the job itself. Never throws.
+   * @param isOver The program has ended: what it made is brought home.
+   * @param patienceMs How long the store is waited for. Default: as long as it takes.
+   */
+  close(isOver: boolean, patienceMs?: number): Promise<void>;
 }
 
 /**
@@ -68,9 +72,9 @@ export async function openSession(
     const scratch = await openScratch(options, engine, stdio, events);
     const inputs = await scratch.listInputs();
     const identity = await identify([options.command, ...options.args], executable, scratch.root, inputs);
-    const close = async (isOver: boolean): Promise<void> => {
+    const close = async (isOver: boolean, patienceMs: number = Number.POSITIVE_INFINITY): Promise<void> => {
       stdio[Symbol.dispose]();
-      await Promise.allSettled([scratch.close(), connection[Symbol.asyncDispose]()]);
+      await Promise.allSettled([scratch.close(), within(clock, patienceMs, connection[Symbol.asyncDispose]())]);
       if (place !== undefined) await leave(place, isOver, events);
     };
     const onStoreRequest = createDeferred<() => Promise<unknown>>();

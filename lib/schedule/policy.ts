@@ -4,10 +4,10 @@
  *
  * Rules: never two checkpoints at once; the first one soon, so that a refusal is learnt at once; then one every period, all of them give or
  * take the jitter, so that a thousand jobs started together do not meet at the server; a failed one is tried again with back-off; an
- * eviction comes first, and an upload that cannot make its deadline is given up.
+ * eviction comes first, and an upload that cannot make its deadline, or does not go on at all, is given up.
  */
 
-import { predictsMiss, shouldReplace, type UploadProgress } from './prediction.ts';
+import { patienceMs, predictsMiss, shouldReplace, type UploadProgress } from './prediction.ts';
 
 export type CheckpointReason = 'first' | 'periodic' | 'request' | 'vacate';
 
@@ -48,6 +48,9 @@ export interface PolicyState {
   readonly lastMs: number | undefined;
   readonly lastBytes: number | undefined;
   readonly deadline: number;
+  /** Milliseconds without progress after which an eviction is given up, and when that is. Never after the deadline. */
+  readonly silentMs: number;
+  readonly silentAt: number;
 }
 
 export type PolicyEvent =
@@ -88,6 +91,8 @@ export const initialState: PolicyState = {
   lastMs: undefined,
   lastBytes: undefined,
   deadline: Number.POSITIVE_INFINITY,
+  silentMs: Number.POSITIVE_INFINITY,
+  silentAt: Number.POSITIVE_INFINITY,
 };
 
 /** Decides what `event` means. Events that make no sense in this state (a wake that came late, anything after the end) change nothing. */
@@ -124,7 +129,7 @@ const same = (state: PolicyState): Decision => ({ state, actions: [] });
 const varied = (ms: number, random: number, { jitter }: PolicyOptions): number => ms * (1 + jitter * (2 * random - 1));
 
 function appoint(state: PolicyState): Decision {
-  const at = state.phase === 'vacating' ? Math.min(state.next, state.deadline) : state.next;
+  const at = state.phase === 'vacating' ? Math.min(state.next, state.silentAt) : state.next;
   return { state, actions: [{ type: 'wake', at }] };
 }
 
@@ -135,7 +140,7 @@ function begin(state: PolicyState, reason: CheckpointReason, at: number): Decisi
     wanted: false,
   };
   const actions: PolicyAction[] = [{ type: 'begin', reason }];
-  if (state.phase === 'vacating') actions.push({ type: 'wake', at: state.deadline });
+  if (state.phase === 'vacating') actions.push({ type: 'wake', at: state.silentAt });
   return { state: next, actions };
 }
 
@@ -149,7 +154,7 @@ function stop(state: PolicyState): Decision {
 
 function onWake(state: PolicyState, at: number): Decision {
   if (state.phase === 'vacating') {
-    if (at >= state.deadline) return stop(state);
+    if (at >= state.silentAt) return stop(state);
     if (state.active !== undefined) return judge(state, state.active, at);
     return at >= state.next ? begin(state, 'vacate', at) : appoint(state);
   }
@@ -160,17 +165,22 @@ function onWake(state: PolicyState, at: number): Decision {
 function onProgress(state: PolicyState, event: { readonly at: number } & UploadProgress): Decision {
   if (state.active === undefined) return same(state);
   const { at, bytes, queued, shipped } = event;
+  const { progress } = state.active;
+  // A second try reads again what the first has read: that alone is no progress.
+  const isRead = state.failures === 0 && (bytes !== progress?.bytes || queued !== progress.queued);
+  const goesOn = isRead || shipped > (progress?.shipped ?? 0);
   const active = { ...state.active, progress: { bytes, queued, shipped } };
-  const next = { ...state, active };
+  const silentAt = goesOn ? Math.min(state.deadline, at + state.silentMs) : state.silentAt;
+  const next = { ...state, active, silentAt };
   return state.phase === 'vacating' && !active.abandoned ? judge(next, active, at) : same(next);
 }
 
 /** Gives up what cannot make the deadline; what may is looked at again soon, because an upload that has become slow reports seldom. */
 function judge(state: PolicyState, { progress, since, abandoned }: ActiveCheckpoint, at: number): Decision {
   const { lastBytes: expectedBytes, deadline } = state;
-  if (progress === undefined || abandoned) return { state, actions: [{ type: 'wake', at: deadline }] };
+  if (progress === undefined || abandoned) return { state, actions: [{ type: 'wake', at: state.silentAt }] };
   if (predictsMiss({ ...progress, at, since, expectedBytes, deadline })) return stop(state);
-  return { state, actions: [{ type: 'wake', at: Math.min(deadline, at + (deadline - since) * LOOK_SHARE) }] };
+  return { state, actions: [{ type: 'wake', at: Math.min(state.silentAt, at + (deadline - since) * LOOK_SHARE) }] };
 }
 
 function onStored(
@@ -219,15 +229,17 @@ function onFailed(
 
 function onVacate(state: PolicyState, at: number, deadline: number): Decision {
   if (state.phase === 'vacating') return same(state);
-  const vacating: PolicyState = { ...state, phase: 'vacating', deadline, wanted: false, failures: 0, next: at };
+  const silentMs = patienceMs(deadline - at);
+  const times = { next: at, deadline, silentMs, silentAt: Math.min(deadline, at + silentMs) };
+  const vacating: PolicyState = { ...state, ...times, phase: 'vacating', wanted: false, failures: 0 };
   if (at >= deadline) return stop(vacating);
   const { active } = state;
   if (active === undefined) return begin(vacating, 'vacate', at);
   if (active.abandoned || !shouldReplace({ at, since: active.since, lastMs: state.lastMs, deadline })) {
-    return { state: vacating, actions: [{ type: 'wake', at: deadline }] };
+    return { state: vacating, actions: [{ type: 'wake', at: vacating.silentAt }] };
   }
   return {
     state: { ...vacating, active: { ...active, abandoned: true } },
-    actions: [{ type: 'abandon' }, { type: 'wake', at: deadline }],
+    actions: [{ type: 'abandon' }, { type: 'wake', at: vacating.silentAt }],
   };
 }

@@ -5,6 +5,13 @@ const TRUSTED_SHARE = 0.25;
 /** An upload must be this much too slow before it is given up, so that a short stall does not cost a checkpoint. */
 const MARGIN = 1.5;
 
+/** An eviction in which nothing gets through for this share of its time, and no less than so long, is over: a store that syncs its disk is silent, too. */
+const SILENT_SHARE = 0.5;
+const SILENT_MS = 15_000;
+
+/** Milliseconds without any progress after which an eviction that takes `availableMs` gives up. */
+export const patienceMs = (availableMs: number): number => Math.max(SILENT_MS, availableMs * SILENT_SHARE);
+
 export interface UploadProgress {
   /** Of the checkpoint: read so far. */
   readonly bytes: number;

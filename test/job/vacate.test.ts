@@ -3,8 +3,9 @@ import { constants } from 'node:os';
 import { test } from 'node:test';
 import type { CheckpointResult } from '../../lib/checkpoint/types.ts';
 import { CheckpointError } from '../../lib/errors.ts';
+import { Patience } from '../../lib/job/patience.ts';
 import { createDeferred } from '../../lib/util/deferred.ts';
-import { settled } from '../support/fake-clock.ts';
+import { FakeClock, settled } from '../support/fake-clock.ts';
 import { FakeEngine, makeBench, unreachable } from './fakes.ts';
 
 const vacated = { reason: 'vacated', exitCode: undefined, signal: undefined };
@@ -153,4 +154,16 @@ test('leaving the scope of a running job evicts it', async (context) => {
   }
   assert.equal(engine.process.killed, true);
   assert.equal(store.kept.length, 1);
+});
+
+test('nobody is waited for beyond the deadline of an eviction', async () => {
+  const clock = new FakeClock();
+  const patience = new Patience(clock);
+  assert.deepEqual([patience.forResult(), patience.forCleaning()], [30_000, 30_000]);
+  patience.evict(20_000);
+  assert.deepEqual([patience.forResult(), patience.forCleaning()], [20_000, 2000]);
+  await clock.advance(19_000);
+  assert.deepEqual([patience.forResult(), patience.forCleaning()], [1000, 1000]);
+  await clock.advance(60_000);
+  assert.deepEqual([patience.forResult(), patience.forCleaning()], [200, 200]);
 });

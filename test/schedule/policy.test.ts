@@ -75,7 +75,7 @@ test('an eviction begins its checkpoint at once and stops when it is stored', ()
 
 test('an eviction replaces a running checkpoint when there is time for a newer one', () => {
   const vacating = run(start, first, { type: 'vacate', at: 61_000, deadline: 100_000 });
-  assert.deepEqual(vacating.actions, [{ type: 'abandon' }, { type: 'wake', at: 100_000 }]);
+  assert.deepEqual(vacating.actions, [{ type: 'abandon' }, { type: 'wake', at: 80_500 }]);
   const next = decide(vacating.state, { type: 'failed', at: 61_100, random: 0 }, options);
   assert.equal(next.actions[0]?.type, 'begin');
   assert.deepEqual(next.actions[0], { type: 'begin', reason: 'vacate' });
@@ -109,6 +109,37 @@ test('an upload that clearly misses the deadline is abandoned, a slow start is n
   );
   assert.deepEqual(slow.actions, [{ type: 'wake', at: 101_500 }]);
   assert.deepEqual(decide(slow.state, { type: 'wake', at: 103_500 }, options).actions, givenUp);
+});
+
+test('an upload that stands still is given up, whatever share of it was sent', () => {
+  const vacating = run(start, first, stored, { type: 'vacate', at: 100_000, deadline: 200_000 });
+  assert.deepEqual(vacating.actions.at(-1), { type: 'wake', at: 150_000 });
+  for (const shipped of [0, 100]) {
+    const progress = { type: 'progress', bytes: 1000, shipped, queued: 100 } as const;
+    const { state } = decide(vacating.state, { ...progress, at: 101_000 }, options);
+    const again = decide(state, { ...progress, at: 110_000 }, options);
+    const look = (at: number): readonly PolicyAction[] => decide(again.state, { type: 'wake', at }, options).actions;
+    assert.deepEqual(look(147_000), [{ type: 'wake', at: 151_000 }]);
+    assert.deepEqual(look(151_000), [{ type: 'abandon' }, { type: 'stop' }]);
+  }
+});
+
+test('an eviction whose tries all fail ends when half of its time has passed without progress', () => {
+  const vacating = run(start, { type: 'vacate', at: 0, deadline: 100_000 });
+  const failed = decide(vacating.state, { type: 'failed', at: 40_000, random: 0.5 }, options);
+  const second = decide(failed.state, { type: 'wake', at: 42_000 }, options);
+  assert.deepEqual(second.actions, [
+    { type: 'begin', reason: 'vacate' },
+    { type: 'wake', at: 50_000 },
+  ]);
+  const read = { type: 'progress', at: 43_000, bytes: 1000, shipped: 0, queued: 100 } as const;
+  const standing = decide(second.state, read, options);
+  assert.deepEqual(decide(standing.state, { type: 'wake', at: 50_000 }, options).actions, [
+    { type: 'abandon' },
+    { type: 'stop' },
+  ]);
+  const sent = decide(second.state, { ...read, shipped: 90 }, options);
+  assert.equal(sent.state.silentAt, 93_000);
 });
 
 test('the first checkpoint of an eviction is judged by what is sent of it', () => {
