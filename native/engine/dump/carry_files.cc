@@ -15,6 +15,9 @@ CarriedFiles kindOf(const image::AddressSpace& memory, const image::Area& area) 
   return area.shared ? kCarryShared : kCarryPrivate;
 }
 
+/** What a Java machine counts, for its tools. Once the process is gone, any other Java machine of the same user removes the file. */
+bool isJavaCounters(const std::string& path) { return path.find("/hsperfdata_") != std::string::npos; }
+
 }  // namespace
 
 Status carryFile(Recording& recording, uint32_t index, const std::string& path) {
@@ -42,13 +45,13 @@ Status carryFile(Recording& recording, uint32_t index, const std::string& path) 
 }
 
 Status carryMappedFiles(Recording& recording, uint32_t carry) {
-  if (carry == 0) return {};
   for (const image::Process& process : recording.image.processes) {
     const image::AddressSpace& memory = process.memory;
     for (const image::Area& area : memory.areas) {
-      if (area.kind != image::AreaKind::kFile || (kindOf(memory, area) & carry) == 0) continue;
+      if (area.kind != image::AreaKind::kFile) continue;
       const image::MappedFile& file = recording.image.mapped[area.file];
-      if (!file.deleted) BLCR_TRY(carryFile(recording, area.file, file.path));
+      const bool asked = (kindOf(memory, area) & carry) != 0;
+      if (!file.deleted && (asked || (area.shared && isJavaCounters(file.path)))) BLCR_TRY(carryFile(recording, area.file, file.path));
     }
   }
   return {};

@@ -166,7 +166,7 @@ class Opener {
       case FileKind::kMemFd:
         return openPath(ownPath(sources_.segments[file.object]), flags & ~O_NOFOLLOW);
       case FileKind::kPipe:
-        return openPath(ownPath(pipeEnds_[file.object * 2 + size_t(file.end)]), flags);
+        return openPipeEnd(file, flags);
       case FileKind::kFifo:
         return openFifo(file, flags);
       case FileKind::kInherited:
@@ -188,6 +188,13 @@ class Opener {
     }
   }
 
+  /** O_DIRECT, which keeps packets apart, is taken by fcntl but not by open. */
+  Result<UniqueFd> openPipeEnd(const OpenFile& file, int flags) {
+    auto fd = openPath(ownPath(pipeEnds_[file.object * 2 + size_t(file.end)]), flags & ~O_DIRECT);
+    if (fd && (flags & O_DIRECT) != 0) BLCR_TRY(setStatus(fd->get(), file));
+    return fd;
+  }
+
   static Result<UniqueFd> duplicate(int fd) {
     UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
     if (!copy) return systemError("standard stream " + std::to_string(fd));
@@ -199,7 +206,7 @@ class Opener {
     auto holder = openPath(pathOf(file.path), O_RDWR | O_NONBLOCK);
     if (!holder) return holder.error();
     BLCR_TRY(add(sources_.fifoHolders, std::move(holder)));
-    auto fd = openPath(pathOf(file.path), flags | O_NONBLOCK);
+    auto fd = openPath(pathOf(file.path), (flags & ~O_DIRECT) | O_NONBLOCK);
     if (fd) BLCR_TRY(setStatus(fd->get(), file));
     return fd;
   }
