@@ -1,0 +1,196 @@
+/** One program's run with checkpoints at random moments, and its verdict. */
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { listDescendants, trySignal } from '../../../lib/job/process-tree.ts';
+import { errorCode, errorMessage } from '../../../lib/util/error-facts.ts';
+import {
+  checkpointTo,
+  type Ending,
+  endOf,
+  type Life,
+  outputPath,
+  restartFrom,
+  startIn,
+} from '../../../test/support/interrupted.ts';
+import { seeded } from './random.ts';
+import type { Subject } from './subjects.ts';
+
+/** What becomes of the program with a checkpoint. */
+const FATES = [
+  'runs on, forked',
+  'runs on, stop and copy',
+  'dies in the stop',
+  'is killed later',
+  'stands by, its pids taken',
+] as const;
+export type Fate = (typeof FATES)[number];
+
+export interface Verdict {
+  readonly subject: string;
+  readonly seed: number;
+  readonly taken: readonly Fate[];
+  /** Checkpoints that were refused, by reason. The program ran on. */
+  readonly refused: readonly string[];
+  /** Undefined when the run was as an uninterrupted one. */
+  readonly wrong: string | undefined;
+}
+
+const ENDLESS = 1_000_000;
+const LIMIT_MS = 120_000;
+
+/** Files that say that a program may end: of rounds, and of victims, some of which run in a directory below. */
+function letEnd(directory: string): void {
+  for (const name of ['enough', 'go']) writeFileSync(join(directory, name), '');
+}
+
+function place(subject: Subject, directory: string): string {
+  rmSync(directory, { recursive: true, force: true });
+  mkdirSync(directory);
+  subject.prepare?.(directory);
+  return subject.cwd?.(directory) ?? directory;
+}
+
+async function uninterrupted(subject: Subject, directory: string, rounds: number): Promise<Ending> {
+  const cwd = place(subject, directory);
+  if (subject.ends === 'go') letEnd(directory);
+  return await endOf(cwd, await startIn(cwd, subject.command(rounds, directory)));
+}
+
+function difference(subject: Subject, whole: Ending, interrupted: Ending, complaint: string): string | undefined {
+  const same = (Object.keys(whole.status) as (keyof Ending['status'])[]).every(
+    (key) => whole.status[key] === interrupted.status[key],
+  );
+  if (same && (subject.statusOnly === true || whole.output === interrupted.output)) return undefined;
+  const show = ({ status, output }: Ending): string => `${status.signal ?? status.exitCode}\n${output.slice(-1500)}`;
+  return `uninterrupted: ${show(whole)}\ninterrupted: ${show(interrupted)}\n${complaint.slice(-1500)}`;
+}
+
+/** Stops every process of a life, whatever it starts meanwhile. */
+async function standStill(life: Life): Promise<void> {
+  for (let known = -1; ; ) {
+    const members = listDescendants(life.root);
+    for (const pid of members) trySignal(pid, 'SIGSTOP');
+    if (members.length === known) return;
+    known = members.length;
+    await delay(5);
+  }
+}
+
+class Round {
+  readonly #subject: Subject;
+  readonly #cwd: string;
+  readonly #directory: string;
+  readonly #random;
+  readonly taken: Fate[] = [];
+  readonly refused: string[] = [];
+  readonly #bystanders: Life[] = [];
+  #contexts = 0;
+
+  constructor(subject: Subject, directory: string, seed: number) {
+    this.#subject = subject;
+    this.#directory = directory;
+    this.#cwd = place(subject, directory);
+    this.#random = seeded(seed);
+  }
+
+  get cwd(): string {
+    return this.#cwd;
+  }
+
+  async run(): Promise<Ending> {
+    let life = await startIn(this.#cwd, this.#subject.command(ENDLESS, this.#directory));
+    try {
+      let isOver = false;
+      void life.exit.then(() => {
+        isOver = true;
+      });
+      for (let count = this.#random.between(1, 6); count > 0 && !isOver; count--) {
+        await delay(this.#random.pick([0, this.#random.between(0, 50), this.#random.between(0, 600)]));
+        const next = await this.#checkpoint(life, this.#choose());
+        if (next === life) continue;
+        life = next;
+        isOver = false;
+        void life.exit.then(() => {
+          isOver = true;
+        });
+      }
+      await delay(this.#random.between(0, 300));
+      letEnd(this.#directory);
+      return await endOf(this.#cwd, life);
+    } finally {
+      for (const one of [...this.#bystanders, life]) one.kill();
+    }
+  }
+
+  #choose(): Fate {
+    const { changesFiles, isUnique } = this.#subject;
+    const possible = FATES.filter((fate) => {
+      if (fate === 'is killed later') return changesFiles !== true;
+      return fate !== 'stands by, its pids taken' || (changesFiles !== true && isUnique !== true);
+    });
+    return this.#random.pick(possible);
+  }
+
+  /** The life that goes on. */
+  async #checkpoint(life: Life, fate: Fate): Promise<Life> {
+    const context = join(this.#directory, `context-${this.#contexts++}`);
+    try {
+      await checkpointTo(
+        context,
+        life,
+        fate === 'dies in the stop',
+        fate === 'runs on, stop and copy' ? 'plain' : 'fork',
+      );
+    } catch (error) {
+      if (errorCode(error) !== 'ESRCH') this.refused.push(errorMessage(error).split('\n').slice(0, 2).join(' '));
+      rmSync(context, { force: true });
+      return life;
+    }
+    this.taken.push(fate);
+    if (fate === 'is killed later') {
+      await delay(this.#random.between(0, 100));
+      life.kill();
+      await life.exit;
+    } else if (fate === 'dies in the stop') {
+      await life.exit;
+    } else if (fate === 'stands by, its pids taken') {
+      await standStill(life);
+      this.#bystanders.push(life);
+    }
+    const next = fate.startsWith('runs on') ? life : await restartFrom(context);
+    rmSync(context, { force: true });
+    return next;
+  }
+}
+
+/** Runs `subject` below `base` with the checkpoints that `seed` stands for, and once more without. Never throws. */
+export async function soakRound(subject: Subject, base: string, seed: number): Promise<Verdict> {
+  const directory = join(base, `${subject.name.replaceAll(/[^a-z0-9]/gi, '-')}-${seed}`);
+  const round = new Round(subject, directory, seed);
+  let wrong: string | undefined;
+  try {
+    const late = delay(LIMIT_MS, undefined, { ref: false }).then(() => Promise.reject(new Error('it did not end')));
+    const interrupted = await Promise.race([round.run(), late]);
+    const rounds = interrupted.output.match(/^round/gm)?.length ?? 0;
+    const complaint = readFileSync(join(round.cwd, 'err'), 'utf8');
+    const whole = await uninterrupted(subject, `${directory}-whole`, rounds);
+    wrong = difference(subject, whole, interrupted, complaint);
+  } catch (error) {
+    wrong = `${errorMessage(error)}\n${tail(round.cwd)}`;
+  }
+  if (wrong === undefined)
+    for (const path of [directory, `${directory}-whole`]) rmSync(path, { recursive: true, force: true });
+  return { subject: subject.name, seed, taken: round.taken, refused: round.refused, wrong };
+}
+
+function tail(cwd: string): string {
+  const read = (path: string): string => {
+    try {
+      return readFileSync(path, 'utf8').slice(-1000);
+    } catch {
+      return ''; // it had not got so far
+    }
+  };
+  return `${read(outputPath(cwd))}${read(join(cwd, 'err'))}`;
+}

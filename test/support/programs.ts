@@ -1,0 +1,81 @@
+/**
+ * Programs that nobody wrote for checkpointing: each computes in rounds, with a line `round …` of output for each and `end …` at last, the same in
+ * every run. They end after so many rounds, or in the one in which their directory has a file `enough`.
+ */
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+export interface Program {
+  readonly name: string;
+  /** What must be installed. */
+  readonly needs: readonly string[];
+  /** @param directory Where it runs, and where `prepare` has put things. */
+  command(rounds: number, directory: string): readonly [command: string, ...args: string[]];
+  /** It changes files in place, which a context alone does not bring back: they must be as they were when it was checkpointed. */
+  readonly changesFiles?: boolean;
+  /** What happens to files of the program `pid` while it has no life. */
+  meanwhile?(pid: number): void;
+  /** Done once in a directory before it is run there. */
+  prepare?(directory: string): void;
+}
+
+const PYTHON = '/usr/bin/python3';
+const file = (name: string): string => fileURLToPath(new URL(`../programs/${name}`, import.meta.url));
+
+/** A script and its interpreter, the number of rounds being its argument. */
+function script(name: string, interpreter: string, path: string, ...options: string[]): Program {
+  return { name, needs: [interpreter], command: (rounds) => [interpreter, ...options, file(path), String(rounds)] };
+}
+
+/** As any other Java machine of this user does when it starts. */
+function removeJavaCounters(pid: number): void {
+  for (const name of readdirSync('/tmp').filter((found) => found.startsWith('hsperfdata_')))
+    rmSync(`/tmp/${name}/${pid}`, { force: true });
+}
+
+export const PROGRAMS: readonly Program[] = [
+  script('python threads', PYTHON, 'threads.py'),
+  script('python multiprocessing', PYTHON, 'processes.py'),
+  script('python asyncio', PYTHON, 'events.py'),
+  {
+    ...script('python numpy', PYTHON, 'matrices.py'),
+    needs: [PYTHON, '/usr/lib/python3/dist-packages/numpy'],
+  },
+  script('R', '/usr/bin/Rscript', 'regression.R'),
+  script('octave', '/usr/bin/octave-cli', 'matrices.m'),
+  {
+    name: 'java',
+    needs: ['/usr/bin/java', '/usr/bin/javac'],
+    command: (rounds, directory) => [
+      '/usr/bin/java',
+      '-Xmx64m',
+      '-XX:+UseSerialGC',
+      '-cp',
+      directory,
+      'Pool',
+      String(rounds),
+    ],
+    prepare: (directory) => void execFileSync('/usr/bin/javac', ['-d', directory, file('Pool.java')]),
+    meanwhile: removeJavaCounters,
+  },
+  script('bash', '/bin/bash', 'pipelines.bash'),
+  script('dash', '/bin/dash', 'pipelines.sh'),
+  {
+    name: 'gawk',
+    needs: ['/usr/bin/gawk'],
+    command: (rounds) => ['/usr/bin/gawk', '-v', `rounds=${rounds}`, '-f', file('words.awk')],
+  },
+  script('perl', '/usr/bin/perl', 'children.pl'),
+  {
+    ...script('sqlite3', '/bin/dash', 'database.sh'),
+    ...{ needs: ['/bin/dash', '/usr/bin/sqlite3', '/usr/bin/stdbuf'], changesFiles: true },
+  },
+  script('node', process.execPath, 'server.mjs'),
+];
+
+/** Why a program cannot be run here; false when it can. */
+export function obstacle({ needs }: Program): string | false {
+  const missing = needs.filter((path) => !existsSync(path));
+  return missing.length > 0 && `${missing.join(', ')} is not installed`;
+}
