@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
@@ -20,12 +21,40 @@ namespace {
 constexpr uint32_t kPage = 4096;
 // Below this size a copy is cheaper than a page reference per pipe slot.
 constexpr uint32_t kWorthLending = 32 * 1024;
+constexpr uint32_t kAhead = 8 * kPage;  // of the page that is looked at: by then its first words have come from memory
 
-BLCR_INLINE long call(long number, long a, long b, long c, long d) {
+BLCR_INLINE long call(long number, long a, long b, long c, long d, long e = 0, long f = 0) {
   long result = number;
   register long r10 __asm__("r10") = d;
-  __asm__ volatile("syscall" : "+a"(result) : "D"(a), "S"(b), "d"(c), "r"(r10) : "rcx", "r11", "memory");
+  register long r8 __asm__("r8") = e;
+  register long r9 __asm__("r9") = f;
+  __asm__ volatile("syscall" : "+a"(result) : "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9) : "rcx", "r11", "memory");
   return result;
+}
+
+/** The beginning of a frame as it is sent. */
+struct Opening {
+  image::FrameHeader header;
+  image::PagePrefix prefix;
+};
+
+/** Memory of the copy for openings that are lent with the pages behind them: like these, they are never changed again. */
+struct Openings {
+  static constexpr uint64_t kSize = 16 * kPage;
+  uint64_t next, end;
+};
+
+/** Where to write an opening that may be lent; null when there is no memory for it. */
+BLCR_INLINE Opening* newOpening(Openings* openings) {
+  if (openings->next + sizeof(Opening) > openings->end) {
+    const long area = call(SYS_mmap, 0, Openings::kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (area < 0) return nullptr;
+    openings->next = uint64_t(area);
+    openings->end = openings->next + Openings::kSize;
+  }
+  auto* opening = reinterpret_cast<Opening*>(openings->next);
+  openings->next += sizeof(Opening);
+  return opening;
 }
 
 BLCR_INLINE uint32_t shifted(const SendBoard* board, uint32_t crc) {
@@ -66,76 +95,92 @@ BLCR_INLINE int trouble(const SendBoard* board, long result) {
   return 0;
 }
 
-/** Writes, or lends the pages; returns an errno. */
-BLCR_INLINE int put(const SendBoard* board, uint64_t address, uint64_t length, bool lend) {
-  while (length != 0) {
-    iovec part{reinterpret_cast<void*>(address), length};
-    const long done = lend ? call(SYS_vmsplice, board->fd, reinterpret_cast<long>(&part), 1, 0)
-                           : call(SYS_write, board->fd, long(address), long(length), 0);
+/** Writes the parts, or lends their pages, in as few calls as the pipe allows: each may wake its reader. Returns an errno. */
+BLCR_INLINE int put(const SendBoard* board, iovec* parts, long count, bool lend) {
+  while (count != 0) {
+    const long done = lend ? call(SYS_vmsplice, board->fd, reinterpret_cast<long>(parts), count, 0)
+                           : call(SYS_writev, board->fd, reinterpret_cast<long>(parts), count, 0);
     if (done <= 0) {
       const int error = trouble(board, done);
       if (error != 0) return error;
       continue;
     }
-    address += uint64_t(done);
-    length -= uint64_t(done);
+    for (uint64_t left = uint64_t(done); left != 0;) {
+      const uint64_t taken = left < parts->iov_len ? left : parts->iov_len;
+      parts->iov_base = reinterpret_cast<void*>(reinterpret_cast<uint64_t>(parts->iov_base) + taken);
+      parts->iov_len -= taken;
+      left -= taken;
+      if (parts->iov_len != 0) continue;
+      ++parts;
+      --count;
+    }
   }
   return 0;
 }
 
+BLCR_INLINE void fill(const SendBoard* board, Opening* opening, uint64_t from, uint32_t length) {
+  opening->prefix.address = from;
+  opening->prefix.space = board->space;
+  opening->prefix.reserved = 0;
+  opening->header.type = image::FrameType::kPage;
+  opening->header.length = uint32_t(sizeof(image::PagePrefix)) + length;
+  opening->header.cut = uint32_t(sizeof(image::PagePrefix)) + uint32_t((image::kUnit - from % image::kUnit) % image::kUnit);
+  opening->header.crc = 0;
+  if (board->checksum == 0) return;
+  const uint32_t crc = checksum(board, ~0u, reinterpret_cast<const uint64_t*>(&opening->prefix), sizeof opening->prefix);
+  opening->header.crc = ~checksum(board, crc, reinterpret_cast<const uint64_t*>(from), length);
+}
+
 /** One PAGE frame. */
-BLCR_INLINE int send(SendBoard* board, SendSlot* slot, uint64_t from, uint64_t to) {
+BLCR_INLINE int send(SendBoard* board, Openings* openings, SendSlot* slot, uint64_t from, uint64_t to) {
   const uint32_t length = uint32_t(to - from);
-  board->prefix.address = from;
-  board->prefix.space = board->space;
-  board->prefix.reserved = 0;
-  board->header.type = image::FrameType::kPage;
-  board->header.length = uint32_t(sizeof(image::PagePrefix)) + length;
-  board->header.cut = uint32_t(sizeof(image::PagePrefix)) + uint32_t((image::kUnit - from % image::kUnit) % image::kUnit);
-  board->header.crc = 0;
-  if (board->checksum != 0) {
-    uint32_t crc = checksum(board, ~0u, reinterpret_cast<const uint64_t*>(&board->prefix), sizeof board->prefix);
-    board->header.crc = ~checksum(board, crc, reinterpret_cast<const uint64_t*>(from), length);
-  }
-  static_assert(offsetof(SendBoard, prefix) == offsetof(SendBoard, header) + sizeof(image::FrameHeader));
-  const int error = put(board, reinterpret_cast<uint64_t>(&board->header), sizeof board->header + sizeof board->prefix, false);
-  if (error != 0) return error;
+  static_assert(sizeof(Opening) == sizeof(image::FrameHeader) + sizeof(image::PagePrefix));
+  Opening* const lent = length >= kWorthLending ? newOpening(openings) : nullptr;
+  Opening own;
+  Opening* const opening = lent != nullptr ? lent : &own;
+  fill(board, opening, from, length);
   SentFrame& sent = slot->sent[slot->frames];
   sent.address = from;
   sent.length = length;
-  sent.crc = board->header.crc;
+  sent.crc = opening->header.crc;
   ++slot->frames;
-  return put(board, from, length, length >= kWorthLending);
+  iovec parts[2] = {{opening, sizeof *opening}, {reinterpret_cast<void*>(from), length}};
+  return put(board, parts, 2, lent != nullptr);
 }
 
-BLCR_INLINE int carryOut(SendBoard* board, SendSlot* slot) {
+BLCR_INLINE int carryOut(SendBoard* board, Openings* openings, SendSlot* slot) {
   slot->frames = 0;
   const uint64_t end = slot->address + slot->length;
   uint64_t from = slot->address;  // begin of the run of non-zero pages
   for (uint64_t at = slot->address; at < end; at += kPage) {
+    __builtin_prefetch(reinterpret_cast<const void*>(at + kAhead));
     if (!isZero(at)) continue;
     if (at > from) {
-      const int error = send(board, slot, from, at);
+      const int error = send(board, openings, slot, from, at);
       if (error != 0) return error;
     }
     from = at + kPage;
   }
-  return end > from ? send(board, slot, from, end) : 0;
+  return end > from ? send(board, openings, slot, from, end) : 0;
 }
 
 }  // namespace
 
 extern "C" BLCR_IN_COPY __attribute__((section("blcr_send"), noinline, used)) void blcr_send_loop(SendBoard* board) {
+  Openings openings;
+  openings.next = openings.end = 0;
   for (uint32_t next = 0;;) {
     while (__atomic_load_n(&board->ordered, __ATOMIC_ACQUIRE) == next) {
       call(SYS_futex, reinterpret_cast<long>(&board->ordered), FUTEX_WAIT, long(next), 0);
     }
     if (__atomic_load_n(&board->error, __ATOMIC_RELAXED) == 0) {
-      const int error = carryOut(board, &board->slots[next % SendBoard::kSlots]);
+      const int error = carryOut(board, &openings, &board->slots[next % SendBoard::kSlots]);
       if (error != 0) __atomic_store_n(&board->error, error, __ATOMIC_RELAXED);
     }
     ++next;
     __atomic_store_n(&board->done, next, __ATOMIC_RELEASE);
+    // Whoever gives orders is not woken for each of them: only in time to give more, and for the last one.
+    if (next % (SendBoard::kSlots / 2) != 0 && next != __atomic_load_n(&board->ordered, __ATOMIC_ACQUIRE)) continue;
     call(SYS_futex, reinterpret_cast<long>(&board->done), FUTEX_WAKE, 1, 0);
   }
 }

@@ -37,8 +37,6 @@ struct SendBoard {
   int32_t fd;        // the output in the copy
   uint32_t space, checksum;
   uint32_t shift[4][256];  // crc32cShift(kSendStream)
-  image::FrameHeader header;
-  image::PagePrefix prefix;
   SendSlot slots[kSlots];
 };
 
