@@ -1,7 +1,6 @@
 /** What a checkpoint adds to a store when the job changed one per cent of its memory, and what the store holds after many of them. */
 import { mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { benchOptions } from './support/arguments.ts';
 import { Job } from './support/job.ts';
 import { scratch } from './support/programs.ts';
@@ -14,14 +13,6 @@ function bytesBelow(directory: string): number {
   return readdirSync(directory, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .reduce((total, entry) => total + statSync(join(entry.parentPath, entry.name)).size, 0);
-}
-
-async function change(job: Job): Promise<void> {
-  const before = job.record.iterations;
-  job.write('change');
-  for (const deadline = Date.now() + 60_000; job.record.iterations === before; await sleep(2)) {
-    if (Date.now() > deadline) throw new Error('the program did not change its memory');
-  }
 }
 
 async function measure(kind: 'area' | 'scatter', checkpoints: number, allowed: number): Promise<readonly Row[]> {
@@ -39,7 +30,7 @@ async function measure(kind: 'area' | 'scatter', checkpoints: number, allowed: n
     await job.started();
     await record.untilReady();
     const first = await job.checkpoint();
-    await change(job);
+    await job.change();
     const second = await job.checkpoint();
     const share = second.storedBytes / first.storedBytes;
     const row = {
@@ -53,7 +44,7 @@ async function measure(kind: 'area' | 'scatter', checkpoints: number, allowed: n
       isReached: share <= allowed,
     };
     for (let count = 2; count < checkpoints; ++count) {
-      await change(job);
+      await job.change();
       await job.checkpoint();
     }
     const held = bytesBelow(directory);

@@ -19,13 +19,15 @@ export interface Dump {
 export interface DumpOptions {
   readonly checksum: boolean;
   readonly snapshot?: 'auto' | 'fork' | 'plain';
+  /** How fast our context is read; the yardstick's is always read as fast as it comes. */
+  readonly bytesPerSecond?: number;
 }
 
 /** Gaps that begin shortly before or after the dump are its doing as well: seizing, reaping. */
 const MARGIN_MS = 5;
 
-async function measured(victim: Victim, dump: (fd: number) => Promise<number>): Promise<Dump> {
-  const sink = openSink();
+async function measured(victim: Victim, dump: (fd: number) => Promise<number>, bytesPerSecond?: number): Promise<Dump> {
+  const sink = openSink(bytesPerSecond);
   const started = Date.now();
   const clock = performance.now();
   const stopMs = await dump(sink.fd).finally(() => sink.closeWriter());
@@ -37,11 +39,13 @@ async function measured(victim: Victim, dump: (fd: number) => Promise<number>): 
 }
 
 /** A checkpoint by this package, its context streamed into a pipe that another process reads. */
-export function ourDump(victim: Victim, { checksum, snapshot = 'auto' }: DumpOptions): Promise<Dump> {
-  return measured(victim, async (fd) => {
+export function ourDump(victim: Victim, options: DumpOptions): Promise<Dump> {
+  const { checksum, snapshot = 'auto', bytesPerSecond } = options;
+  const dump = async (fd: number): Promise<number> => {
     const { stopUs } = await requestCheckpoint({ target: victim.pid, to: fd, checksum, snapshot });
     return stopUs / 1000;
-  });
+  };
+  return measured(victim, dump, bytesPerSecond);
 }
 
 /** The yardstick, into a pipe of the same kind. */

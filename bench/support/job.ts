@@ -90,9 +90,13 @@ export class Job {
     return await this.#until('checkpoint', () => checkpointsOf(readEvents(this.#scratch))[before]);
   }
 
-  /** Sends one line to the program. */
-  write(line: string): void {
-    this.#child.stdin?.write(`${line}\n`);
+  /** Lets the victim `changer` change its memory once. */
+  async change(): Promise<void> {
+    const before = this.record.iterations;
+    this.#child.stdin?.write('change\n');
+    for (const deadline = Date.now() + 60_000; this.record.iterations === before; await sleep(2)) {
+      if (Date.now() > deadline) throw new Error('the program did not change its memory');
+    }
   }
 
   /** Ends wrapper and program without a warning. */

@@ -12,9 +12,13 @@ export interface Sink {
   readonly done: Promise<{ readonly bytes: number; readonly seconds: number }>;
 }
 
-export function openSink(): Sink {
+/** @param bytesPerSecond It reads no faster than this. */
+export function openSink(bytesPerSecond?: number): Sink {
   const [readEnd, fd] = openProvider().binding.createPipe();
-  const child: ChildProcess = start([compiled('reference/sink.c')], [readEnd, 'pipe', 'inherit']);
+  const child: ChildProcess = start(
+    [compiled('reference/sink.c'), ...(bytesPerSecond === undefined ? [] : [`${bytesPerSecond}`])],
+    [readEnd, 'pipe', 'inherit'],
+  );
   closeSync(readEnd);
   let isOpen = true;
   const closeWriter = (): void => {

@@ -1,6 +1,7 @@
 /*
  * Holds memory of random content and changes one per cent of it, then rests, for each line it reads on standard input.
- * changer RECORD MIB area|scatter      `area`: one contiguous piece, elsewhere each time; `scatter`: single pages all over
+ * changer RECORD MIB area|scatter|all      `area`: one contiguous piece, elsewhere each time; `scatter`: single pages all over; `all`:
+ * everything
  */
 #include <string.h>
 
@@ -22,7 +23,7 @@ static void fill(uint64_t* memory, uint64_t page) {
 
 int main(int argc, char** argv) {
   if (argc < 4) {
-    fprintf(stderr, "usage: changer RECORD MIB area|scatter\n");
+    fprintf(stderr, "usage: changer RECORD MIB area|scatter|all\n");
     return 64;
   }
   forget_inherited();
@@ -37,8 +38,8 @@ int main(int argc, char** argv) {
   for (uint64_t page = 0; page < pages; ++page) fill(memory, page);
   record->ready = 1;
   for (char line[16]; fgets(line, sizeof line, stdin) != NULL;) {
-    const uint64_t changed = pages / 100;
-    const uint64_t start = next_random() % (pages - changed);
+    const uint64_t changed = strcmp(argv[3], "all") == 0 ? pages : pages / 100;
+    const uint64_t start = next_random() % (pages - changed + 1);
     for (uint64_t i = 0; i < changed; ++i) fill(memory, is_scattered ? next_random() % pages : start + i);
     ++record->iterations;
   }

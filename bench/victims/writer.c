@@ -2,7 +2,8 @@
  * Writes one word at a random place of its memory in every iteration, for ever.
  * writer RECORD MIB PERCENT 4k|thp [scatter|area]
  *   PERCENT of the memory is written to: a random word of any page of one contiguous area (`area`, default), or of single pages spread over
- *   all of it (`scatter`). The rest is filled once and only kept. Content is random: it neither compresses nor deduplicates.
+ *   all of it (`scatter`). The rest is filled once and only kept; with 0 the program rests. Content is random: it neither compresses nor
+ *   deduplicates.
  */
 #include <string.h>
 
@@ -38,11 +39,11 @@ int main(int argc, char** argv) {
   madvise(memory, size, is_huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
   for (uint64_t word = 0; word < size / 8; ++word) memory[word] = next_random();
   const uint64_t pages = size / PAGE;
-  uint64_t written = pages * strtoull(argv[3], NULL, 10) / 100;
-  if (written == 0) written = 1;
-  const uint64_t stride = is_scattered ? pages / written : 1;
+  const uint64_t written = pages * strtoull(argv[3], NULL, 10) / 100;
+  const uint64_t stride = is_scattered && written > 0 ? pages / written : 1;
   uint64_t last = clock_ns();
   record->ready = 1;
+  while (written == 0) pause();
   for (;;) {
     const uint64_t random = next_random();
     const uint64_t page = (random % written) * stride;
