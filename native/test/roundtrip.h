@@ -46,11 +46,17 @@ struct Outcome {
   std::string output, log;
 };
 
-/** How long a victim runs, as its argument: longer under emulation, where $BLCR_SLOWNESS says by what factor. */
-inline std::string lifetime(int milliseconds) {
+/** Everything takes longer under emulation: $BLCR_SLOWNESS says by what factor. */
+inline int slowness() {
   const char* factor = std::getenv("BLCR_SLOWNESS");
-  return std::to_string(milliseconds * (factor == nullptr ? 1 : std::atoi(factor)));
+  return factor == nullptr ? 1 : std::atoi(factor);
 }
+
+/** How long a victim runs, as its argument. */
+inline std::string lifetime(int milliseconds) { return std::to_string(milliseconds * slowness()); }
+
+/** Of one life, in seconds. */
+inline unsigned lifeLimit() { return 60 * unsigned(slowness()); }
 
 inline std::string readAll(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -97,7 +103,7 @@ inline blcr::Status dump(const Job& job, int generation, pid_t root, int output,
   const auto dump = blcr::Dump::create(request, log);
   BLCR_TRY(dump->start());
   pollfd entry{dump->pollFd(), POLLIN, 0};
-  poll(&entry, 1, 60000);
+  poll(&entry, 1, int(lifeLimit()) * 1000);
   const auto finished = dump->finish();
   return finished.ok() ? blcr::Status() : finished.error();
 }
@@ -204,7 +210,7 @@ inline Outcome run(const Job& job) {
     std::fflush(stdout);
     const pid_t keeper = fork();
     if (keeper == 0) {
-      alarm(60);
+      alarm(lifeLimit());
       if (size_t(generation) < job.disable.size()) setenv("BLCR_DISABLE", job.disable[size_t(generation)].c_str(), 1);
       generation == 0 ? start(job) : goOn(job, generation);
     }

@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "base/codes.h"
+#include "base/features.h"
 #include "dump/find_path.h"
 #include "dump/record_files.h"
 
@@ -25,6 +26,48 @@ FdInfo countedTimer(const FoundDescriptor& found) {
   if (!timer || ::timerfd_gettime(timer.value().get(), &now) != 0) return found.details;
   auto details = readFdInfo(found.pid, found.fd);
   return details ? *std::move(details) : found.details;
+}
+
+uint64_t readCounter(int fd) {
+  uint64_t value = 0;
+  return ::read(fd, &value, sizeof value) == sizeof value ? value : 0;
+}
+
+bool addToCounter(int fd, uint64_t value) { return value == 0 || ::write(fd, &value, sizeof value) == sizeof value; }
+
+/**
+ * Whether reading takes 1 or everything, found out by reading: the counter is made at least 2 for that, and afterwards what it was. Nobody
+ * sees it, the job stands still.
+ */
+Result<bool> takesOneAtATime(int fd, uint64_t count) {
+  const uint64_t added = count < 2 ? 2 - count : 0;
+  if (!addToCounter(fd, added)) return systemError("eventfd");
+  const bool semaphore = readCounter(fd) == 1;
+  bool mended = true;
+  if (!semaphore) {
+    mended = addToCounter(fd, count);
+  } else if (added == 0) {
+    mended = addToCounter(fd, 1);
+  } else if (added == 2) {
+    mended = readCounter(fd) == 1;
+  }
+  if (!mended) return systemError("eventfd");
+  return semaphore;
+}
+
+Status recordEventFd(const FoundDescriptor& found, image::OpenFile& file) {
+  file.kind = image::FileKind::kEventFd;
+  file.counter = found.details.eventCount;
+  if (found.details.semaphore && featureAllowed("eventfd_semaphore")) {
+    file.semaphore = *found.details.semaphore;
+    return {};
+  }
+  const auto own = borrowDescriptor(found.pid, found.fd);
+  if (!own) return own.error();
+  const auto semaphore = takesOneAtATime(own.value().get(), file.counter);
+  if (!semaphore) return semaphore.error();
+  file.semaphore = semaphore.value();
+  return {};
 }
 
 Status recordPidFd(const FileContext& context, const FoundDescriptor& found, image::OpenFile& file) {
@@ -58,9 +101,7 @@ Status recordAnonymousInode(FileContext& context, const FoundDescriptor& found, 
   if (found.link == "anon_inode:[io_uring]") return refuseFile(found, "io_uring is not supported");
   if (found.link == "anon_inode:[userfaultfd]") return refuseFile(found, "userfaultfd is not supported");
   if (found.link == "anon_inode:[eventfd]") {
-    file.kind = image::FileKind::kEventFd;
-    file.counter = details.eventCount;
-    file.semaphore = details.semaphore;
+    return recordEventFd(found, file);
   } else if (found.link == "anon_inode:[timerfd]") {
     file.kind = image::FileKind::kTimerFd;
     file.clock = details.clock;

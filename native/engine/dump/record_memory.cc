@@ -27,9 +27,10 @@ constexpr FlagName kFlagNames[] = {
 };
 
 // What else of VmFlags matters, above the bits of image::AreaFlag.
-constexpr uint32_t kShadowStack = 1u << 27, kHugeFile = 1u << 28, kDevice = 1u << 29, kUserFault = 1u << 30, kMayWrite = 1u << 31;
+constexpr uint32_t kProtectionKey = 1u << 26, kShadowStack = 1u << 27, kHugeFile = 1u << 28, kDevice = 1u << 29, kUserFault = 1u << 30,
+                   kMayWrite = 1u << 31;
 
-constexpr uint32_t kAreaFlags = ~(kShadowStack | kHugeFile | kDevice | kUserFault | kMayWrite);
+constexpr uint32_t kAreaFlags = ~(kProtectionKey | kShadowStack | kHugeFile | kDevice | kUserFault | kMayWrite);
 // A copy of a process has these as the original had them at that moment; its memory is not locked, and fork advice was lifted for it.
 constexpr uint32_t kCopiedFlags = kAreaFlags & ~(image::kDontFork | image::kWipeOnFork | image::kLocked | image::kLockOnFault);
 
@@ -39,6 +40,7 @@ uint32_t vmBits(std::string_view vmFlags) {
   for (const FlagName& entry : kFlagNames) {
     if (hasVmFlag(vmFlags, entry.code)) bits |= entry.flag;
   }
+  if (hasVmFlag(vmFlags, "pk")) bits |= kProtectionKey;
   if (hasVmFlag(vmFlags, "ss")) bits |= kShadowStack;
   if (hasVmFlag(vmFlags, "ht")) bits |= kHugeFile;
   if (hasVmFlag(vmFlags, "pf") || hasVmFlag(vmFlags, "io")) bits |= kDevice;
@@ -172,6 +174,9 @@ Status recordArea(pid_t pid, const Mapping& mapping, uint32_t vmFlags, Recording
     if (mapping.path.starts_with("anon_inode:")) return refuse(pid, mapping, "this kind of mapping is not supported");
     if (mapping.path == "[uprobes]") return refuse(pid, mapping, "probes are active in it");
     if ((vmFlags & kUserFault) != 0) return refuse(pid, mapping, "userfaultfd is not supported");
+    // The kernel itself gives one to memory that may be executed only, and will again.
+    if ((vmFlags & kProtectionKey) != 0 && mapping.protection != PROT_EXEC)
+      return refuse(pid, mapping, "memory protection keys are not supported");
     area.flags = vmFlags & kAreaFlags;
     if (isSystemV(mapping)) {
       recordAttached(pid, mapping, vmFlags, recording, area);

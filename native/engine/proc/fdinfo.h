@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,7 +33,7 @@ struct FdInfo {
   uint64_t position = 0;
   int32_t flags = 0;  // open(2) flags, O_CLOEXEC included
   uint64_t eventCount = 0;
-  bool semaphore = false;
+  std::optional<bool> semaphore = {};  // kernels before 6.6 do not say
   uint64_t sigmask = 0;
   int32_t clock = 0;
   uint32_t timerFlags = 0;

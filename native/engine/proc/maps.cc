@@ -2,6 +2,8 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
+#include <array>
 #include <optional>
 
 #include "base/io.h"
@@ -96,14 +98,17 @@ Result<std::vector<Mapping>> readMaps(pid_t pid) {
 
 Result<std::map<uint64_t, std::string>> parseVmFlags(std::string_view smaps) {
   std::map<uint64_t, std::string> flags;
+  bool hasKey = false;
   uint64_t start = 0;  // of the area whose flags are due; no area begins at 0
   while (!smaps.empty()) {
     std::string_view line = takeLine(smaps);
-    static constexpr std::string_view kKey = "VmFlags:";
+    static constexpr std::string_view kKey = "VmFlags:", kProtectionKey = "ProtectionKey:";
+    if (line.starts_with(kProtectionKey)) hasKey = line.find_first_not_of(" 0", kProtectionKey.size()) != std::string_view::npos;
     if (line.starts_with(kKey)) {
       if (start == 0) return Error{EINVAL, "smaps: flags without an area"};
-      flags[start] = std::string(line.substr(kKey.size()));
+      flags[start] = (hasKey ? "pk " : "") + std::string(line.substr(kKey.size()));
       start = 0;
+      hasKey = false;
       continue;
     }
     // Keys begin with a capital letter, areas with a hexadecimal digit in lower case.
@@ -117,6 +122,26 @@ Result<std::map<uint64_t, std::string>> readVmFlags(pid_t pid) {
   auto text = readFile("/proc/" + std::to_string(pid) + "/smaps");
   if (!text) return text.error();
   return parseVmFlags(*text);
+}
+
+Result<std::vector<PageRange>> parsePopulated(std::string_view smaps) {
+  constexpr std::array<std::string_view, 4> kSizes{"Rss:", "Swap:", "Shared_Hugetlb:", "Private_Hugetlb:"};
+  std::vector<PageRange> populated;
+  PageRange area;
+  while (!smaps.empty()) {
+    std::string_view line = takeLine(smaps);
+    Mapping mapping;
+    if (takeRange(line, mapping)) {
+      area = {mapping.start, mapping.end};
+      continue;
+    }
+    if (std::find(kSizes.begin(), kSizes.end(), takeField(line)) == kSizes.end()) continue;
+    skipBlanks(line);
+    const auto size = takeNumber(line, 10);
+    if (!size || area.end == 0) return Error{EINVAL, "smaps: a size without a number or an area"};
+    if (*size > 0 && (populated.empty() || populated.back().start != area.start)) populated.push_back(area);
+  }
+  return populated;
 }
 
 bool hasVmFlag(std::string_view flags, std::string_view code) {

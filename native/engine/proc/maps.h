@@ -13,6 +13,10 @@
 
 namespace blcr {
 
+struct PageRange {
+  uint64_t start = 0, end = 0;
+};
+
 /** One line of /proc/PID/maps. */
 struct Mapping {
   uint64_t start = 0, end = 0;
@@ -32,11 +36,17 @@ struct Mapping {
 /** Mappings of a process. The text is not one atomic read unless the process is stopped: EINVAL then means "read again". */
 [[nodiscard]] Result<std::vector<Mapping>> readMaps(pid_t pid);
 
-/** Two-letter codes of the VmFlags line ("rd wr mr gd …") by start address. Source: proc(5), smaps. */
+/**
+ * Two-letter codes of the VmFlags line ("rd wr mr gd …") by start address, with "pk" in front where a protection key other than 0 is used.
+ * Source: proc(5), smaps.
+ */
 [[nodiscard]] Result<std::map<uint64_t, std::string>> parseVmFlags(std::string_view smaps);
 [[nodiscard]] Result<std::map<uint64_t, std::string>> readVmFlags(pid_t pid);
 
 /** True when `flags` of parseVmFlags contains the two-letter code. */
 [[nodiscard]] bool hasVmFlag(std::string_view flags, std::string_view code);
+
+/** Ascending ranges of smaps that have pages, in memory or swapped out. */
+[[nodiscard]] Result<std::vector<PageRange>> parsePopulated(std::string_view smaps);
 
 }  // namespace blcr

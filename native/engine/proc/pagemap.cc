@@ -4,16 +4,21 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <string>
 
 #include "base/features.h"
+#include "base/io.h"
 #include "proc/status.h"
 
 namespace blcr {
 namespace {
 
 constexpr uint64_t kPage = 4096;
+
+/** Reading the map takes a second or more for each TiB, also where there is nothing; areas of this size are worth a look at smaps first. */
+constexpr uint64_t kLarge = 4ull << 30;
 
 // Source: linux/fs.h of Linux 6.7, which Debian 12's headers lack.
 struct ScanRegion {
@@ -60,7 +65,7 @@ bool scanTellsGuards() {
 Result<PageMap> PageMap::open(pid_t pid) {
   const std::string path = "/proc/" + std::to_string(pid) + "/pagemap";
   UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (fd) return PageMap(std::move(fd));
+  if (fd) return PageMap(pid, std::move(fd));
   // An ordinary user is refused (EACCES) what belongs to a process that has just lost its memory.
   const Error refused = systemError(path);
   return isAlive(pid) ? refused : Error{ESRCH, path + ": the process has ended"};
@@ -113,6 +118,15 @@ Status PageMap::readEntries(uint64_t start, uint64_t end, Kind kind, std::vector
   return {};
 }
 
+bool PageMap::mayHavePages(uint64_t start, uint64_t end) const {
+  const auto text = readFile("/proc/" + std::to_string(pid_) + "/smaps");
+  if (!text) return true;
+  const auto populated = parsePopulated(text.value());
+  if (!populated) return true;
+  return std::any_of(populated.value().begin(), populated.value().end(),
+                     [=](const PageRange& range) { return range.start < end && start < range.end; });
+}
+
 Status PageMap::privatePages(uint64_t start, uint64_t end, bool filePages, std::vector<PageRange>& into) const {
   const Kind kind = filePages ? Kind::kAll : Kind::kPrivate;
   if (featureAllowed("pagemap_scan")) {
@@ -125,6 +139,7 @@ Status PageMap::privatePages(uint64_t start, uint64_t end, bool filePages, std::
     }
     into.resize(before);
   }
+  if (end - start >= kLarge && !mayHavePages(start, end)) return {};
   return readEntries(start, end, kind, into);
 }
 

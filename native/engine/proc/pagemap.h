@@ -8,12 +8,9 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "proc/maps.h"
 
 namespace blcr {
-
-struct PageRange {
-  uint64_t start = 0, end = 0;
-};
 
 /**
  * Finds pages through PAGEMAP_SCAN (Linux 6.7), or else by reading the map (also with BLCR_DISABLE=pagemap_scan). Works on any process that
@@ -34,9 +31,12 @@ class PageMap {
 
  private:
   enum class Kind { kPrivate, kAll, kGuards };
-  explicit PageMap(UniqueFd fd) : fd_(std::move(fd)) {}
+  PageMap(pid_t pid, UniqueFd fd) : pid_(pid), fd_(std::move(fd)) {}
+  /** Whether smaps says so; true when in doubt. */
+  [[nodiscard]] bool mayHavePages(uint64_t start, uint64_t end) const;
   [[nodiscard]] bool scan(uint64_t start, uint64_t end, Kind kind, std::vector<PageRange>& into, int& error) const;
   [[nodiscard]] Status readEntries(uint64_t start, uint64_t end, Kind kind, std::vector<PageRange>& into) const;
+  pid_t pid_;
   UniqueFd fd_;
 };
 

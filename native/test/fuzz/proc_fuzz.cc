@@ -48,6 +48,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       break;
     case 'v':
       (void)parseVmFlags(text);
+      (void)parsePopulated(text);
       break;
     case 's':
       (void)parseStat(text);

@@ -79,7 +79,7 @@ void check(const Victim& victim) {
     std::fflush(stdout);
     const pid_t keeper = fork();
     if (keeper == 0) {
-      alarm(60);
+      alarm(roundtrip::lifeLimit());
       refuse(job, victim.words());
     }
     waitpid(keeper, &outcome.status, 0);

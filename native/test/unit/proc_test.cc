@@ -2,6 +2,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <random>
 
 #include "arch/x86_64/cpu.h"
@@ -78,6 +79,22 @@ TEST(own_maps_agree_with_smaps) {
   munmap(page, 8192);
 }
 
+TEST(areas_without_pages_are_told_from_others) {
+  constexpr size_t kSize = 8192;
+  char* empty = static_cast<char*>(mmap(nullptr, 3 * kSize, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  CHECK(mprotect(empty + kSize, kSize, PROT_READ | PROT_WRITE) == 0);
+  empty[kSize] = 1;
+  auto populated = parsePopulated(readFile("/proc/self/smaps").value());
+  CHECK(populated.ok());
+  if (!populated.ok()) return;
+  const auto has = [&](const char* address) {
+    return std::any_of(populated->begin(), populated->end(),
+                       [at = reinterpret_cast<uint64_t>(address)](const PageRange& range) { return range.start <= at && at < range.end; });
+  };
+  CHECK(!has(empty) && has(empty + kSize) && !has(empty + 2 * kSize));
+  munmap(empty, 3 * kSize);
+}
+
 TEST(stat_survives_brackets_in_the_name) {
   auto stat = parseStat(kStat);
   CHECK(stat.ok());
@@ -112,7 +129,8 @@ TEST(damaged_text_never_crashes) {
     }
     static_cast<void>(parseStat(mutate(kStat, random)).ok());
     static_cast<void>(parseStatus(mutate(status, random)).ok());
-    if (round % 20 == 0) static_cast<void>(parseVmFlags(mutate(smaps, random)).ok());
+    if (round % 20 == 0)
+      static_cast<void>(parseVmFlags(mutate(smaps, random)).ok()), static_cast<void>(parsePopulated(mutate(smaps, random)).ok());
   }
 }
 

@@ -117,6 +117,11 @@ void timerKinds() {
 
 void eventFds() {
   const int semaphore = eventfd(3, EFD_SEMAPHORE | EFD_NONBLOCK), counter = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  std::vector<int> semaphores, counters;
+  for (const unsigned count : {0u, 1u, 2u, 9u}) {
+    semaphores.push_back(eventfd(count, EFD_SEMAPHORE));
+    counters.push_back(eventfd(count, 0));
+  }
   const uint64_t large = 0xfffffffffffffffeull;
   REQUIRE(write(counter, &large, sizeof large) == sizeof large);
   hold();
@@ -124,6 +129,16 @@ void eventFds() {
   for (int i = 0; i < 3; ++i) REQUIRE(read(semaphore, &value, sizeof value) == sizeof value && value == 1);
   REQUIRE(read(semaphore, &value, sizeof value) == -1 && errno == EAGAIN);
   REQUIRE(read(counter, &value, sizeof value) == sizeof value && value == large && fcntl(counter, F_GETFD) == FD_CLOEXEC);
+  const uint64_t counts[] = {0, 1, 2, 9}, one = 1;
+  for (size_t i = 0; i < 4; ++i) {
+    REQUIRE(write(semaphores[i], &one, sizeof one) == sizeof one && write(counters[i], &one, sizeof one) == sizeof one);
+    REQUIRE(read(counters[i], &value, sizeof value) == sizeof value && value == counts[i] + 1);
+    for (uint64_t left = counts[i] + 1; left > 0; --left) REQUIRE(read(semaphores[i], &value, sizeof value) == sizeof value && value == 1);
+    for (const int fd : {semaphores[i], counters[i]}) {
+      pollfd entry{fd, POLLIN, 0};
+      REQUIRE(poll(&entry, 1, 0) == 0);
+    }
+  }
 }
 
 /** The number that was used for the addition is closed, or is another file now; another process has the only descriptor left. */

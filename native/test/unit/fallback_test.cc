@@ -1,0 +1,21 @@
+// Victims on kernels that lack newer ways of asking and doing: each fall-back, on a kernel that would not need it.
+#include "survive.h"
+
+namespace {
+
+void surviveWithout(const char* feature, const char* victim) {
+  roundtrip::Job job;
+  job.command = {victims() + "holds", victim};
+  job.generations = 2;
+  job.intervalMs = 20;
+  job.tellsReady = true;
+  job.disable.assign(3, feature);
+  survive(std::move(job), "kept\n");
+}
+
+}  // namespace
+
+TEST(eventfdThatDoesNotTellItsMode) { surviveWithout("eventfd_semaphore", "eventFds"); }
+TEST(largeReservationsInThePageMap) { surviveWithout("pagemap_scan", "hiddenContents"); }
+
+CHECK_MAIN
