@@ -38,6 +38,7 @@ struct Job {
   std::function<void()> between = {};     // after the first checkpoint, while no process of the job exists
   bool tellsReady = false;  // no times: the first checkpoint comes when the job made `ready`, and `go` is made as the last life begins
   uint32_t carry = 0;       // CarriedFiles
+  std::vector<blcr::PathPair> relocate = {};
   std::function<void(int)> before = {};  // called before each generation begins
 };
 
@@ -179,6 +180,7 @@ inline pid_t launch(const Job& job, int output) {
   blcr::RestoreRequest request;
   request.inputFd = context.get();
   request.stdioFds[1] = request.stdioFds[2] = output;
+  request.relocate = job.relocate;
   auto plan = blcr::readPlan(request, log);
   if (!plan) quit("plan " + std::to_string(generation), plan.error());
   const auto init = blcr::enterNamespaces(*plan, request, log);

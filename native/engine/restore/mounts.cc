@@ -160,6 +160,9 @@ std::vector<std::string> mountPoints(std::string_view text) {
 
 Status isolateMounts() {
   if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0) return {};
+  if (errno == EPERM || errno == EACCES)
+    return Error{EPERM, systemError("making mounts private").detail +
+                            " (this host gives users namespaces without rights in them, by AppArmor for instance)"};
   if (errno != EINVAL) return systemError("making mounts private");
   // The root of a chroot is no mount: what is mounted below it, one by one.
   const auto mounts = readFile("/proc/self/mountinfo");
@@ -170,9 +173,11 @@ Status isolateMounts() {
   return {};
 }
 
-void mountProc(Log& log) {
-  if (::mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) == 0) return;
-  log.line(systemError("the host's /proc stays, process numbers in it are not the job's own; mounting").detail);
+Status mountProc() {
+  if (::mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) == 0) return {};
+  Error error = systemError("mounting a /proc of the job's own");
+  if (error.code == EPERM) error.detail += " (parts of this container's /proc are masked: it must be run with an unmasked one)";
+  return error;
 }
 
 Status bindPaths(const std::vector<PathPair>& pairs) {

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "base/log.h"
+#include "base/result.h"
 #include "restore/restore.h"
 
 namespace blcr {
@@ -12,8 +12,8 @@ namespace blcr {
 /** Mounts of this (own) mount namespace no longer reach others. */
 [[nodiscard]] Status isolateMounts();
 
-/** A /proc of this pid namespace. Where the host's is masked (containers) the kernel refuses: it then stays, and the log says so. */
-void mountProc(Log& log);
+/** A /proc of this pid namespace, whose numbers are the job's own. Where the host's is masked (containers) the kernel refuses: EPERM. */
+[[nodiscard]] Status mountProc();
 
 /**
  * Bind-mounts `to` over `from` for every pair. A missing mount point is made: a tmpfs takes the place of the nearest existing ancestor,

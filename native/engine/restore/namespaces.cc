@@ -58,9 +58,9 @@ Status writeFile(const char* path, const std::string& text) {
 Error unshareError(int code) {
   errno = code;
   Error error = systemError("making namespaces for the job");
-  if (code == ENOSPC) error.detail += " (user.max_user_namespaces is 0 or exhausted)";
+  if (code == ENOSPC) error = {EPERM, error.detail + " (user.max_user_namespaces is 0 or exhausted)"};
   if (code == EPERM) error.detail += " (this host, container or sandbox does not let users make namespaces)";
-  if (code == EINVAL || code == ENOSYS) error.detail += " (this kernel lacks one of them)";
+  if (code == EINVAL || code == ENOSYS) error = {ENOSYS, error.detail + " (this kernel, container or sandbox lacks one of them)"};
   return error;
 }
 
@@ -110,16 +110,15 @@ Status makeNamespaces(const image::Host& host, Log& log) {
   return {};
 }
 
-Status settleAsInit(const RestoreRequest& request, Log& log) {
+Status settleAsInit(const RestoreRequest& request) {
   BLCR_TRY(isolateMounts());
   BLCR_TRY(bindPaths(request.binds));
-  mountProc(log);
-  return {};
+  return mountProc();
 }
 
 /** In pid 1: waits until its maker is gone (a death signal would be sent at that moment) before it binds its life to the outer process. */
-Result<pid_t> becomeInit(const RestoreRequest& request, Log& log, UniqueFd channel) {
-  const Status settled = settleAsInit(request, log);
+Result<pid_t> becomeInit(const RestoreRequest& request, UniqueFd channel) {
+  const Status settled = settleAsInit(request);
   if (!settled.ok()) {
     send(channel.get(), settled.error());
     ::_exit(1);
@@ -140,7 +139,7 @@ Result<pid_t> becomeInit(const RestoreRequest& request, Log& log, UniqueFd chann
 Result<pid_t> makeInit(const RestorePlan& plan, const RestoreRequest& request, Log& log, UniqueFd channel) {
   Status made = makeNamespaces(plan.image.host, log);
   const pid_t pid = made.ok() ? ::fork() : -1;
-  if (pid == 0) return becomeInit(request, log, std::move(channel));
+  if (pid == 0) return becomeInit(request, std::move(channel));
   if (made.ok() && pid < 0) made = systemError("making the job's init");
   Message message;
   message.pid = pid;
