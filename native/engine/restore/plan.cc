@@ -66,6 +66,11 @@ Status checkMappedFile(const image::MappedFile& file, const std::string& path) {
   return {};
 }
 
+void relocateWatches(Image& image, const RestoreRequest& request) {
+  for (image::OpenFile& file : image.files)
+    for (image::InotifyWatch& watch : file.watches) watch.path = relocated(request.relocate, watch.path);
+}
+
 /** A file that travels along is used only where there is no such file; else its content is not needed. */
 Status checkMappedFiles(Image& image, const RestoreRequest& request, Log& log) {
   for (image::MappedFile& file : image.mapped) {
@@ -93,6 +98,7 @@ Result<RestorePlan> readPlan(const RestoreRequest& request, Log& log) {
     if (!image) return image.error();
     plan.image = *std::move(image);
     BLCR_TRY(relocateSockets(plan.image, request));
+    relocateWatches(plan.image, request);
     BLCR_TRY(checkProcessor(plan.image.host));
     auto areas = kernelAreas();
     if (!areas) return areas.error();
