@@ -10,6 +10,7 @@
 
 #include "base/codes.h"
 #include "base/io.h"
+#include "proc/parse.h"
 
 namespace blcr {
 namespace {
@@ -122,11 +123,21 @@ void recordOwner(const FoundDescriptor& found, image::OpenFile& file) {
   file.ownerSignal = ::fcntl(own.value().get(), F_GETSIG);
 }
 
+/** By one that has ended, sharing its descriptors, or by a keeper, where the file system makes such a lock of a flock. */
+bool isStrangersLock(const FileContext& context, std::string_view lock) {
+  if (takeField(lock) != "POSIX") return false;
+  takeField(lock);  // mode
+  skipBlanks(lock);
+  const auto owner = takeNumber(lock, 10);
+  return !owner || !context.members.contains(pid_t(*owner));
+}
+
 /** A POSIX lock is shown only to the process that holds it, others to all that share the description. */
-Status recordLocks(const FoundDescriptor& found, image::OpenFile& file) {
+Status recordLocks(const FileContext& context, const FoundDescriptor& found, image::OpenFile& file) {
   for (const std::string& lock : found.details.locks) {
     if (lock.starts_with("LEASE") || lock.starts_with("DELEG")) return refuseFile(found, "a lease on it cannot be taken again");
     if (file.kind == image::FileKind::kInherited || std::find(file.locks.begin(), file.locks.end(), lock) != file.locks.end()) continue;
+    if (isStrangersLock(context, lock)) return refuseFile(found, "a lock on it was taken by a process that is not part of the job");
     file.locks.push_back(lock);
   }
   return {};
@@ -194,7 +205,7 @@ Status recordFiles(std::deque<FrozenProcess>& processes, const DumpRequest& requ
     BLCR_TRY(recordDescription(context, stdio, entry, files[entry.description]));
     recordOwner(entry, files[entry.description]);
   }
-  for (const FoundDescriptor& entry : found) BLCR_TRY(recordLocks(entry, files[entry.description]));
+  for (const FoundDescriptor& entry : found) BLCR_TRY(recordLocks(context, entry, files[entry.description]));
   for (const FoundDescriptor& entry : found) {
     image::OpenFile& file = files[entry.description];
     if (file.kind == image::FileKind::kEpoll && file.epoll.empty()) BLCR_TRY(recordEpollTargets(context, entry, file));

@@ -74,6 +74,32 @@ std::optional<Mapping> parseLine(std::string_view line) {
   return mapping;
 }
 
+/** What else than flags is said of an area. */
+struct Smaps {
+  uint64_t start = 0;
+  bool closed = false;  // PROT_NONE
+  uint64_t size = 0, held = 0, protectionKey = 0;
+};
+
+void takeSize(std::string_view key, std::string_view value, Smaps& into) {
+  skipBlanks(value);
+  const uint64_t number = takeNumber(value, 10).value_or(0);
+  if (key == "Size:") into.size = number;
+  if (key == "Rss:" || key == "Swap:") into.held += number;
+  if (key == "ProtectionKey:") into.protectionKey = number;
+}
+
+/**
+ * Older kernels do not show MLOCK_ONFAULT (lf): seen by pages that are not there although the area is locked. Taken for the other kind,
+ * they would all be made at once.
+ */
+std::string flagsOf(const Smaps& area, std::string_view flags) {
+  std::string text(flags);
+  if (area.protectionKey != 0) text += " pk";
+  if (!area.closed && area.held < area.size && hasVmFlag(flags, "lo") && !hasVmFlag(flags, "lf")) text += " lf";
+  return text;
+}
+
 }  // namespace
 
 Result<std::vector<Mapping>> parseMaps(std::string_view text) {
@@ -98,22 +124,26 @@ Result<std::vector<Mapping>> readMaps(pid_t pid) {
 
 Result<std::map<uint64_t, std::string>> parseVmFlags(std::string_view smaps) {
   std::map<uint64_t, std::string> flags;
-  bool hasKey = false;
-  uint64_t start = 0;  // of the area whose flags are due; no area begins at 0
+  std::optional<Smaps> area;  // whose flags are due
   while (!smaps.empty()) {
     std::string_view line = takeLine(smaps);
-    static constexpr std::string_view kKey = "VmFlags:", kProtectionKey = "ProtectionKey:";
-    if (line.starts_with(kProtectionKey)) hasKey = line.find_first_not_of(" 0", kProtectionKey.size()) != std::string_view::npos;
-    if (line.starts_with(kKey)) {
-      if (start == 0) return Error{EINVAL, "smaps: flags without an area"};
-      flags[start] = (hasKey ? "pk " : "") + std::string(line.substr(kKey.size()));
-      start = 0;
-      hasKey = false;
+    const std::string_view all = line;
+    Mapping mapping;
+    // Keys begin with a capital letter, areas with a hexadecimal digit in lower case.
+    if (takeRange(line, mapping)) {
+      area.emplace();
+      area->start = mapping.start;
+      area->closed = line.starts_with("---");
       continue;
     }
-    // Keys begin with a capital letter, areas with a hexadecimal digit in lower case.
-    Mapping mapping;
-    if (takeRange(line, mapping)) start = mapping.start;
+    const std::string_view key = takeField(line = all);
+    if (key == "VmFlags:") {
+      if (!area) return Error{EINVAL, "smaps: flags without an area"};
+      flags[area->start] = flagsOf(*area, line);
+      area.reset();
+    } else if (area) {
+      takeSize(key, line, *area);
+    }
   }
   return flags;
 }

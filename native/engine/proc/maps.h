@@ -37,7 +37,7 @@ struct Mapping {
 [[nodiscard]] Result<std::vector<Mapping>> readMaps(pid_t pid);
 
 /**
- * Two-letter codes of the VmFlags line ("rd wr mr gd …") by start address, with "pk" in front where a protection key other than 0 is used.
+ * Two-letter codes of the VmFlags line ("rd wr mr gd …") by start address, and "pk" where a protection key other than 0 is used.
  * Source: proc(5), smaps.
  */
 [[nodiscard]] Result<std::map<uint64_t, std::string>> parseVmFlags(std::string_view smaps);

@@ -87,6 +87,21 @@ void sharedTables() {
   REQUIRE(put(ends[1], "x") == 0 && endsWell(child));
 }
 
+/** Taken by a process that had the same descriptors, and has ended. */
+void lockOfAnother() {
+  static int file;
+  file = open("locked", O_RDWR | O_CREAT, 0600);
+  alignas(16) static char stack[65536];
+  const auto take = [](void*) {
+    struct flock range{};
+    range.l_type = F_WRLCK;
+    return fcntl(file, F_SETLK, &range);
+  };
+  const pid_t child = clone(take, stack + sizeof stack, CLONE_FILES | SIGCHLD, nullptr);
+  REQUIRE(child > 0 && endsWell(child));
+  hold();
+}
+
 void secretMemory() {
   const int fd = int(syscall(SYS_memfd_secret, 0));
   if (fd < 0) notHere();
@@ -100,6 +115,9 @@ void matrixRegisters() {
 }
 
 const Case kMatrix(Supported{"matrixRegisters", "registers", "matrix registers (AMX)", "refused: AMX"}, matrixRegisters);
+const Case kLockOfAnother(Supported{"lockOfAnother", "descriptors", "a POSIX lock that was taken by a process which is gone",
+                                    "refused: taken by a process that is not part of the job"},
+                          lockOfAnother);
 const Case kUserFault(Supported{"userfaultfd", "descriptors", "userfaultfd", "refused: userfaultfd"}, userFault);
 const Case kUring(Supported{"ioUring", "descriptors", "io_uring", "refused: io_uring"}, uring);
 const Case kAio(Supported{"aio", "memory", "asynchronous I/O contexts (io_setup)", "refused: asynchronous I/O"}, aio);
