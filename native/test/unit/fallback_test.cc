@@ -16,6 +16,9 @@ void surviveWithout(const char* feature, const char* victim) {
 }  // namespace
 
 TEST(eventfdThatDoesNotTellItsMode) { surviveWithout("eventfd_semaphore", "eventFds"); }
+// A sanitized victim maps terabytes of shadow memory, with pages here and there.
+#ifndef __SANITIZE_ADDRESS__
 TEST(largeReservationsInThePageMap) { surviveWithout("pagemap_scan", "hiddenContents"); }
+#endif
 
 CHECK_MAIN
