@@ -57,16 +57,19 @@ function pack(t: TestContext, commands: Readonly<Record<string, string>>): strin
   return directory;
 }
 
+/** Runs `command` in `directory` as an ordinary user; what was said there. */
 async function travel(
   directory: string,
   stop: Stop,
   command: readonly string[],
-  env: Record<string, string>,
+  env: Readonly<Record<string, string>>,
+  machine: { cpu?: string; before?: string } = {},
 ): Promise<string> {
+  const user = ['setpriv', '--reuid', String(ORDINARY), '--regid', String(ORDINARY), '--clear-groups'];
+  const whole = ['sh', '-c', `${machine.before ?? 'true'} && exec "$@"`, 'sh', ...user, ...command];
   if (stop === 'here') {
-    const user = ['--reuid', String(ORDINARY), '--regid', String(ORDINARY), '--clear-groups'];
     const options = { cwd: directory, env: { PATH: process.env['PATH'], HOME: directory, ...env } } as const;
-    const { stdout, stderr } = spawnSync('setpriv', [...user, ...command], { ...options, encoding: 'utf8' });
+    const { stdout, stderr } = spawnSync('sh', whole.slice(1), { ...options, encoding: 'utf8' });
     return stdout + stderr;
   }
   let text = '';
@@ -77,25 +80,39 @@ async function travel(
     },
   });
   const kernel = await obtainKernel(stop);
-  await runInMachine({ kernel, command, cwd: directory, writable: [directory], uid: ORDINARY, env, output });
+  const { cpu = 'max' } = machine;
+  await runInMachine({ kernel, cpu, command: whole, cwd: directory, writable: [directory], env, output });
   return text;
 }
 
+function read(directory: string, name: string, file: string): string {
+  const path = join(directory, name, file);
+  return existsSync(path) ? readFileSync(path, 'utf8') : '';
+}
+
+/** Every job in `directory` has done this leg well. */
+function expectDone(directory: string, names: readonly string[], leg: number, stop: Stop, text: string): void {
+  const failed = names.filter((name) => read(directory, name, `done-${leg}`) !== '0\n');
+  const logs = failed.map((name) => `${name}: ${read(directory, name, 'log')}${read(directory, name, 'out')}`);
+  assert.deepEqual(failed, [], `leg ${leg}, ${stop}: ${text}\n${logs.join('\n')}`);
+}
+
+const confined = { ...confinedEnvironment({}, 'x86-64-v2'), BASELINE: 'x86-64-v2' } as Record<string, string>;
+
 /** Every job in `directory` from stop to stop; at each it is what it was. */
 async function journey(directory: string, names: readonly string[], stops: readonly Stop[]): Promise<void> {
-  const env = confinedEnvironment({}, 'x86-64-v2') as Record<string, string>;
-  for (const [index, stop] of stops.entries()) {
-    const last = index === stops.length - 1 ? ['last'] : [];
-    const text = await travel(directory, stop, ['bash', LEG, NATIVE, String(index), ...last], index === 0 ? env : {});
-    const read = (name: string, file: string): string => {
-      const path = join(directory, name, file);
-      return existsSync(path) ? readFileSync(path, 'utf8') : '';
-    };
-    const failed = names.filter((name) => read(name, `done-${index}`) !== '0\n');
-    const logs = failed.map((name) => `${name}: ${read(name, 'log')}${read(name, 'out')}`);
-    assert.deepEqual(failed, [], `leg ${index}, ${stop}: ${text}\n${logs.join('\n')}`);
+  for (const [leg, stop] of stops.entries()) {
+    const last = leg === stops.length - 1 ? ['last'] : [];
+    const text = await travel(directory, stop, ['bash', LEG, NATIVE, String(leg), ...last], leg === 0 ? confined : {});
+    expectDone(directory, names, leg, stop, text);
   }
-  for (const name of names) assert.equal(readFileSync(join(directory, name, 'out'), 'utf8'), 'kept\n');
+  for (const name of names) assert.equal(read(directory, name, 'out'), 'kept\n');
+}
+
+function commandsOf(names: readonly string[]): Record<string, string> {
+  const holds = join(NATIVE, 'victims/victim_holds');
+  const victims = names.map((name) => [name, `${holds} ${name}`] as const);
+  return { python: '/usr/bin/python3 traveller.py', ...Object.fromEntries(victims) };
 }
 
 const ROUTES: readonly (readonly Stop[])[] = [
@@ -107,10 +124,29 @@ for (const stops of ROUTES) {
   test(`jobs go on along ${stops.join(' → ')}`, async (t) => {
     const reason = reasonToSkip();
     if (reason !== undefined) return t.skip(reason);
-    const holds = join(NATIVE, 'victims/victim_holds');
-    const commands: Record<string, string> = { python: '/usr/bin/python3 traveller.py' };
-    for (const name of [...VICTIMS, ...MORE]) commands[name] = `${holds} ${name}`;
-    const names = Object.keys(commands);
-    await journey(pack(t, commands), names, stops);
+    const commands = commandsOf([...VICTIMS, ...MORE]);
+    await journey(pack(t, commands), Object.keys(commands), stops);
   });
 }
+
+test('where Yama lets only ancestors trace, all is as elsewhere', async (t) => {
+  const reason = reasonToSkip();
+  if (reason !== undefined) return t.skip(reason);
+  const commands = commandsOf(['manyThreads', 'families', 'zombies']);
+  const directory = pack(t, commands);
+  const legs = ['0', '1', '2 last'].map((leg) => `bash ${LEG} ${NATIVE} ${leg}`).join(' && ');
+  const before = 'echo 1 > /proc/sys/kernel/yama/ptrace_scope';
+  const text = await travel(directory, '6.1', ['bash', '-c', legs], confined, { before });
+  for (const leg of [0, 1, 2]) expectDone(directory, Object.keys(commands), leg, '6.1', text);
+});
+
+test('a processor that lacks features is told by their names', async (t) => {
+  const reason = reasonToSkip();
+  if (reason !== undefined) return t.skip(reason);
+  const directory = pack(t, commandsOf([]));
+  expectDone(directory, ['python'], 0, 'here', await travel(directory, 'here', ['bash', LEG, NATIVE, '0'], {}));
+  await travel(directory, '6.12', ['bash', LEG, NATIVE, '1', 'last'], {}, { cpu: 'Nehalem' });
+  assert.match(read(directory, 'python', 'log'), /this processor lacks features .*\bavx\b/);
+  assert.notEqual(read(directory, 'python', 'done-1'), '0\n');
+  assert.equal(read(directory, 'python', 'lines'), 'before\n');
+});

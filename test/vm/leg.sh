@@ -1,6 +1,7 @@
 #!/bin/bash
 # One leg of a journey through kernels: leg.sh NATIVE NUMBER [last]. In every directory here a job is started (leg 0: its file `command`) or goes
 # on from the context of the leg before, and is checkpointed and killed, or (last) may finish. Writes `done-NUMBER` into it, and `log`.
+# $BASELINE: what the programs are confined to.
 # Only the standard streams: pipes of whoever started this would lead outside of the jobs.
 for fd in /proc/$$/fd/*; do [ "${fd##*/}" -gt 2 ] && [ "${fd##*/}" -ne 255 ] && eval "exec ${fd##*/}>&-"; done
 native=$1 number=$2 last=$3
@@ -9,7 +10,7 @@ for directory in */; do
   cd "$directory" || exit 1
   echo "leg $number on $(uname -r)" >>log
   if [ "$number" = 0 ]; then
-    "$native/blcr-keeper" run --cpu-baseline x86-64-v2 -- bash ./command </dev/null >out 2>>log &
+    "$native/blcr-keeper" run ${BASELINE:+--cpu-baseline "$BASELINE"} -- bash ./command </dev/null >out 2>>log &
     while [ ! -e ready ] && kill -0 $! 2>/dev/null; do sleep 0.1; done
   else
     [ "$last" = last ] && : >go
