@@ -230,8 +230,10 @@ class Checkpoint final : public Dump {
     // Of more than one scope together, the target's parent may be among the others: whoever restarts waits for a child of its own.
     for (const FrozenProcess* parent = top; parent != nullptr; parent = frozen_.find(parent->stat.ppid)) top = parent;
     image.root = top->pid;
-    for (const FrozenProcess& process : frozen_.processes()) {
-      if (process.stat.terminal != 0 && process.stat.foregroundGroup > 0) image.foregroundGroup = process.stat.foregroundGroup;
+    for (size_t index = 0; index < image.processes.size(); ++index) {
+      const ProcStat& stat = frozen_.processes()[index].stat;
+      const bool outside = image.processes[index].terminal == image::kNone;
+      if (outside && stat.terminal != 0 && stat.foregroundGroup > 0) image.foregroundGroup = stat.foregroundGroup;
     }
     for (const image::Process& process : image.processes) {
       if (!process.tasks.empty()) image.host.xstateSize = uint32_t(process.tasks.front().xstate.size());

@@ -77,6 +77,9 @@ Status refuseForeignNamespaces(pid_t pid) {
     if (!mine || !theirs || mine.value() == theirs.value()) continue;
     return Error{kErrorNoSupport, "process " + std::to_string(pid) + " lives in another " + kind + " namespace"};
   }
+  const auto root = readLink("/proc/" + std::to_string(pid) + "/root");
+  if (root && root.value() != "/")
+    return Error{kErrorNoSupport, "process " + std::to_string(pid) + " has another root directory (chroot): " + root.value()};
   return {};
 }
 

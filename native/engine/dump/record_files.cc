@@ -75,6 +75,7 @@ Status recordDescription(FileContext& context, const std::array<Stdio, 3>& stdio
   file.offset = found.details.position;
   file.mode = found.info.st_mode;
   file.path = found.link;
+  const bool terminal = isTerminal(context, found);
   if (!isPortableDevice(found.info)) {
     file.inherited = inheritedStream(stdio, found);
     if (file.inherited >= 0) {
@@ -83,6 +84,7 @@ Status recordDescription(FileContext& context, const std::array<Stdio, 3>& stdio
       return {};
     }
   }
+  if (terminal) return recordTerminal(context, found, file);
   if (isDestination(context, found)) {
     // A restart would roll it back to what it held in the middle of this checkpoint, and so destroy the context that it is made from.
     file.kind = image::FileKind::kDevice;
@@ -106,7 +108,7 @@ Status recordDescription(FileContext& context, const std::array<Stdio, 3>& stdio
     case S_IFCHR:
       file.kind = image::FileKind::kDevice;
       if (isPortableDevice(found.info)) return {};
-      return refuseFile(found, ::major(found.info.st_rdev) == 136 ? "a terminal other than the launcher's" : "a device");
+      return refuseFile(found, "a device");
     default:
       return refuseFile(found, "this kind of file is not supported");
   }
@@ -189,8 +191,9 @@ Status recordFiles(std::deque<FrozenProcess>& processes, const DumpRequest& requ
   if (!sockets) return sockets.error();
   auto count = groupDescriptions(found);
   if (!count) return count.error();
-  FileContext context{request, recording, found, {}, *sockets, {}, {}};
+  FileContext context{request, recording, found, {}, *sockets, {}, {}, {}};
   for (const FrozenProcess& process : processes) context.members.insert(process.pid);
+  BLCR_TRY(lookAtTerminals(context, processes));
   const std::array<Stdio, 3> stdio = lookAtStdio(request);
   for (size_t i = 0; i < 3; ++i) {
     const auto path = readLink("/proc/self/fd/" + std::to_string(stdio[i].fd));

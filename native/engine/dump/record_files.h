@@ -28,6 +28,7 @@ struct FileContext {
   SocketTable& sockets;
   std::map<ObjectKey, uint32_t> socketOf;  // socket inode: Image::sockets
   std::set<pid_t> members;
+  std::map<int, uint32_t> terminalOf;  // number: Image::terminals
 };
 
 [[nodiscard]] Error refuseFile(const FoundDescriptor& found, const std::string& why);
@@ -39,6 +40,14 @@ struct FileContext {
 [[nodiscard]] Status recordPipe(FileContext& context, const FoundDescriptor& found, image::OpenFile& file);
 [[nodiscard]] Status recordSocket(FileContext& context, const FoundDescriptor& found, image::OpenFile& file);
 [[nodiscard]] Status recordAnonymousInode(FileContext& context, const FoundDescriptor& found, image::OpenFile& file);
+/**
+ * Pseudo-terminals whose master is in the job, before any description is recorded: modes, what waits in them, whose controlling terminals
+ * they are. What waits is taken and put back. kErrorTemporary when that would not be safe now.
+ */
+[[nodiscard]] Status lookAtTerminals(FileContext& context, const std::deque<FrozenProcess>& processes);
+/** A master, a program's end, or /dev/tty of a process whose controlling terminal is one of those. */
+[[nodiscard]] bool isTerminal(const FileContext& context, const FoundDescriptor& found);
+[[nodiscard]] Status recordTerminal(FileContext& context, const FoundDescriptor& found, image::OpenFile& file);
 /** After all descriptions are known. */
 [[nodiscard]] Status connectSockets(FileContext& context);
 [[nodiscard]] Status recordEpollTargets(FileContext& context, const FoundDescriptor& found, image::OpenFile& file);

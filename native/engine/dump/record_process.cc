@@ -1,5 +1,6 @@
 #include "dump/record_process.h"
 
+#include <linux/keyctl.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -25,8 +26,9 @@ constexpr int kSignals = 64;
 constexpr uint64_t kGetDenyWriteExecute = 66, kGetMemoryMerge = 68, kGetRegistrations = 1 << 9;
 // ARCH_GET_XCOMP_PERM and its bit for AMX. Source: asm/prctl.h, arch/x86/xstate.rst
 constexpr uint64_t kGetPermitted = 0x1022, kTileData = 1 << 18;
-constexpr int kLimits = 16;           // RLIM_NLIMITS
-constexpr size_t kKernelAction = 32;  // struct kernel_sigaction: handler, flags, restorer, mask
+constexpr uint64_t kGetCpuid = 0x1011, kGetUntagMask = 0x4001;  // ARCH_GET_CPUID, ARCH_GET_UNTAG_MASK
+constexpr int kLimits = 16;                                     // RLIM_NLIMITS
+constexpr size_t kKernelAction = 32;                            // struct kernel_sigaction: handler, flags, restorer, mask
 
 /** Where the leader's batch puts its answers, in the scratch's data. */
 struct ProcessAnswers {
@@ -35,6 +37,8 @@ struct ProcessAnswers {
   std::array<std::array<uint64_t, 2>, kLimits> limits;
   int32_t subreaper;
   uint64_t permitted;  // extended register states that the process may use
+  uint64_t untagMask;  // of pointers, all ones = no bits are free for tags
+  uint64_t segments[2];
 };
 static_assert(sizeof(image::SignalAction) == kKernelAction);
 
@@ -106,10 +110,27 @@ std::vector<RemoteCall> processCalls(uint64_t at) {
   calls.push_back({SYS_prctl, {kGetMemoryMerge, 0, 0, 0, 0}});
   calls.push_back({SYS_membarrier, {kGetRegistrations, 0, 0}});
   calls.push_back({SYS_arch_prctl, {kGetPermitted, at + offsetof(ProcessAnswers, permitted)}});
+  calls.push_back({SYS_arch_prctl, {kGetUntagMask, at + offsetof(ProcessAnswers, untagMask)}});
+  calls.push_back({SYS_arch_prctl, {kGetCpuid}});
+  calls.push_back({SYS_modify_ldt, {0, at + offsetof(ProcessAnswers, segments), sizeof ProcessAnswers::segments}});
+  calls.push_back({SYS_keyctl, {KEYCTL_GET_KEYRING_ID, uint64_t(KEY_SPEC_PROCESS_KEYRING), 0}});
+  calls.push_back({SYS_keyctl, {KEYCTL_GET_KEYRING_ID, uint64_t(KEY_SPEC_THREAD_KEYRING), 0}});
   for (uint64_t limit = 0; limit < kLimits; ++limit) {
     calls.push_back({SYS_prlimit64, {0, limit, 0, at + offsetof(ProcessAnswers, limits) + limit * 16}});
   }
   return calls;
+}
+
+/** States that exist nowhere else and would be gone after a restart; `calls` begins with the question for permitted registers. */
+Status refuseUnusual(pid_t pid, const RemoteCall* calls, const ProcessAnswers& answers) {
+  const auto refuse = [pid](const char* why) { return Error{kErrorNoSupport, who(pid) + why}; };
+  if (calls[0].result == 0 && (answers.permitted & kTileData) != 0)
+    return refuse("it has asked for matrix registers (AMX), which are not supported");
+  if (calls[1].result == 0 && answers.untagMask != ~0ull) return refuse("it uses tagged pointers (LAM), which are not supported");
+  if (calls[2].result == 0) return refuse("it has made the CPUID instruction fault (ARCH_SET_CPUID), which is not supported");
+  if (calls[3].result > 0) return refuse("it has segments of its own (modify_ldt), which are not supported");
+  if (calls[4].result > 0 || calls[5].result > 0) return refuse("it has keys in a keyring of its own, which cannot be carried");
+  return {};
 }
 
 /** Everything that only the process itself is told, and the same of its leader: one batch. */
@@ -144,10 +165,8 @@ Status recordProcessState(Foothold& foothold, image::Process& into) {
   if (rest[6].result > 0) into.memory.denyWriteExecute = int32_t(rest[6].result);
   into.memory.mergeAll = rest[7].result > 0;
   if (rest[8].result > 0) into.memory.barriers = uint32_t(rest[8].result);
-  if (rest[9].result == 0 && (own.permitted & kTileData) != 0) {
-    return Error{kErrorNoSupport, who(into.pid) + "it has asked for matrix registers (AMX), which are not supported"};
-  }
-  for (size_t limit = 0; limit < kLimits && rest[10 + limit].result == 0; ++limit) {
+  BLCR_TRY(refuseUnusual(into.pid, &rest[9], own));
+  for (size_t limit = 0; limit < kLimits && rest[15 + limit].result == 0; ++limit) {
     into.limits.push_back({own.limits[limit][0], own.limits[limit][1]});
   }
   return recordTaskState(std::span(calls).subspan(ownCalls), answers->leader, into.tasks.front());

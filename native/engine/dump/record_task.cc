@@ -30,6 +30,17 @@ void recordScheduling(pid_t tid, image::Task& into) {
   if (length > 0) into.affinity.assign(mask.data(), size_t(length));
 }
 
+/** A program that catches its own system calls would catch those made in its name, too. */
+Status refuseDispatch(pid_t pid, pid_t tid) {
+  constexpr auto kGetConfiguration = static_cast<__ptrace_request>(0x4211);  // PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, Linux 6.4
+  struct {
+    uint64_t mode, selector, offset, length;
+  } dispatch{};
+  if (::ptrace(kGetConfiguration, tid, sizeof dispatch, &dispatch) != 0 || dispatch.mode == 0) return {};
+  return Error{kErrorNoSupport, "process " + std::to_string(pid) + " thread " + std::to_string(tid) +
+                                    " has its system calls dispatched to itself (PR_SET_SYSCALL_USER_DISPATCH), which is not supported"};
+}
+
 }  // namespace
 
 Result<std::vector<image::PendingSignal>> peekSignals(pid_t tid, bool shared) {
@@ -49,6 +60,7 @@ Result<std::vector<image::PendingSignal>> peekSignals(pid_t tid, bool shared) {
 Status recordTask(FrozenTask& task, pid_t pid, const RemoteMemory& memory, int64_t rseqOffset, image::Task& into) {
   const pid_t tid = task.tracee.tid();
   into.tid = tid;
+  BLCR_TRY(refuseDispatch(pid, tid));
   auto regs = task.tracee.registers();
   if (!regs) return regs.error();
   bool changed = undoSpuriousInterrupt(*regs);

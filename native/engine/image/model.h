@@ -173,7 +173,8 @@ enum class FileKind : uint8_t {
   kMemFd,   // Image::shared[object]
   kProc,    // /proc/self/… opened by path
   kInotify,
-  kPidFd,  // of process ownerPid, 0 = one that is gone
+  kPidFd,     // of process ownerPid, 0 = one that is gone
+  kTerminal,  // one end of Image::terminals[object]: 0 the master
 };
 
 struct EpollEntry {
@@ -262,6 +263,19 @@ struct Socket {
   std::vector<SocketOption> options;
 };
 
+/** A pseudo-terminal with both ends in the job, made again in its own devpts. */
+struct Terminal {
+  int32_t number = 0;
+  std::string modes, size;  // struct termios2, struct winsize
+  uint32_t fileMode = 0;
+  bool packets = false, locked = false;
+  bool hungUp = false;                  // the master is closed: only the number counts
+  bool closed = false;                  // the program's end is closed, after it was open
+  int32_t session = 0, foreground = 0;  // whose controlling terminal it is, 0 = nobody's; the foreground process group
+  std::vector<std::string> lines;       // to the program, canonical mode
+  std::string input, output;            // to the program: an unfinished line, or everything; to the master
+};
+
 struct Descriptor {
   int32_t fd = 0;
   uint32_t file = kNone;  // Image::files
@@ -325,6 +339,7 @@ struct Process {
   std::vector<Task> tasks;             // leader first
   bool sharesFilesWithParent = false;  // CLONE_FILES across processes (refused until supported)
   bool stopTold = false;               // stopped (^Z), and its parent has waited for that already
+  uint32_t terminal = kNone;           // controlling terminal: Image::terminals; none, or the launcher's
   bool cooperates = false;             // it waits in a checkpoint callback and is told that it was restarted
 };
 
@@ -340,6 +355,7 @@ struct Image {
   std::vector<OpenFile> files;
   std::vector<Pipe> pipes;
   std::vector<Socket> sockets;
+  std::vector<Terminal> terminals;
   std::vector<Blob> blobs;
   std::string inheritedPath[3];  // where the launcher's stdio pointed, "" if not a regular file
   int32_t foregroundGroup = 0;   // of the launcher's terminal, when it controls the job

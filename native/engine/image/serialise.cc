@@ -56,7 +56,7 @@ template <typename T>
 struct IsVector<std::vector<T>> : std::true_type {};
 
 constexpr uint8_t lastEnumerator(const AreaKind*) { return uint8_t(AreaKind::kVvarVclock); }
-constexpr uint8_t lastEnumerator(const FileKind*) { return uint8_t(FileKind::kPidFd); }
+constexpr uint8_t lastEnumerator(const FileKind*) { return uint8_t(FileKind::kTerminal); }
 constexpr uint8_t lastEnumerator(const SocketState*) { return uint8_t(SocketState::kReset); }
 constexpr uint8_t lastEnumerator(const ProcessState*) { return uint8_t(ProcessState::kZombie); }
 
@@ -151,6 +151,10 @@ void visit(A& a, S& s, const Socket*) {
     s.fileGid, s.shutRead, s.shutWrite, s.backlog, s.waiting, s.peerPid, s.queue, s.options);
 }
 template <typename A, typename S>
+void visit(A& a, S& s, const Terminal*) {
+  a(s.number, s.modes, s.size, s.fileMode, s.packets, s.locked, s.hungUp, s.closed, s.session, s.foreground, s.lines, s.input, s.output);
+}
+template <typename A, typename S>
 void visit(A& a, S& s, const Descriptor*) {
   a(s.fd, s.file, s.closeOnExec);
 }
@@ -179,12 +183,12 @@ template <typename A, typename S>
 void visit(A& a, S& s, const Process*) {
   a(s.pid, s.ppid, s.pgid, s.sid, s.state, s.exitStatus, s.exitSignal, s.comm, s.memory, s.descriptors, s.cwd, s.umask, s.actions,
     s.pending, s.timers, s.posixTimers, s.limits, s.credentials, s.personality, s.subreaper, s.oomScoreAdjust, s.thpDisabled, s.tasks,
-    s.sharesFilesWithParent, s.stopTold, s.cooperates);
+    s.sharesFilesWithParent, s.stopTold, s.terminal, s.cooperates);
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const Image*) {
-  a(s.host, s.root, s.processes, s.mapped, s.shared, s.semaphores, s.queues, s.files, s.pipes, s.sockets, s.blobs, s.inheritedPath,
-    s.foregroundGroup);
+  a(s.host, s.root, s.processes, s.mapped, s.shared, s.semaphores, s.queues, s.files, s.pipes, s.sockets, s.terminals, s.blobs,
+    s.inheritedPath, s.foregroundGroup);
 }
 
 template <typename T>

@@ -130,6 +130,8 @@ Status checkFile(const Image& image, const OpenFile& file, const std::string& wh
   const bool isPipe = file.kind == FileKind::kPipe || file.kind == FileKind::kFifo;
   if (isPipe && !isIndex(file.object, image.pipes.size())) return wrong(who + "an unknown pipe");
   if (file.kind == FileKind::kSocket && !isIndex(file.object, image.sockets.size())) return wrong(who + "an unknown socket");
+  if (file.kind == FileKind::kTerminal && (!isIndex(file.object, image.terminals.size()) || file.end < 0 || file.end > 1))
+    return wrong(who + "an unknown terminal");
   if (file.kind == FileKind::kMemFd && !isIndex(file.object, image.shared.size())) return wrong(who + "an unknown segment");
   for (const InotifyWatch& watch : file.watches)
     if (watch.number <= 0 || hasZero(watch.path)) return wrong(who + "an impossible watch");
@@ -166,6 +168,20 @@ Status checkSocket(const Image& image, const Socket& socket, const std::string& 
   return {};
 }
 
+Status checkTerminals(const Image& image) {
+  constexpr int32_t kMaxTerminal = 1 << 20;
+  constexpr size_t kModes = 44, kWindow = 8, kMost = 1 << 20;  // struct termios2, struct winsize
+  for (const Terminal& terminal : image.terminals) {
+    if (terminal.number < 0 || terminal.number >= kMaxTerminal) return wrong("a terminal with an impossible number");
+    if (!terminal.hungUp && (terminal.modes.size() != kModes || terminal.size.size() != kWindow))
+      return wrong("a terminal without its modes");
+    if (terminal.input.size() > kMost || terminal.output.size() > kMost) return wrong("a terminal with too much data");
+  }
+  for (const Process& process : image.processes)
+    if (!isIndexOrNone(process.terminal, image.terminals.size())) return wrong(name(process) + "an unknown terminal");
+  return {};
+}
+
 Status checkSystemV(const Image& image) {
   constexpr size_t kMaxSemaphores = 32000, kMaxValue = 32767;  // SEMMSL, SEMVMX
   for (const SemaphoreSet& set : image.semaphores) {
@@ -186,6 +202,7 @@ Status checkSystemV(const Image& image) {
 
 Status checkObjects(const Image& image) {
   BLCR_TRY(checkSystemV(image));
+  BLCR_TRY(checkTerminals(image));
   for (size_t index = 0; index < image.files.size(); ++index)
     BLCR_TRY(checkFile(image, image.files[index], "open file " + std::to_string(index) + ": "));
   for (const MappedFile& file : image.mapped)

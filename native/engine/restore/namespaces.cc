@@ -16,6 +16,7 @@
 #include "base/unique_fd.h"
 #include "restore/mounts.h"
 #include "restore/restore.h"
+#include "restore/terminals.h"
 
 #ifndef CLONE_NEWTIME
 #define CLONE_NEWTIME 0x00000080
@@ -110,15 +111,16 @@ Status makeNamespaces(const image::Host& host, Log& log) {
   return {};
 }
 
-Status settleAsInit(const RestoreRequest& request) {
+Status settleAsInit(const image::Image& image, const RestoreRequest& request) {
   BLCR_TRY(isolateMounts());
+  if (!image.terminals.empty()) BLCR_TRY(mountTerminals());
   BLCR_TRY(bindPaths(request.binds));
   return mountProc();
 }
 
 /** In pid 1: waits until its maker is gone (a death signal would be sent at that moment) before it binds its life to the outer process. */
-Result<pid_t> becomeInit(const RestoreRequest& request, UniqueFd channel) {
-  const Status settled = settleAsInit(request);
+Result<pid_t> becomeInit(const image::Image& image, const RestoreRequest& request, UniqueFd channel) {
+  const Status settled = settleAsInit(image, request);
   if (!settled.ok()) {
     send(channel.get(), settled.error());
     ::_exit(1);
@@ -139,7 +141,7 @@ Result<pid_t> becomeInit(const RestoreRequest& request, UniqueFd channel) {
 Result<pid_t> makeInit(const RestorePlan& plan, const RestoreRequest& request, Log& log, UniqueFd channel) {
   Status made = makeNamespaces(plan.image.host, log);
   const pid_t pid = made.ok() ? ::fork() : -1;
-  if (pid == 0) return becomeInit(request, std::move(channel));
+  if (pid == 0) return becomeInit(plan.image, request, std::move(channel));
   if (made.ok() && pid < 0) made = systemError("making the job's init");
   Message message;
   message.pid = pid;

@@ -56,7 +56,7 @@ void killAll(const Job& job) {
 }
 
 Status build(Job& job, const KernelAreas& areas, const Sources& sources) {
-  BLCR_TRY(growTree(job));
+  BLCR_TRY(growTree(job, sources));
   BLCR_TRY(buryZombies(job));
   BLCR_TRY(openInside(job, sources));
   BLCR_TRY(fillEpolls(job, sources));

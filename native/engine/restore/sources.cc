@@ -10,6 +10,7 @@
 #include "restore/objects.h"
 #include "restore/relocate.h"
 #include "restore/system_v.h"
+#include "restore/terminals.h"
 
 namespace blcr {
 namespace {
@@ -46,7 +47,9 @@ class Opener {
     auto sockets = makeSockets(image_, [this](UniqueFd fd) { return place(std::move(fd)); });
     if (!sockets) return sockets.error();
     sources_.sockets = *std::move(sockets);
+    BLCR_TRY(openTerminals());
     for (const OpenFile& file : image_.files) BLCR_TRY(openFile(file));
+    BLCR_TRY(lockTerminals(image_, terminals_));
     for (const image::Process& process : image_.processes) BLCR_TRY(openDirectory(process));
     return std::move(sources_);
   }
@@ -129,6 +132,23 @@ class Opener {
     return add(sources_.segmentsReadable, std::move(readable));
   }
 
+  Status openTerminals() {
+    auto made = makeTerminals(image_);
+    if (!made) return made.error();
+    terminals_ = *std::move(made);
+    for (UniqueFd& slave : terminals_.slaves) BLCR_TRY(add(sources_.terminals, std::move(slave)));
+    return {};
+  }
+
+  /** There is one description of a master; a program's end can be opened many times. */
+  Result<UniqueFd> openTerminal(const OpenFile& file, int flags) {
+    if (file.end == 1) return openPath(file.path, flags);
+    UniqueFd master(::fcntl(terminals_.masters[file.object].get(), F_DUPFD_CLOEXEC, 3));
+    if (!master) return systemError("a terminal");
+    BLCR_TRY(setStatus(master.get(), file));
+    return master;
+  }
+
   Status openPipe(const image::Pipe& pipe) {
     auto ends = makePipe(pipe);
     if (!ends) return ends.error();
@@ -183,6 +203,8 @@ class Opener {
         return makeInotify(file);
       case FileKind::kPidFd:
         return makeDeadPidFd(file);
+      case FileKind::kTerminal:
+        return openTerminal(file, flags);
       default:
         return Error{ENOTSUP, "an open file of kind " + std::to_string(int(file.kind)) + " (" + file.path + ") cannot be rebuilt"};
     }
@@ -244,6 +266,7 @@ class Opener {
   Log& log_;
   Sources sources_;
   std::set<int> reserved_;
+  TerminalSet terminals_;      // masters
   std::vector<int> pipeEnds_;  // two each
   int next_ = 3;
 };

@@ -16,6 +16,7 @@
 #include "base/unique_fd.h"
 #include "restore/spawn.h"
 #include "restore/stopped.h"
+#include "restore/terminals.h"
 
 namespace blcr {
 namespace {
@@ -26,7 +27,7 @@ constexpr int32_t kOuterSession = -1;  // that of the coordinator: kept when the
 
 class Tree {
  public:
-  explicit Tree(Job& job) : job_(job) {
+  Tree(Job& job, const Sources& sources) : job_(job), terminals_(sources.terminals) {
     for (size_t index = 0; index < job.image.processes.size(); ++index) {
       const Process& process = job.image.processes[index];
       byPid_[process.pid] = index;
@@ -45,6 +46,7 @@ class Tree {
       if (building.tasks.empty() && needed(*building.process)) return unsupported(*building.process);
     BLCR_TRY(leadGroups());
     BLCR_TRY(joinGroups());
+    BLCR_TRY(settleTerminals(job_, terminals_));
     return endHelpers();
   }
 
@@ -171,6 +173,7 @@ class Tree {
       auto done = job_.processes[index].leader().call("setsid", SYS_setsid);
       if (!done.ok()) return done.error();
       session = self.sid;
+      BLCR_TRY(takeTerminal(job_, job_.processes[index], terminals_));
     }
     for (const size_t kid : kids)
       if (job_.processes[kid].tasks.empty()) BLCR_TRY(growKid(index, kid, session));
@@ -238,6 +241,7 @@ class Tree {
   }
 
   Job& job_;
+  const std::vector<int>& terminals_;
   std::unordered_map<int32_t, size_t> byPid_;
   std::unordered_map<int32_t, std::vector<size_t>> kids_;
   std::list<Helper> helpers_;
@@ -275,7 +279,7 @@ Status die(Stub& stub, int32_t status) {
 
 }  // namespace
 
-Status growTree(Job& job) { return Tree(job).grow(); }
+Status growTree(Job& job, const Sources& sources) { return Tree(job, sources).grow(); }
 
 Status buryZombies(Job& job) {
   for (Building& building : job.processes) {

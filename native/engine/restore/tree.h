@@ -2,15 +2,16 @@
 #pragma once
 
 #include "restore/job.h"
+#include "restore/sources.h"
 
 namespace blcr {
 
 /**
  * Makes one stub for every recorded process (zombies too), with its number, parent, session and group. EEXIST names a number that is taken,
  * EPERM says that this namespace does not let numbers be chosen, ENOTSUP names a session that cannot be rebuilt. On failure the caller
- * kills Job::spawned.
+ * kills Job::spawned. Controlling terminals are those of `sources`.
  */
-[[nodiscard]] Status growTree(Job& job);
+[[nodiscard]] Status growTree(Job& job, const Sources& sources);
 
 /** Makes the stubs of zombies end as recorded; to be called when all process groups are settled and signal actions are still default. */
 [[nodiscard]] Status buryZombies(Job& job);

@@ -58,6 +58,17 @@ seq 1 20000 | sort -n | tail -1
 trap 'echo caught' USR1; kill -USR1 $$; echo end
 )END";
 
+/** A shell with job control inside a terminal that another program holds. */
+const char* const kTerminal = R"END(
+set -m
+name=$(tty); stty size
+stty -echo intr ^X
+(for i in $(seq 1 60); do echo "line $i"; sleep 0.02; done)
+(sleep 0.3; [ "$(tty)" = "$name" ] && [ "/dev/$(ps -o tty= -p $$ | tr -d ' ')" = "$name" ] && echo "same terminal")
+stty -a | grep -o 'intr = ^X'; stty -a | grep -o -e '-echo '
+echo "lives in the foreground" > /dev/tty
+)END";
+
 const char* const kPython = R"END(
 import threading, time, hashlib, sys
 try:
@@ -134,6 +145,11 @@ TEST(shellPipelinePlain) {
 }
 TEST(python) {
   if (isThere("/usr/bin/python3")) survive({"/usr/bin/python3", "-c", kPython}, 500, 250);
+}
+TEST(script) {
+  const std::string text = std::string("SCRIPT=") + kTerminal;
+  const std::vector<std::string> command = {"/usr/bin/env", text, "/usr/bin/script", "-qec", "exec /bin/bash -c \"$SCRIPT\"", "/dev/null"};
+  if (isThere("/usr/bin/script") && isThere("/bin/bash")) survive(command, 300, 300);
 }
 TEST(node) {
   if (isThere("/usr/bin/node")) survive({"/usr/bin/node", "-e", kNode}, 600, 300);

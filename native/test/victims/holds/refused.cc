@@ -1,7 +1,9 @@
 // What cannot be rebuilt: the checkpoint is refused by name and the program goes on.
+#include <asm/ldt.h>
 #include <linux/aio_abi.h>
 #include <linux/filter.h>
 #include <linux/io_uring.h>
+#include <linux/keyctl.h>
 #include <linux/perf_event.h>
 #include <linux/seccomp.h>
 #include <linux/userfaultfd.h>
@@ -114,6 +116,49 @@ void matrixRegisters() {
   hold();
 }
 
+/** Like programs that emulate another system: calls from anywhere but `allowed` become SIGSYS when the selector says so. */
+void dispatched() {
+  static char selector = 0;  // SYSCALL_DISPATCH_FILTER_ALLOW
+  if (prctl(59 /* PR_SET_SYSCALL_USER_DISPATCH */, 1, 0, 0, &selector) != 0) notHere();
+  hold();
+}
+
+void ownSegments() {
+  user_desc segment{};
+  segment.entry_number = 0;
+  segment.limit = 0xfffff;
+  segment.seg_32bit = 1;
+  segment.limit_in_pages = 1;
+  if (syscall(SYS_modify_ldt, 1, &segment, sizeof segment) != 0) notHere();
+  hold();
+}
+
+void ownKeys() {
+  if (syscall(SYS_add_key, "user", "holds", "secret", 6, KEY_SPEC_PROCESS_KEYRING) < 0) notHere();
+  hold();
+}
+
+void faultingCpuid() {
+  if (syscall(SYS_arch_prctl, 0x1012 /* ARCH_SET_CPUID */, 0) != 0) notHere();
+  hold();
+}
+
+void fileEvents() {
+  const int fd = fanotify_init(FAN_CLASS_NOTIF | FAN_REPORT_FID | FAN_CLOEXEC, O_RDONLY);
+  if (fd < 0) notHere();
+  hold();
+}
+
+const Case kDispatch(Supported{"syscallDispatch", "tasks",
+                               "system calls that a program dispatches to itself (PR_SET_SYSCALL_USER_DISPATCH)",
+                               "refused: PR_SET_SYSCALL_USER_DISPATCH"},
+                     dispatched);
+const Case kSegments(Supported{"ownSegments", "tasks", "segments of a program's own (modify_ldt)", "refused: modify_ldt"}, ownSegments);
+const Case kKeys(Supported{"processKeyring", "tasks", "keys in the keyring of a process or thread", "refused: keyring of its own"},
+                 ownKeys);
+const Case kCpuid(Supported{"cpuidFault", "registers", "a CPUID instruction that faults (ARCH_SET_CPUID)", "refused: ARCH_SET_CPUID"},
+                  faultingCpuid);
+const Case kFanotify(Supported{"fanotify", "descriptors", "fanotify", "refused: anon_inode:[fanotify]"}, fileEvents);
 const Case kMatrix(Supported{"matrixRegisters", "registers", "matrix registers (AMX)", "refused: AMX"}, matrixRegisters);
 const Case kLockOfAnother(Supported{"lockOfAnother", "descriptors", "a POSIX lock that was taken by a process which is gone",
                                     "refused: taken by a process that is not part of the job"},
