@@ -308,6 +308,13 @@ TEST(system_v_objects_of_others) {
   CHECK(shmdt(own) == 0 && semctl(set, 0, IPC_RMID) == 0);
 }
 
+TEST(another_root_directory) {
+  if (geteuid() != 0) return;
+  const Victim victim([](const auto& ready) { return chroot("/usr") == 0 && chdir("/") == 0 ? (ready(), pauseForever()) : 1; });
+  const Dumped dumped = dump(victim.pid(), Snapshot::kFork);
+  CHECK(!dumped.good && dumped.error.code == kErrorNoSupport && dumped.error.detail.find("(chroot): /usr") != std::string::npos);
+}
+
 TEST(timer_lists_are_parsed) {
   auto timers = parseTimers(
       "ID: 1\nsignal: 60/00007fff86e452a8\nnotify: signal/tid.2634\nClockID: 0\n"

@@ -250,7 +250,15 @@ TEST(trees_have_zombies_groups_and_parents_first) {
       if (fork() == 0) return pauseForever();
       return pauseForever();
     }
-    sleepUs(50000);
+    siginfo_t ended{};
+    waitid(P_PID, id_t(zombie), &ended, WEXITED | WNOWAIT);
+    const std::string children = "/proc/" + std::to_string(child) + "/task/" + std::to_string(child) + "/children";
+    char byte = 0;
+    for (bool born = false; !born; usleep(500)) {
+      const int list = open(children.c_str(), O_RDONLY);
+      born = read(list, &byte, 1) == 1;
+      close(list);
+    }
     ready();
     return pauseForever();
   });

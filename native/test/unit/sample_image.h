@@ -63,7 +63,7 @@ inline blcr::image::Image sampleImage() {
   image.semaphores.push_back({.name = {.id = 3, .key = 7}, .values = {1, 32767}, .undo = {{.pid = 100, .number = 1, .adjustment = -5}}});
   image.queues.push_back({.name = {.id = 4, .key = 0}, .capacity = 16384, .messages = {{.type = 1, .text = "message"}}});
   image.terminals.push_back(
-      {.number = 3, .modes = std::string(44, 'm'), .size = std::string(8, 's'), .lines = {"line\n"}, .input = "unfin"});
+      {.number = 3, .modes = std::string(44, 'm'), .size = std::string(8, 's'), .lines = {"line\n"}, .input = "unfin", .output = "out"});
   image.files.resize(5);
   image.files[0].kind = FileKind::kInherited;
   image.files[0].inherited = 0;
