@@ -176,12 +176,13 @@ TEST(otherFilesAreRefusedByPath) {
 
 TEST(pagesOfNobodyAreRefused) {
   refuses(changed([](image::Image& image) {
+            const auto segment = uint32_t(image.shared.size());  // System V segments of others of this user may be there
             for (image::Area& area : image.processes[0].memory.areas) {
               if (area.kind != image::AreaKind::kAnonymous || (area.flags & image::kGrowsDown) != 0) continue;
               area.kind = image::AreaKind::kShared;
               area.shared = true;
               area.maybeWritable = true;
-              area.file = 0;
+              area.file = segment;
             }
             image.shared.emplace_back().size = 1 << 30;
           }),
