@@ -27,7 +27,7 @@ on_exit_remove knows 85 and 75; every other job runs as it is.`,
     } catch (error) {
       // A job that may have checkpoints waits for a node that can restart them.
       if (verdict.isLater || !isUnstarted(error)) throw error;
-      return await runUnwrapped(program, args, errorMessage(error).split('\n', 1)[0]);
+      return await runUnwrapped(program, args, errorMessage(error).replaceAll(/\s*\n\s*/g, ' '));
     }
   },
 };

@@ -15,6 +15,7 @@ import { UsageError } from '../errors.ts';
 import { OWN_DIRECTORY } from '../job/scratch.ts';
 import { packDirectory, unpackDirectory } from '../store/archive.ts';
 import { errorMessage } from '../util/error-facts.ts';
+import type { LateWarning } from './late-warning.ts';
 
 export class CarriedStore {
   readonly #directory: string;
@@ -50,12 +51,16 @@ export class CarriedStore {
   /**
    * This run is over. Nothing is carried of a job that has removed its checkpoints, because it has ended. What cannot be packed, for want of space,
    * is not carried either: HTCondor keeps what it has carried before.
+   * @returns false in that case: this run must not be taken for one that leaves a checkpoint.
    */
-  async pack(): Promise<void> {
+  async pack(warn: (warning: LateWarning) => void): Promise<boolean> {
     try {
       if (await holdsFiles(this.#directory)) await packDirectory(this.#directory, this.#file);
+      return true;
     } catch (error) {
-      process.stderr.write(`blcr: the checkpoint cannot be carried: ${errorMessage(error)}\n`);
+      const message = `the checkpoint cannot be carried to the submit machine: ${errorMessage(error)}`;
+      warn({ code: 'ERR_JOB_CARRY', message, consequence: 'the job goes on from the one before (exit 75)' });
+      return false;
     }
   }
 }

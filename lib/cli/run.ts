@@ -3,7 +3,6 @@
 import { CARRIED_STORE } from '../condor/description.ts';
 import { readCondorJob } from '../condor/sandbox.ts';
 import { UsageError } from '../errors.ts';
-import { EventLog } from '../job/event-log.ts';
 import type { JobEvent } from '../job/events.ts';
 import { EXIT_CODES, type JobEnd, type ProcessEnd, processEnd } from '../job/exit-status.ts';
 import { batchJobId } from '../job/incarnation.ts';
@@ -17,6 +16,7 @@ import { withoutUndefined } from '../util/present.ts';
 import { CarriedStore } from './carried-store.ts';
 import { type Arguments, type Command, parseArguments, parseChoice, parseCount, splitProgram } from './command.ts';
 import { exitWith } from './exit.ts';
+import { warnLate } from './late-warning.ts';
 import { PORTABILITY_OPTIONS, PORTABILITY_USAGE, readBaseline, readSave } from './portability.ts';
 import { createReporter } from './reporter.ts';
 import { handleSignals } from './signals.ts';
@@ -84,16 +84,15 @@ Exit: the program's own; 64 usage; 75 try again elsewhere or later; 85 evicted, 
     const requeueCode = readRequeueCode(parsed);
     const carried = isCarried(parsed) ? new CarriedStore(process.env, requeueCode) : undefined;
     const options = readOptions(parsed, program, carried);
+    const json = parsed.flag('json');
     await carried?.unpack();
-    try {
-      return await runJob(options, {
-        requeueCode,
-        json: parsed.flag('json'),
-        vacateAfterMs: readVacateAfter(parsed),
-      });
-    } finally {
-      await carried?.pack();
-    }
+    let isLost = false;
+    const pack = async (): Promise<void> => {
+      isLost = (await carried?.pack((warning) => warnLate(createReporter(json), options, warning))) === false;
+    };
+    const end = await runJob(options, { requeueCode, json, vacateAfterMs: readVacateAfter(parsed) }).finally(pack);
+    // With the number that means a checkpoint HTCondor would look for it, and hold the job.
+    return isLost && end.kind === 'code' && end.code === requeueCode ? exitWith(EXIT_CODES.temporary) : end;
   },
 };
 
@@ -230,16 +229,11 @@ function conclude(
 ): ProcessEnd {
   const result = processEnd(end, requeueCode);
   if (result.kind === 'code' && result.collision) {
-    const event: JobEvent = {
-      event: 'warning',
-      time: Date.now(),
-      id: options.id,
+    warnLate(report, options, {
       code: 'ERR_JOB_COLLISION',
       message: `the program itself exited with ${requeueCode}, which means "run me again" here`,
       consequence: `this exits with ${result.code} instead; --requeue-code picks another number`,
-    };
-    report(event);
-    new EventLog(options.scratch ?? process.cwd()).listener(event);
+    });
   }
   return result;
 }

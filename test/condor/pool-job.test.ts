@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -78,6 +78,23 @@ test('checkpoints are carried only where the submit file says so', (context) => 
   ] as const;
   for (const [ad, expected] of wrong) assert.throws(() => new CarriedStore(environment(context, ad), 85), expected);
   assert.throws(() => new CarriedStore({}, 85), /jobs of HTCondor/);
+});
+
+test('checkpoints that cannot be carried are told with a code', async (context) => {
+  const carried = { SuccessCheckpointExitCode: '85', TransferCheckpoint: '"blcr.checkpoint"' };
+  const scratch = mkdtempSync(join(tmpdir(), 'condor-carried-'));
+  context.after(() => rmSync(scratch, { recursive: true }));
+  mkdirSync(join(scratch, '.blcr/store'), { recursive: true });
+  writeFileSync(join(scratch, '.blcr/store/pack'), 'bytes');
+  mkdirSync(join(scratch, 'blcr.checkpoint.tmp/in-the-way'), { recursive: true });
+  const store = new CarriedStore({ ...environment(context, carried), _CONDOR_SCRATCH_DIR: scratch }, 85);
+  const codes: string[] = [];
+  assert.equal(await store.pack(({ code }) => codes.push(code)), false);
+  assert.deepEqual(codes, ['ERR_JOB_CARRY']);
+  rmSync(join(scratch, 'blcr.checkpoint.tmp'), { recursive: true });
+  assert.equal(await store.pack(({ code }) => codes.push(code)), true);
+  assert.equal(codes.length, 1);
+  assert.ok(existsSync(join(scratch, 'blcr.checkpoint')));
 });
 
 test('a copy too many for the memory that the job has asked for', (context) => {

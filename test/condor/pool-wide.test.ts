@@ -28,7 +28,7 @@ const isStored = (event: JobEvent): boolean => event.event === 'checkpoint';
 const isResumed = (event: JobEvent): boolean => event.event === 'started' && event.resumedFrom !== undefined;
 
 describe('what a pool does for its jobs', { timeout: 115_000, concurrency: 4 }, () => {
-  const scenario = inPool({ slots: 4, extra: EXTRA, nodes: { nodeB: OLD_NODE } }, ({ pool }) => {
+  const scenario = inPool({ slots: 6, extra: EXTRA, nodes: { nodeB: OLD_NODE } }, ({ pool }) => {
     const wrapper = join(pool.directory, 'blcr_wrapper');
     pool.write('wrap-job', SCRIPT.replace('/opt/blcr/bin/blcr_wrapper', wrapper), 0o755);
   });
@@ -74,17 +74,23 @@ describe('what a pool does for its jobs', { timeout: 115_000, concurrency: 4 }, 
     assert.deepEqual(await job.history('ExitCode', 'NumShadowStarts'), ['3', '2']);
   });
 
-  scenario('left alone: not asked for, and with conditions that would end it; both run as they are', async (bench) => {
+  scenario('left alone: not asked for, unfit, on a node that cannot checkpoint; all run as they are', async (bench) => {
     const plain = await submitPlain(bench, 'plain', 2, []);
     const lines = [`+BlcrStore = "${bench.store}"`, '+WantIOProxy = True'];
     const unfit = await submitPlain(bench, 'unfit', 2, lines);
-    for (const job of [plain, unfit]) {
+    const fit = [...lines, `on_exit_remove = ${ON_EXIT_REMOVE}`];
+    const unable = await submitPlain(bench, 'unable', 2, [
+      ...fit,
+      'environment = "NODE_BLCR_LIBCR=/nowhere/libcr.so.0"',
+    ]);
+    for (const job of [plain, unfit, unable]) {
       await job.until('terminated');
       assert.equal(job.read('out'), counted(2));
       assert.equal(job.read('err'), '');
       assert.deepEqual(await job.history('ExitCode'), ['3']);
     }
     assert.match(unfit.read('job.log'), /blcr: this job runs without checkpoints: its on_exit_remove/);
+    assert.match(unable.read('job.log'), /blcr: this job runs without checkpoints: .*\/nowhere\/libcr\.so\.0/);
     assert.equal(plain.count('message'), 0);
   });
 
