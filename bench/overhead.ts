@@ -5,9 +5,10 @@
 import { type ChildProcess, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { requestCheckpoint } from '../lib/checkpoint/request.ts';
 import { benchOptions } from './support/arguments.ts';
-import { compiled, finish, nativeDirectory, run, scratch, start, textOf } from './support/programs.ts';
+import { compiled, finish, nativeDirectory, run, scratch, start } from './support/programs.ts';
 import { printHeader, printTable, type Row, ratio } from './support/report.ts';
 import { openSink } from './support/sink.ts';
 import { compare, interleave } from './support/statistics.ts';
@@ -26,15 +27,27 @@ const KINDS = [
 
 const workOf = (kind: string, units: number): readonly string[] => [compiled('victims/work.c'), kind, `${units}`];
 
-async function answer(child: ChildProcess): Promise<number> {
-  child.stdin?.end('\n');
-  const [text] = await Promise.all([textOf(child.stdout), finish(child)]);
-  return Number(text) / 1e6;
+/** Lets the program work as soon as it is ready and `prepare` is done. */
+async function answer(child: ChildProcess, prepare: () => Promise<void>): Promise<number> {
+  const [lines] = await Promise.all([linesOf(child, prepare), finish(child)]);
+  return Number(lines.at(-1)) / 1e6;
+}
+
+async function linesOf(child: ChildProcess, prepare: () => Promise<void>): Promise<readonly string[]> {
+  if (child.stdout === null) throw new Error('the program has no standard output');
+  const lines: string[] = [];
+  for await (const line of createInterface({ input: child.stdout })) {
+    lines.push(line);
+    if (line !== 'ready') continue;
+    await prepare();
+    child.stdin?.end('\n');
+  }
+  return lines;
 }
 
 /** Milliseconds, as the program measures itself. */
 async function plainRun(work: readonly string[]): Promise<number> {
-  return await answer(start([...work, 'wait'], ['pipe', 'pipe', 'inherit']));
+  return await answer(start([...work, 'wait'], ['pipe', 'pipe', 'inherit']), async () => undefined);
 }
 
 async function keptRun(work: readonly string[]): Promise<number> {
@@ -44,10 +57,11 @@ async function keptRun(work: readonly string[]): Promise<number> {
   const line = await new Promise<string>((resolve) =>
     report.once('data', (chunk: Buffer) => resolve(chunk.toString())),
   );
-  const sink = openSink();
-  await requestCheckpoint({ target: Number(line.split(' ')[1]), to: sink.fd }).finally(() => sink.closeWriter());
-  await sink.done;
-  return await answer(child);
+  return await answer(child, async () => {
+    const sink = openSink();
+    await requestCheckpoint({ target: Number(line.split(' ')[1]), to: sink.fd }).finally(() => sink.closeWriter());
+    await sink.done;
+  });
 }
 
 /** Calls by name, as strace counts them over the program and all its children. */

@@ -70,7 +70,7 @@ export class Job {
   }
 
   async #until<T>(what: string, find: () => T | undefined): Promise<T> {
-    for (const deadline = Date.now() + 180_000; Date.now() < deadline; await sleep(5)) {
+    for (const deadline = Date.now() + 180_000; Date.now() < deadline; await sleep(25)) {
       const found = find();
       if (found !== undefined) return found;
       if (this.#child.exitCode !== null) break;

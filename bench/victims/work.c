@@ -1,6 +1,6 @@
 /*
  * A fixed amount of one kind of work; prints the nanoseconds it took.
- * work cpu|malloc|pipe|exec UNITS [wait]      wait: for a line on standard input before it begins
+ * work cpu|malloc|pipe|exec UNITS [wait]      wait: says "ready" and waits for a line on standard input before it begins
  */
 #include <spawn.h>
 #include <string.h>
@@ -71,7 +71,7 @@ int main(int argc, char** argv) {
   }
   forget_inherited();
   const uint64_t units = strtoull(argv[2], NULL, 10);
-  if (argc > 3 && getchar() == EOF) return 2;
+  if (argc > 3 && (puts("ready") < 0 || fflush(stdout) != 0 || getchar() == EOF)) return 2;
   const uint64_t start = clock_ns();
   if (strcmp(argv[1], "cpu") == 0)
     work_cpu(units);
