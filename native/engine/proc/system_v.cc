@@ -17,7 +17,7 @@ Numbers numbersOf(std::string_view line) {
     const bool negative = takeChar(field, '-');
     const auto number = takeNumber(field, numbers.size() == 2 ? 8 : 10);
     if (!number || !field.empty()) return {};
-    numbers.push_back(negative ? -int64_t(*number) : int64_t(*number));
+    numbers.push_back(int64_t(negative ? 0 - *number : *number));
   }
   return numbers;
 }

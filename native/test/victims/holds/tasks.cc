@@ -107,6 +107,26 @@ void families() {
   for (int i = 0; i < 5; ++i) REQUIRE(wait(&status) > 0 && status == 0);
 }
 
+/** Processes come and go all the time, also while the job is being stopped; no end of one is lost, or told twice. */
+void forkStorm() {
+  const std::string go = home() + "/go";
+  std::vector<pid_t> storms;
+  for (int i = 0; i < 3; ++i)
+    storms.push_back(spawn([&] {
+      for (int round = 0; access(go.c_str(), F_OK) != 0; ++round) {
+        const pid_t child = spawn([=] {
+          if (round % 3 == 0 && !endsWell(spawn([] {}))) _exit(1);
+          _exit(round % 100 + 2);
+        });
+        int status = 0;
+        REQUIRE(waitpid(-1, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == round % 100 + 2);
+        REQUIRE(waitpid(-1, &status, WNOHANG) == -1 && errno == ECHILD);
+      }
+    }));
+  hold();
+  for (const pid_t each : storms) REQUIRE(endsWell(each));
+}
+
 void manyProcesses() {
   Pipe go, up;
   std::vector<pid_t> all;
@@ -323,6 +343,7 @@ const Case kStopped(Supported{"stoppedJob", "tasks", "stopped (^Z) jobs, also th
                     stoppedJob);
 const Case kZombies(Supported{"zombies", "tasks", "zombies with exit codes and signals", "restored"}, zombies);
 const Case kFamilies(Supported{"families", "tasks", "process trees with groups, sessions and zombies", "restored"}, families);
+const Case kStorm(Supported{"forkStorm", "tasks", "processes that are made and end while the job is being stopped", "restored"}, forkStorm);
 const Case kProcesses(Supported{"manyProcesses", "tasks", "hundreds of processes", "restored"}, manyProcesses);
 const Case kThreads(Supported{"manyThreads", "tasks", "hundreds of threads with names", "restored"}, manyThreads);
 const Case kLeader(Supported{"mainThreadGone", "tasks", "a process whose main thread has ended", "refused: its main thread has ended"},
