@@ -12,6 +12,7 @@
 #include "arch/x86_64/vdso.h"
 #include "base/clock.h"
 #include "base/codes.h"
+#include "dump/registers.h"
 
 namespace blcr {
 namespace {
@@ -267,6 +268,7 @@ void FrozenSet::release(int signal) {
     for (auto task = process.tasks.rbegin(); task != process.tasks.rend(); ++task) {
       if (!task->stopped || task->dead) continue;
       until_ = nowNs();
+      undoSpuriousInterrupt(task->tracee);
       if (!task->tracee.detach()) takeEnd(process, *task);
     }
   }

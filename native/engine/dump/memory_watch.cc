@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "dump/budget.h"
+#include "dump/registers.h"
 #include "proc/status.h"
 #include "trace/tracee.h"
 
@@ -107,6 +108,7 @@ void MemoryWatch::release() {
     Tracee task = Tracee::adopt(tid);
     // Still on its way into the stop: it must be let go there, or it would stay traced by a thread that has ended.
     for (int round = 0; round < kStopRounds && !isStopped(task) && readStat(tid); ++round) sleepUs(500);
+    undoSpuriousInterrupt(task);
     static_cast<void>(task.detach(interruptedDelivery(tid)));
   }
   heldUs_ = microsecondsSince(holdStart_);

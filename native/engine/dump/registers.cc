@@ -1,8 +1,10 @@
 #include "dump/registers.h"
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #include <algorithm>
 #include <array>
@@ -45,12 +47,28 @@ RseqConfiguration glibcRegistration(uint64_t threadPointer, int64_t offset) {
   return {threadPointer + uint64_t(offset), 32, 0x53053053, 0, 0};
 }
 
+/** A wait that was called through syscall(3), whose code does not say for what. Only what its arguments leave no doubt about. */
+bool looksLikeFutexWait(const user_regs_struct& regs, const RemoteMemory& memory) {
+  const uint64_t operation = regs.rsi & ~uint64_t(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME);
+  if ((operation != FUTEX_WAIT && operation != FUTEX_WAIT_BITSET) || regs.rdi % sizeof(uint32_t) != 0) return false;
+  const auto word = memory.get<uint32_t>(regs.rdi);
+  const auto limit = memory.get<timespec>(regs.r10);
+  const bool waits = word && word.value() == uint32_t(regs.rdx);
+  return waits && limit && limit.value().tv_sec >= 0 && limit.value().tv_nsec >= 0 && limit.value().tv_nsec < 1000000000;
+}
+
 }  // namespace
 
 bool undoSpuriousInterrupt(user_regs_struct& regs) {
   if (long(regs.rax) != -EINTR || !contains(kStopInterrupted, long(regs.orig_rax))) return false;
   regs.rax = uint64_t(kRestartNoHand);
   return true;
+}
+
+void undoSpuriousInterrupt(Tracee& task) {
+  auto regs = task.registers();
+  // A task that has died meanwhile needs nothing.
+  if (regs && undoSpuriousInterrupt(*regs)) static_cast<void>(task.setRegisters(*regs));
 }
 
 long interruptedCall(const user_regs_struct& regs, const RemoteMemory& memory) {
@@ -64,7 +82,7 @@ long interruptedCall(const user_regs_struct& regs, const RemoteMemory& memory) {
     const bool move = code[at] == std::byte{0xb8} || (code[at] == std::byte{0xc0} && at > 0 && code[at - 1] == std::byte{0xc7});
     if (move && contains(kWithRestartBlock, long(number))) return long(number);
   }
-  return -1;
+  return looksLikeFutexWait(regs, memory) ? SYS_futex : -1;
 }
 
 void replaceRestartBlock(user_regs_struct& regs, long number) {

@@ -19,6 +19,9 @@ namespace blcr {
  */
 bool undoSpuriousInterrupt(user_regs_struct& regs);
 
+/** The same for a stopped task that is let go: each stop interrupts such a call anew, also one in which nothing is recorded. */
+void undoSpuriousInterrupt(Tracee& task);
+
 /**
  * ERESTART_RESTARTBLOCK refers to kernel state that a restored task lacks: sleeps continue with the remaining time that the kernel has
  * stored, other calls begin anew. Only for the recorded registers; the live task keeps its own.

@@ -10,6 +10,7 @@
 
 #include "base/features.h"
 #include "dump/injection_point.h"
+#include "dump/registers.h"
 
 namespace blcr {
 namespace {
@@ -126,6 +127,7 @@ void removeSnapshots(std::vector<SnapshotProcess>& snapshots) {
     }
     auto original = Tracee::seize(stat.value().ppid, 0);
     if (!original || !original->waitStop(1000)) continue;
+    undoSpuriousInterrupt(*original);
     reapBy(*original, snapshot);
     static_cast<void>(original->detach());
   }

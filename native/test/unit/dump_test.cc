@@ -152,6 +152,28 @@ TEST(nothing_is_left_behind) {
   CHECK(victim.join() == 42);
 }
 
+/** The kernel ends a sigtimedwait with EINTR when its task is only stopped: whatever the stop was for, and however it ended. */
+TEST(a_stop_interrupts_no_call) {
+  for (const bool refused : {false, true}) {
+    Victim victim([refused](const std::function<void()>& ready) {
+      if (refused && socket(AF_NETLINK, SOCK_RAW, 0) != 3) return 1;
+      sigset_t set;
+      sigemptyset(&set);
+      sigaddset(&set, SIGUSR1);
+      sigprocmask(SIG_BLOCK, &set, nullptr);
+      ready();
+      return sigwaitinfo(&set, nullptr) == SIGUSR1 ? 42 : errno;
+    });
+    sleepUs(20000);
+    for (const Snapshot snapshot : {Snapshot::kFork, Snapshot::kPlain, Snapshot::kFork}) {
+      CHECK(dump(victim.pid(), snapshot).good == !refused);
+      sleepUs(5000);
+    }
+    kill(victim.pid(), SIGUSR1);
+    CHECK(victim.join() == 42);
+  }
+}
+
 TEST(sleeps_are_recorded_with_their_remaining_time) {
   const Victim victim([](const std::function<void()>& ready) {
     ready();

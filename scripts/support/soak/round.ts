@@ -39,22 +39,28 @@ export interface Verdict {
 const ENDLESS = 1_000_000;
 const LIMIT_MS = 120_000;
 
-/** Files that say that a program may end: of rounds, and of victims, some of which run in a directory below. */
+/** Files that say that a program may end: of rounds, and of victims. */
 function letEnd(directory: string): void {
   for (const name of ['enough', 'go']) writeFileSync(join(directory, name), '');
 }
 
-function place(subject: Subject, directory: string): string {
+/** Victims want to have seen something of their last life. */
+async function letGo(directory: string): Promise<void> {
+  await delay(1000);
+  letEnd(directory);
+}
+
+function place(subject: Subject, directory: string): void {
   rmSync(directory, { recursive: true, force: true });
   mkdirSync(directory);
   subject.prepare?.(directory);
-  return subject.cwd?.(directory) ?? directory;
 }
 
 async function uninterrupted(subject: Subject, directory: string, rounds: number): Promise<Ending> {
-  const cwd = place(subject, directory);
-  if (subject.ends === 'go') letEnd(directory);
-  return await endOf(cwd, await startIn(cwd, subject.command(rounds, directory)));
+  place(subject, directory);
+  const life = await startIn(directory, subject.command(rounds, directory));
+  if (subject.ends === 'go') await letGo(directory);
+  return await endOf(directory, life);
 }
 
 function difference(subject: Subject, whole: Ending, interrupted: Ending, complaint: string): string | undefined {
@@ -79,7 +85,6 @@ async function standStill(life: Life): Promise<void> {
 
 class Round {
   readonly #subject: Subject;
-  readonly #cwd: string;
   readonly #directory: string;
   readonly #random;
   readonly taken: Fate[] = [];
@@ -90,16 +95,12 @@ class Round {
   constructor(subject: Subject, directory: string, seed: number) {
     this.#subject = subject;
     this.#directory = directory;
-    this.#cwd = place(subject, directory);
+    place(subject, directory);
     this.#random = seeded(seed);
   }
 
-  get cwd(): string {
-    return this.#cwd;
-  }
-
   async run(): Promise<Ending> {
-    let life = await startIn(this.#cwd, this.#subject.command(ENDLESS, this.#directory));
+    let life = await startIn(this.#directory, this.#subject.command(ENDLESS, this.#directory));
     try {
       let isOver = false;
       void life.exit.then(() => {
@@ -116,8 +117,8 @@ class Round {
         });
       }
       await delay(this.#random.between(0, 300));
-      letEnd(this.#directory);
-      return await endOf(this.#cwd, life);
+      await (this.#subject.ends === 'go' ? letGo(this.#directory) : letEnd(this.#directory));
+      return await endOf(this.#directory, life);
     } finally {
       for (const one of [...this.#bystanders, life]) one.kill();
     }
@@ -173,18 +174,18 @@ export async function soakRound(subject: Subject, base: string, seed: number): P
     const late = delay(LIMIT_MS, undefined, { ref: false }).then(() => Promise.reject(new Error('it did not end')));
     const interrupted = await Promise.race([round.run(), late]);
     const rounds = interrupted.output.match(/^round/gm)?.length ?? 0;
-    const complaint = readFileSync(join(round.cwd, 'err'), 'utf8');
+    const complaint = readFileSync(join(directory, 'err'), 'utf8');
     const whole = await uninterrupted(subject, `${directory}-whole`, rounds);
     wrong = difference(subject, whole, interrupted, complaint);
   } catch (error) {
-    wrong = `${errorMessage(error)}\n${tail(round.cwd)}`;
+    wrong = `${errorMessage(error)}\n${tail(directory)}`;
   }
   if (wrong === undefined)
     for (const path of [directory, `${directory}-whole`]) rmSync(path, { recursive: true, force: true });
   return { subject: subject.name, seed, taken: round.taken, refused: round.refused, wrong };
 }
 
-function tail(cwd: string): string {
+function tail(directory: string): string {
   const read = (path: string): string => {
     try {
       return readFileSync(path, 'utf8').slice(-1000);
@@ -192,5 +193,5 @@ function tail(cwd: string): string {
       return ''; // it had not got so far
     }
   };
-  return `${read(outputPath(cwd))}${read(join(cwd, 'err'))}`;
+  return `${read(outputPath(directory))}${read(join(directory, 'err'))}`;
 }

@@ -1,6 +1,6 @@
 /** What is checkpointed at random moments: real programs, and the victims that verify themselves. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { obstacle, PROGRAMS } from '../../../test/support/programs.ts';
@@ -10,8 +10,6 @@ export interface Subject {
   /** @param rounds For programs that compute in rounds; others take no notice. */
   command(rounds: number, directory: string): readonly [string, ...string[]];
   prepare?(directory: string): void;
-  /** Where it runs; default the directory itself. */
-  cwd?(directory: string): string;
   /** `rounds`: until it is told that it is enough; `go`: the same for victims; `itself`: its work is limited. */
   readonly ends: 'rounds' | 'go' | 'itself';
   /** Its output differs from run to run: the exit status is what counts. */
@@ -41,7 +39,8 @@ function held(): readonly Subject[] {
   const list = execFileSync(victim('holds'), ['--list'], { encoding: 'utf8' }).trim().split('\n');
   const names = list.filter((line) => line.endsWith('\trestored')).map((line) => line.split('\t', 1)[0] ?? '');
   return names.map((name) => ({
-    ...{ name: `holds ${name}`, ends: 'go', isUnique: true },
+    // What they make with O_EXCL after a checkpoint is there in the next life.
+    ...{ name: `holds ${name}`, ends: 'go', isUnique: true, changesFiles: true },
     command: () => [victim('holds'), name],
   }));
 }
@@ -55,8 +54,6 @@ function verifying(): readonly Subject[] {
   const files: Subject = {
     ...{ name: 'victim files', ends: 'go', changesFiles: true },
     command: () => [victim('files')],
-    prepare: (directory) => mkdirSync(join(directory, 'files')),
-    cwd: (directory) => join(directory, 'files'),
   };
   const blocking: Subject = { name: 'victim blocking', ends: 'itself', command: () => [victim('blocking'), '2500'] };
   return [...plain, files, blocking];
