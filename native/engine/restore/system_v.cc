@@ -28,17 +28,18 @@ void wishNumber(const char* file, int number) {
 
 /**
  * An object with the number `wanted`. Where it cannot be wished for, objects are made and removed until it comes: numbers of a fresh
- * namespace are given out in turn.
+ * namespace are given out in turn, so that one comes that is not too far away.
  */
 template <typename Make, typename Remove>
 Status makeNumbered(const char* file, const std::string& what, int wanted, Make make, Remove remove) {
-  constexpr int kTries = 40000;  // more than there are places
+  constexpr int kTries = 1 << 18;  // about a second
   wishNumber(file, wanted);
   for (int tries = 0; tries < kTries; ++tries) {
     const int id = make();
     if (id == wanted) return {};
     if (id < 0) return systemError(what);
     remove(id);
+    if (id > wanted) break;
   }
   return Error{ENOTSUP, what + ": this kernel does not give it its old number"};
 }

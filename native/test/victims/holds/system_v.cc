@@ -5,14 +5,22 @@
 #include <sys/msg.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
+#include <time.h>
 
 #include "holds.h"
 
 namespace holds {
 namespace {
 
-/** Several victims run at once, and all of them in the host's namespace at first. */
-key_t keyOf(int kind) { return key_t(0x40000000 + (kind << 24) + getpid()); }
+/** Several victims run at once, and all of them in the host's namespace at first, where others may have left something behind. */
+key_t keyOf(int kind) {
+  static const auto own = [] {
+    timespec now{};
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (unsigned(now.tv_nsec) ^ unsigned(getpid()) << 8) & 0xffffff;
+  }();
+  return key_t(0x40000000u + (unsigned(kind) << 24) + own);
+}
 
 /** The kill leaves them on the host, where the next life must not need them: "-m 1 -s 2". */
 void removedMeanwhile(const std::string& objects) { meanwhile(("ipcrm " + objects + "\n").c_str()); }
