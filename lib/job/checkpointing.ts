@@ -12,6 +12,7 @@ import { errorCode, errorMessage } from '../util/error-facts.ts';
 import type { Engine, RunningProcess } from './engine.ts';
 import type { CheckpointEvent, JobEvents } from './events.ts';
 import type { MemoryPlan } from './memory-limit.ts';
+import { MemoryWatch } from './memory-watch.ts';
 import type { Capture, ScratchFiles } from './scratch.ts';
 import type { JobStdio } from './stdio.ts';
 
@@ -86,13 +87,15 @@ export class Checkpointer {
     reason: CheckpointReason,
     capture: Capture,
     claim: Claim,
-    signal: AbortSignal,
+    given: AbortSignal,
     onProgress: (progress: UploadProgress) => void,
   ): Promise<{ result: CheckpointResult; summary: CheckpointSummary; runtimeMs: number }> {
-    const { engine, process, plan, maxRate, isAlwaysLast, save, tcp, unix, runtimeMs, events } = this.#parts;
-    signal.throwIfAborted();
+    const { engine, process, plan, maxRate, isAlwaysLast, save, tcp, unix, runtimeMs, events, clock } = this.#parts;
+    given.throwIfAborted();
     const isLast = reason === 'vacate' || isAlwaysLast;
-    const { snapshot, bufferBytes } = plan();
+    const { snapshot, bufferBytes, isOver } = plan();
+    const memory = new MemoryWatch(clock, isLast ? undefined : isOver);
+    const signal = AbortSignal.any([given, memory.signal]);
     const pending = engine.checkpoint({
       target: process.target,
       scope: 'tree',
@@ -105,6 +108,7 @@ export class Checkpointer {
       flags: carriedFlags(save),
       ...(capture.options === undefined ? {} : { capture: capture.options }),
     });
+    memory.until(pending.done);
     const runtime = runtimeMs();
     const order: unknown[] = [];
     const note = (error: unknown): never => {

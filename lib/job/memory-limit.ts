@@ -16,21 +16,31 @@ export interface MemoryPlan {
   readonly snapshot: Snapshot;
   /** What an upload may keep in memory; undefined = as much as it likes. */
   readonly bufferBytes: number | undefined;
+  /** Asked while a copy is there: has the job outgrown the limit that it kept when the copy was planned? undefined = there is none to keep. */
+  readonly isOver: (() => boolean) | undefined;
 }
 
 /** How to take a checkpoint now without leaving the limits of the batch system that the job keeps. @param asked `fork` stays. */
 export function planMemory(env: NodeJS.ProcessEnv, asked: Snapshot): MemoryPlan {
   const limits = readCondorJob(env)?.memoryLimits ?? [];
-  const program =
-    limits.length === 0 ? 0 : listDescendants(process.pid).reduce((sum, pid) => sum + residentBytes(pid), 0);
+  const program = limits.length === 0 ? 0 : programBytes();
   const now = residentBytes(process.pid) + program;
-  const room = Math.min(...limits.map((limit) => limit - now).filter((rest) => rest >= 0));
-  if (!Number.isFinite(room)) return { snapshot: asked, bufferBytes: undefined };
+  const limit = Math.min(...limits.filter((candidate) => candidate >= now));
+  if (!Number.isFinite(limit)) return { snapshot: asked, bufferBytes: undefined, isOver: undefined };
+  const room = limit - now;
   const isCopied = asked === 'fork' || (asked === 'auto' && program <= room);
   const rest = Math.max(0, room - (isCopied ? program : 0));
-  // The other half is for everything else that a checkpoint makes this process do.
-  return { snapshot: isCopied ? asked : 'plain', bufferBytes: Math.floor(rest / 2) };
+  const isOver = (): boolean => residentBytes(process.pid) + programBytes() > limit;
+  return {
+    snapshot: isCopied ? asked : 'plain',
+    // The other half is for everything else that a checkpoint makes this process do.
+    bufferBytes: Math.floor(rest / 2),
+    isOver: isCopied && asked === 'auto' ? isOver : undefined,
+  };
 }
+
+/** Copies of the program included, as the batch system counts them. */
+const programBytes = (): number => listDescendants(process.pid).reduce((sum, pid) => sum + residentBytes(pid), 0);
 
 /** Source: proc(5), /proc/PID/statm, second field. 0 for a process that is gone. */
 function residentBytes(pid: number): number {

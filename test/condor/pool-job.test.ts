@@ -108,7 +108,7 @@ test('a copy too many for the memory that the job has asked for', (context) => {
       ),
       asked,
     );
-  const unlimited = { snapshot: 'auto', bufferBytes: undefined };
+  const unlimited = { snapshot: 'auto', bufferBytes: undefined, isOver: undefined };
   assert.deepEqual(planMemory({}, 'auto'), unlimited);
   assert.deepEqual(plan({ RequestMemory: megabytes / 2 }), unlimited, 'it is over it without a copy');
   const wide = plan({ RequestMemory: megabytes / 2, MemoryProvisioned: megabytes * 3 });
@@ -116,4 +116,9 @@ test('a copy too many for the memory that the job has asked for', (context) => {
   const buffer = (wide.bufferBytes ?? 0) / 1024 / 1024;
   assert.ok(buffer > megabytes / 2 && buffer < megabytes * 1.1, `${buffer} of ${megabytes}`);
   assert.ok(program.pid !== undefined);
+  assert.equal(wide.isOver?.(), false);
+  const narrow = plan({ RequestMemory: megabytes + 64 });
+  const grown = Buffer.alloc(256 * 1024 * 1024, 1);
+  assert.equal(narrow.isOver?.(), true, `${grown.length} bytes more`);
+  assert.equal(plan({ RequestMemory: megabytes * 9 }, 'fork').isOver, undefined, 'what was asked for is done');
 });

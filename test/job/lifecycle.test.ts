@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { CheckpointError } from '../../lib/errors.ts';
@@ -161,4 +161,28 @@ test('signals are passed on; the marker of a started job goes with its end', asy
   engine.process.end({ exitCode: 0, signal: undefined });
   await job.done;
   assert.equal(existsSync(join(scratch, '.blcr/started-job')), false);
+});
+
+test('a program that outgrows the memory of the job while it is copied: the copy is given up, the next one is tried', async (context) => {
+  const { clock, engine, store, events, scratch, open } = makeBench(context);
+  const ad = join(scratch, '.job.ad');
+  const residentMb = Number(readFileSync('/proc/self/statm', 'latin1').split(' ')[1]) / 256;
+  writeFileSync(ad, `RequestMemory = ${Math.ceil(residentMb) + 64}\n`);
+  let given: AbortSignal | undefined;
+  engine.onCheckpoint = ({ abort }) =>
+    new Promise((_, reject) => {
+      given = abort;
+      abort?.addEventListener('abort', () => reject(abort.reason));
+    });
+  await open({ env: { PATH: '/usr/bin:/bin', _CONDOR_JOB_AD: ad } });
+  await clock.advance(1600);
+  assert.equal(given?.aborted, false);
+  const grown = Buffer.alloc(256 * 1024 * 1024, 1);
+  await clock.advance(1000);
+  assert.equal(given?.aborted, true, `${grown.length} bytes more`);
+  await clock.advance(1000);
+  const warning = events.find((event) => event.event === 'warning');
+  assert.equal(warning?.event === 'warning' && warning.code, 'ERR_JOB_MEMORY');
+  assert.equal(store.kept.length, 0);
+  assert.equal(engine.process.killed, false);
 });
