@@ -123,9 +123,10 @@ void checkSignals() {
   raise(SIGUSR1);
   REQUIRE(insideHandler == 3);
   const int64_t ticksDue = runMs() / 100;
-  // These signals do not queue: a busy machine makes fewer of them, nothing makes more.
-  REQUIRE(alarms >= ticksDue / 3 && alarms <= ticksDue + 6);
-  REQUIRE(timerSignals >= ticksDue / 3 && timerSignals <= ticksDue + 6);
+  // These signals do not queue: a busy machine, or one that takes long to restart, makes fewer of them. Nothing makes more, and they go on.
+  REQUIRE(alarms <= ticksDue + 6 && timerSignals <= ticksDue + 6);
+  const int lastAlarms = alarms, lastTimerSignals = timerSignals;
+  while (alarms < lastAlarms + 2 || timerSignals < lastTimerSignals + 2) usleep(1000);
   itimerspec left{};
   REQUIRE(timer_gettime(timer, &left) == 0 && left.it_interval.tv_nsec == 100000000);
   const itimerval none{};
