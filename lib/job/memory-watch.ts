@@ -45,8 +45,5 @@ export class MemoryWatch {
 const outgrownError = (): JobError =>
   new JobError(
     'The program has grown during its checkpoint: with the copy of it the job would need more memory than it has asked for',
-    {
-      code: 'ERR_JOB_MEMORY',
-      retriable: true,
-    },
+    { code: 'ERR_JOB_MEMORY' },
   );
