@@ -14,6 +14,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <functional>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -32,6 +33,7 @@ struct Job {
   int intervalMs = 250;  // between a (re)start and the next checkpoint
   int firstMs = 300;     // from the start to the first
   blcr::Snapshot snapshot = blcr::Snapshot::kPlain;
+  std::optional<blcr::Snapshot> laterSnapshot = {};  // of all checkpoints but the first, when it is another one
   uid_t uid = 0;                          // whom it runs as
   std::vector<std::string> disable = {};  // BLCR_DISABLE by generation
   bool closesConnections = false;         // those with a peer outside
@@ -109,12 +111,25 @@ inline blcr::Status dump(const Job& job, int generation, pid_t root, int output,
   return finished.ok() ? blcr::Status() : finished.error();
 }
 
-inline void dumpAndKill(const Job& job, int generation, pid_t root, int output) {
-  const blcr::Status dumped = dump(job, generation, root, output, job.snapshot, SIGKILL);
-  if (!dumped.ok()) quit("dump " + std::to_string(generation), dumped.error());
-  kill(root, SIGKILL);
-  while (waitpid(-1, nullptr, __WALL) > 0) {
+/** Everything below the calling process, which is a subreaper. */
+inline void killAll() {
+  pid_t reaped = 0;
+  while (reaped >= 0 || errno == EINTR) {
+    std::ifstream children("/proc/self/task/" + std::to_string(getpid()) + "/children");
+    for (pid_t child = 0; children >> child;) kill(child, SIGKILL);
+    while ((reaped = waitpid(-1, nullptr, __WALL | WNOHANG)) > 0) {
+    }
+    if (reaped == 0) blcr::sleepUs(500);
   }
+}
+
+/** A checkpoint that ends the job stops it; one that is taken while it runs on leaves the end to us. */
+inline void dumpAndKill(const Job& job, int generation, pid_t root, int output) {
+  const blcr::Snapshot snapshot = generation > 0 && job.laterSnapshot ? *job.laterSnapshot : job.snapshot;
+  const int signal = snapshot == blcr::Snapshot::kFork ? 0 : SIGKILL;
+  const blcr::Status dumped = dump(job, generation, root, output, snapshot, signal);
+  if (!dumped.ok()) quit("dump " + std::to_string(generation), dumped.error());
+  killAll();
 }
 
 /** Runs the job's root to its end, reaping everything else; exits as the root did. */

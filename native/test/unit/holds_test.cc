@@ -47,6 +47,9 @@ roundtrip::Job jobOf(const Victim& victim) {
   job.directory = directory;
   job.command = {program(), victim.name};
   job.generations = 2;
+  // Copied while it runs on, then inside the stop.
+  job.snapshot = blcr::Snapshot::kFork;
+  job.laterSnapshot = blcr::Snapshot::kPlain;
   job.intervalMs = 20;
   job.tellsReady = true;
   const std::string script = job.directory + "/between";
