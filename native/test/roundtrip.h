@@ -34,10 +34,10 @@ struct Job {
   int firstMs = 300;     // from the start to the first
   blcr::Snapshot snapshot = blcr::Snapshot::kPlain;
   std::optional<blcr::Snapshot> laterSnapshot = {};  // of all checkpoints but the first, when it is another one
-  uid_t uid = 0;                          // whom it runs as
-  std::vector<std::string> disable = {};  // BLCR_DISABLE by generation
-  bool closesConnections = false;         // those with a peer outside
-  std::function<void()> between = {};     // after the first checkpoint, while no process of the job exists
+  uid_t uid = 0;                                     // whom it runs as
+  std::vector<std::string> disable = {};             // BLCR_DISABLE by generation
+  bool closesConnections = false;                    // those with a peer outside
+  std::function<void()> between = {};                // after the first checkpoint, while no process of the job exists
   bool tellsReady = false;  // no times: the first checkpoint comes when the job made `ready`, and `go` is made as the last life begins
   uint32_t carry = 0;       // CarriedFiles
   std::vector<blcr::PathPair> relocate = {};
