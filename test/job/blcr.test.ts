@@ -63,15 +63,18 @@ function stage(context: TestContext): Stage {
     id,
     engine,
     restarts,
-    open: (program, more = {}) =>
-      Job.open(
+    open: async (program, more = {}) => {
+      const job = await Job.open(
         {
           ...{ id, store: `file://${join(base, 'store')}`, command: 'sh', args: ['-c', program], cwd: home },
           ...{ every: '1h', first: '1h', stdio: ['ignore', 'ignore', 'ignore'], files: 'changed' },
           ...more,
         },
         { ...systemFoundations, engine: () => engine },
-      ),
+      );
+      context.after(() => job[Symbol.asyncDispose]());
+      return job;
+    },
   };
 }
 
@@ -94,7 +97,7 @@ test('the program lives in /tmp/blcr-<id>, and its files come home', options, as
   const { home, place, open } = stage(context);
   script({ bytes: 5000 });
   const job = await open('pwd > where; cat input > copy; rm input; until [ -e go ]; do sleep 0.02; done; exit 3');
-  await until(() => existsSync(join(place, 'copy')));
+  await until(() => existsSync(join(place, 'copy')) && !existsSync(join(place, 'input')));
   const { fileBytes } = await job.checkpoint();
   assert.ok(fileBytes >= 'given\n'.length + place.length);
   writeFileSync(join(place, 'go'), '');
