@@ -31,6 +31,7 @@
 #include "dump/snapshot.h"
 #include "dump/streamer.h"
 #include "dump/system_v.h"
+#include "dump/told_stops.h"
 
 namespace blcr {
 namespace {
@@ -160,6 +161,7 @@ class Checkpoint final : public Dump {
         std::any_of(frozen_.processes().begin(), frozen_.processes().end(), [](const FrozenProcess& one) { return !one.zombie; });
     if (!living) return Error{ESRCH, "process " + std::to_string(request_.target) + " has ended"};
     for (FrozenProcess& process : frozen_.processes()) BLCR_TRY(recordOne(process));
+    BLCR_TRY(recordToldStops(frozen_.processes(), recording_.image));
     BLCR_TRY(recordSystemV(frozen_.processes(), recording_));
     BLCR_TRY(recordFiles(frozen_.processes(), request_, recording_));
     // After all timers were read: one that is late is what programs expect, one that is early is not.
