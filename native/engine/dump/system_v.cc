@@ -93,7 +93,11 @@ Result<bool> ownsSegment(const Owners& owners, const IpcObject& object) {
   // OpenSSL's mark that the system's random numbers are seeded, which it makes before Linux 4.8 and does without where it is missing.
   if (object.size <= 1 && object.attached == 0) return false;
   const User maker = owners.whoWas(object.first, object.changed), last = owners.whoWas(object.second, object.lastTime());
-  if (object.attached != 0 && !owners.isolated()) return maker == User::kJob ? Result<bool>(shared(IpcKind::kSegment, object.id)) : false;
+  if (object.attached != 0 && !owners.isolated()) {
+    if (maker == User::kJob) return shared(IpcKind::kSegment, object.id);
+    // Perhaps only by the checkpoint of another job, for the same reason as here.
+    return maker == User::kEnded && owners.mayBeOurs(object);
+  }
   return isOurs(owners, IpcKind::kSegment, object, {last == User::kJob ? User::kJob : maker});
 }
 
