@@ -10,7 +10,7 @@ import { packageFile, root, run, withBuildLock } from './tools.mjs';
 const output = join(root, 'build', 'Release', 'node_blcr.node');
 
 function inputs() {
-  const files = ['native/addon', 'native/compat', 'native/include'].flatMap((directory) =>
+  const files = ['native/addon', 'native/compat', 'native/digest', 'native/include'].flatMap((directory) =>
     readdirSync(join(root, directory)).map((name) => join(root, directory, name)),
   );
   return [...files, join(root, 'binding.gyp')];

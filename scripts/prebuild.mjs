@@ -17,7 +17,14 @@ function prebuildAddon() {
   const stage = join(target, '..', `.stage-${process.pid}`);
   mkdirSync(join(stage, 'native'), { recursive: true });
   try {
-    for (const name of ['binding.gyp', 'package.json', 'native/addon', 'native/compat', 'native/include']) {
+    for (const name of [
+      'binding.gyp',
+      'package.json',
+      'native/addon',
+      'native/compat',
+      'native/digest',
+      'native/include',
+    ]) {
       cpSync(join(root, name), join(stage, name), { recursive: true });
     }
     symlinkSync(join(root, 'node_modules'), join(stage, 'node_modules'));
