@@ -34,12 +34,12 @@ uint32_t attachedSegmentIndex(Recording& recording, int id) {
 }
 
 Status recordSegment(const IpcObject& object, Recording& recording) {
+  auto attached = AttachedSegment::attach(object.id, SHM_RDONLY);
+  if (!attached) return Error{kErrorNoSupport, attached.error().detail};
   const uint32_t index = attachedSegmentIndex(recording, object.id);
   recording.image.shared[index].ipc = identityOf(object);
   SegmentSource& source = recording.segments[index];
   source.size = object.size;
-  auto attached = AttachedSegment::attach(object.id, SHM_RDONLY);
-  if (!attached) return Error{kErrorNoSupport, attached.error().detail};
   source.attached = *std::move(attached);
   return {};
 }

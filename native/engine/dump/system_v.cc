@@ -95,8 +95,9 @@ Result<bool> ownsSegment(const Owners& owners, const IpcObject& object) {
   const User maker = owners.whoWas(object.first, object.changed), last = owners.whoWas(object.second, object.lastTime());
   if (object.attached != 0 && !owners.isolated()) {
     if (maker == User::kJob) return shared(IpcKind::kSegment, object.id);
+    constexpr uint32_t kRemoved = 01000;  // SHM_DEST: it goes with those who have it attached
     // Perhaps only by the checkpoint of another job, for the same reason as here.
-    return maker == User::kEnded && owners.mayBeOurs(object);
+    return (object.mode & kRemoved) == 0 && maker == User::kEnded && owners.mayBeOurs(object);
   }
   return isOurs(owners, IpcKind::kSegment, object, {last == User::kJob ? User::kJob : maker});
 }
@@ -126,7 +127,9 @@ Status recordSegments(const Owners& owners, Recording& recording) {
     }
     auto ours = ownsSegment(owners, object);
     if (!ours) return ours.error();
-    if (*ours && stillExists(IpcKind::kSegment, object.id)) BLCR_TRY(recordSegment(object, recording));
+    if (!*ours || !stillExists(IpcKind::kSegment, object.id)) continue;
+    const Status recorded = recordSegment(object, recording);
+    if (!recorded.ok() && stillExists(IpcKind::kSegment, object.id)) return recorded.error();
   }
   if (attached.empty()) return {};
   return Error{kErrorNoSupport, nameOf(IpcKind::kSegment, attached.begin()->first) + " is attached, but nothing tells of it"};
