@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/codes.h"
 #include "base/unique_fd.h"
 #include "dump/dump.h"
 #include "restore/restore.h"
@@ -127,7 +128,10 @@ inline void killAll() {
 inline void dumpAndKill(const Job& job, int generation, pid_t root, int output) {
   const blcr::Snapshot snapshot = generation > 0 && job.laterSnapshot ? *job.laterSnapshot : job.snapshot;
   const int signal = snapshot == blcr::Snapshot::kFork ? 0 : SIGKILL;
-  const blcr::Status dumped = dump(job, generation, root, output, snapshot, signal);
+  blcr::Status dumped = dump(job, generation, root, output, snapshot, signal);
+  constexpr int kTries = 3;  // as whoever runs a job: another time is better
+  for (int tries = 1; !dumped.ok() && dumped.error().code == blcr::kErrorTemporary && tries < kTries; ++tries)
+    dumped = dump(job, generation, root, output, snapshot, signal);
   if (!dumped.ok()) quit("dump " + std::to_string(generation), dumped.error());
   killAll();
 }
