@@ -148,12 +148,20 @@ Status recordSystemV(std::deque<FrozenProcess>& processes, Recording& recording)
   for (const IpcObject& object : readIpcTable(IpcKind::kSemaphores)) {
     auto ours = ownsSemaphores(owners, object);
     if (!ours) return ours.error();
-    if (*ours && stillExists(IpcKind::kSemaphores, object.id)) BLCR_TRY(recordSemaphores(object, processes, recording));
+    if (!*ours) continue;
+    const Status recorded = recordSemaphores(object, processes, recording);
+    if (recorded.ok()) continue;
+    if (stillExists(IpcKind::kSemaphores, object.id)) return recorded.error();
+    recording.image.semaphores.pop_back();
   }
   for (const IpcObject& object : readIpcTable(IpcKind::kQueue)) {
     auto ours = ownsQueue(owners, object);
     if (!ours) return ours.error();
-    if (*ours && stillExists(IpcKind::kQueue, object.id)) BLCR_TRY(recordQueue(object, recording));
+    if (!*ours) continue;
+    const Status recorded = recordQueue(object, recording);
+    if (recorded.ok()) continue;
+    if (stillExists(IpcKind::kQueue, object.id)) return recorded.error();
+    recording.image.queues.pop_back();
   }
   return {};
 }
