@@ -132,8 +132,8 @@ inline void dumpAndKill(const Job& job, int generation, pid_t root, int output) 
   constexpr int kTries = 3;  // as whoever runs a job: another time is better
   for (int tries = 1; !dumped.ok() && dumped.error().code == blcr::kErrorTemporary && tries < kTries; ++tries)
     dumped = dump(job, generation, root, output, snapshot, signal);
-  if (!dumped.ok()) quit("dump " + std::to_string(generation), dumped.error());
   killAll();
+  if (!dumped.ok()) quit("dump " + std::to_string(generation), dumped.error());
 }
 
 /** Runs the job's root to its end, reaping everything else; exits as the root did. */
