@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "check.h"
+#include "temporary_directory.h"
 
 namespace fs = std::filesystem;
 using blcr::Capture;
@@ -23,17 +24,12 @@ namespace {
 class Scratch {
  public:
   Scratch() {
-    char name[] = "/tmp/capture-test-XXXXXX";
-    path_ = ::mkdtemp(name);
-    for (const char* part : {"job", "into", "into2", "outside"}) fs::create_directory(path_ / part);
+    for (const char* part : {"job", "into", "into2", "outside"}) fs::create_directory(*this / part);
   }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  ~Scratch() { fs::remove_all(path_); }
-  [[nodiscard]] fs::path operator/(const std::string& part) const { return path_ / part; }
+  [[nodiscard]] fs::path operator/(const std::string& part) const { return fs::path(own_.path()) / part; }
 
  private:
-  fs::path path_;
+  TemporaryDirectory own_{"capture-test"};
 };
 
 void write(const fs::path& path, const std::string& text) {

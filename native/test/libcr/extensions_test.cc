@@ -9,6 +9,7 @@
 
 #include "check.h"
 #include "job.h"
+#include "temporary_directory.h"
 
 namespace fs = std::filesystem;
 
@@ -18,17 +19,10 @@ constexpr int kLimitMs = 20000;
 
 class Scratch {
  public:
-  Scratch() {
-    char name[] = "/tmp/extensions-test-XXXXXX";
-    path_ = ::mkdtemp(name);
-  }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  ~Scratch() { fs::remove_all(path_); }
-  [[nodiscard]] std::string operator/(const std::string& part) const { return path_ / part; }
+  [[nodiscard]] std::string operator/(const std::string& part) const { return own_.path() + "/" + part; }
 
  private:
-  fs::path path_;
+  TemporaryDirectory own_{"extensions-test"};
 };
 
 void write(const std::string& path, const std::string& text) { std::ofstream(path) << text; }

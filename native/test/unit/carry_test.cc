@@ -5,6 +5,7 @@
 
 #include "check.h"
 #include "roundtrip.h"
+#include "temporary_directory.h"
 
 using namespace blcr;
 
@@ -24,18 +25,13 @@ echo "sum $sum"
 
 /** A shell of its own with a C library of its own. */
 struct Place {
-  std::string directory;
+  const TemporaryDirectory own{"carry"};
+  const std::string& directory = own.path();
   Place() {
-    char path[] = "/tmp/carry-XXXXXX";
-    CHECK(mkdtemp(path) != nullptr);
-    directory = path;
     const std::string copy = "cp -L /bin/dash " + shell() + " && cp -L /lib/x86_64-linux-gnu/libc.so.6 " + library();
     CHECK(std::system(copy.c_str()) == 0);
     if (geteuid() == 0) CHECK(std::system(("chown -R 1000:1000 " + directory).c_str()) == 0);
   }
-  ~Place() { std::filesystem::remove_all(directory); }
-  Place(const Place&) = delete;
-  Place& operator=(const Place&) = delete;
   [[nodiscard]] std::string shell() const { return directory + "/shell"; }
   [[nodiscard]] std::string library() const { return directory + "/libc.so.6"; }
 };

@@ -20,27 +20,11 @@
 #include "dump/posix_timers.h"
 #include "dump/record_memory.h"
 #include "dump_harness.h"
+#include "temporary_directory.h"
 
 using namespace harness;
 
 namespace {
-
-/** A directory of the test's own, removed with its files. */
-class Directory {
- public:
-  Directory() {
-    char name[] = "/tmp/dump-test-XXXXXX";
-    path_ = mkdtemp(name);
-  }
-  ~Directory() {
-    for (const char* name : {"log", "a", "fifo"}) unlink((path_ + "/" + name).c_str());
-    rmdir(path_.c_str());
-  }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 std::string siginfoNumbers(const std::vector<image::PendingSignal>& pending) {
   std::string numbers;
@@ -141,7 +125,7 @@ void checkFiles(const Dumped& dumped, pid_t pid, const std::string& directory) {
 }  // namespace
 
 TEST(files_of_every_supported_kind) {
-  const Directory directory;
+  const TemporaryDirectory directory("dump-test");
   const Victim victim([&](const std::function<void()>& ready) { return fileVictim(directory.path(), ready); });
   CHECK(victim.ready());
   for (int round = 0; round < 2; ++round) {  // the second proves that the first took nothing out

@@ -7,6 +7,7 @@
 #include "host.h"
 #include "supported.h"
 #include "survive.h"
+#include "temporary_directory.h"
 
 using namespace blcr;
 
@@ -37,19 +38,6 @@ const Host kHosts[] = {
 
 constexpr int kRefused = 99;  // roundtrip.h
 
-struct Scratch {
-  std::string path;
-  Scratch() {
-    char name[] = "/tmp/hosts-XXXXXX";
-    CHECK(mkdtemp(name) != nullptr);
-    path = name;
-    if (geteuid() == 0) CHECK(chown(name, kOrdinary, kOrdinary) == 0);
-  }
-  ~Scratch() { std::filesystem::remove_all(path); }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-};
-
 /** Inside: two checkpoints and restarts of a family of processes. */
 [[noreturn]] void liveThere(const Host& where, const std::string& directory) {
   roundtrip::become(geteuid() == 0 ? kOrdinary : geteuid());
@@ -68,13 +56,14 @@ struct Scratch {
 }
 
 void check(const Host& where) {
-  const Scratch scratch;
+  const TemporaryDirectory scratch("hosts");
+  if (geteuid() == 0) CHECK(chown(scratch.path().c_str(), kOrdinary, kOrdinary) == 0);
   std::fflush(nullptr);
   const pid_t outside = fork();
-  if (outside == 0) liveThere(where, scratch.path);
+  if (outside == 0) liveThere(where, scratch.path());
   int status = 0;
   waitpid(outside, &status, 0);
-  const std::string errors = roundtrip::readAll(scratch.path + "/errors"), output = roundtrip::readAll(scratch.path + "/out");
+  const std::string errors = roundtrip::readAll(scratch.path() + "/errors"), output = roundtrip::readAll(scratch.path() + "/out");
   const std::string outcome = where.row.outcome, refused = "refused: ";
   const bool isRefused = outcome.starts_with(refused);
   CHECK(WIFEXITED(status) && WEXITSTATUS(status) == (isRefused ? kRefused : 0));

@@ -1,12 +1,12 @@
 // A directory has another name at the restart (--relocate OLD=NEW): whatever has a path below it follows, and the old name is left alone.
 #include "survive.h"
+#include "temporary_directory.h"
 
 namespace {
 
 void moves(uid_t uid) {
-  char directory[] = "/tmp/moved-XXXXXX";
-  CHECK(mkdtemp(directory) != nullptr);
-  const std::string home = directory, before = home + "/old", after = home + "/new";
+  const TemporaryDirectory own("moved");
+  const std::string home = own.path(), before = home + "/old", after = home + "/new";
   CHECK(mkdir(before.c_str(), 0755) == 0 && std::filesystem::copy_file(victims() + "moved", before + "/program"));
   if (geteuid() == 0) CHECK(std::system(("chown -R " + std::to_string(uid) + " " + home).c_str()) == 0);
   roundtrip::Job job;
@@ -26,7 +26,6 @@ void moves(uid_t uid) {
   CHECK(outcome.status == 0 && outcome.output == "moved\n");
   if (outcome.output != "moved\n") std::printf("  output: %s\n", outcome.output.c_str());
   CHECK(roundtrip::readAll(before + "/data") == "another file" && !std::filesystem::exists(before + "/program"));
-  std::filesystem::remove_all(home);
 }
 
 }  // namespace

@@ -5,17 +5,16 @@
 
 #include "check.h"
 #include "roundtrip.h"
+#include "temporary_directory.h"
 
 using namespace blcr;
 
 namespace {
 
 struct Place {
-  std::string root;
+  const TemporaryDirectory own{"namespaces"};
+  const std::string& root = own.path();
   Place() {
-    char directory[] = "/tmp/namespaces-XXXXXX";
-    CHECK(mkdtemp(directory) != nullptr);
-    root = directory;
     std::filesystem::create_directories(root + "/new/sub");
     std::filesystem::create_directories(root + "/there");
     std::ofstream(root + "/new/sub/file") << "moved";
@@ -23,7 +22,6 @@ struct Place {
     std::filesystem::create_symlink("sibling", root + "/there/link");
     std::filesystem::permissions(root, std::filesystem::perms::all);
   }
-  ~Place() { std::filesystem::remove_all(root); }
 };
 
 /** Runs `inside` as pid 1 of the namespaces; its exit status, or -errno of enterNamespaces. */
