@@ -95,9 +95,8 @@ Result<bool> ownsSegment(const Owners& owners, const IpcObject& object) {
   const User maker = owners.whoWas(object.first, object.changed), last = owners.whoWas(object.second, object.lastTime());
   if (object.attached != 0 && !owners.isolated()) {
     if (maker == User::kJob) return shared(IpcKind::kSegment, object.id);
-    constexpr uint32_t kRemoved = 01000;  // SHM_DEST: it goes with those who have it attached
-    // Perhaps only by the checkpoint of another job, for the same reason as here.
-    return (object.mode & kRemoved) == 0 && maker == User::kEnded && owners.mayBeOurs(object);
+    // Perhaps only by the checkpoint of another job, for the same reason as here. One that is removed goes with those who have it.
+    return (object.mode & SHM_DEST) == 0 && maker == User::kEnded && owners.mayBeOurs(object);
   }
   return isOurs(owners, IpcKind::kSegment, object, {last == User::kJob ? User::kJob : maker});
 }
@@ -115,6 +114,12 @@ bool stillExists(IpcKind kind, int id) {
   return done >= 0 || (errno != EINVAL && errno != EIDRM);
 }
 
+/** Whether it was recorded: one that has gone meanwhile is nobody's, whatever went wrong with it. */
+Result<bool> unlessGone(const Status& recorded, IpcKind kind, int id) {
+  if (recorded.ok()) return true;
+  return stillExists(kind, id) ? Result<bool>(recorded.error()) : false;
+}
+
 Status recordSegments(const Owners& owners, Recording& recording) {
   std::map<int, uint32_t> attached = recording.attachedSegments;  // by the job
   for (const IpcObject& object : readIpcTable(IpcKind::kSegment)) {
@@ -127,20 +132,15 @@ Status recordSegments(const Owners& owners, Recording& recording) {
     }
     auto ours = ownsSegment(owners, object);
     if (!ours) return ours.error();
-    if (!*ours || !stillExists(IpcKind::kSegment, object.id)) continue;
-    const Status recorded = recordSegment(object, recording);
-    if (!recorded.ok() && stillExists(IpcKind::kSegment, object.id)) return recorded.error();
+    if (!*ours) continue;
+    auto recorded = unlessGone(recordSegment(object, recording), IpcKind::kSegment, object.id);
+    if (!recorded) return recorded.error();
   }
   if (attached.empty()) return {};
   return Error{kErrorNoSupport, nameOf(IpcKind::kSegment, attached.begin()->first) + " is attached, but nothing tells of it"};
 }
 
 }  // namespace
-
-std::string nameOf(IpcKind kind, int id) {
-  static constexpr const char* kNames[] = {"System V shared memory ", "System V semaphore set ", "System V message queue "};
-  return kNames[size_t(kind)] + std::to_string(id);
-}
 
 Status recordSystemV(std::deque<FrozenProcess>& processes, Recording& recording) {
   const Owners owners(processes);
@@ -149,19 +149,17 @@ Status recordSystemV(std::deque<FrozenProcess>& processes, Recording& recording)
     auto ours = ownsSemaphores(owners, object);
     if (!ours) return ours.error();
     if (!*ours) continue;
-    const Status recorded = recordSemaphores(object, processes, recording);
-    if (recorded.ok()) continue;
-    if (stillExists(IpcKind::kSemaphores, object.id)) return recorded.error();
-    recording.image.semaphores.pop_back();
+    auto recorded = unlessGone(recordSemaphores(object, processes, recording), IpcKind::kSemaphores, object.id);
+    if (!recorded) return recorded.error();
+    if (!*recorded) recording.image.semaphores.pop_back();
   }
   for (const IpcObject& object : readIpcTable(IpcKind::kQueue)) {
     auto ours = ownsQueue(owners, object);
     if (!ours) return ours.error();
     if (!*ours) continue;
-    const Status recorded = recordQueue(object, recording);
-    if (recorded.ok()) continue;
-    if (stillExists(IpcKind::kQueue, object.id)) return recorded.error();
-    recording.image.queues.pop_back();
+    auto recorded = unlessGone(recordQueue(object, recording), IpcKind::kQueue, object.id);
+    if (!recorded) return recorded.error();
+    if (!*recorded) recording.image.queues.pop_back();
   }
   return {};
 }

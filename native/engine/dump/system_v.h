@@ -19,9 +19,6 @@ namespace blcr {
  */
 [[nodiscard]] Status recordSystemV(std::deque<FrozenProcess>& processes, Recording& recording);
 
-/** "System V semaphore set 7" and the like. */
-[[nodiscard]] std::string nameOf(IpcKind kind, int id);
-
 /** The segment of an area of `path` "/SYSV…", made when it is new; its content follows in recordSystemV(). */
 [[nodiscard]] uint32_t attachedSegmentIndex(Recording& recording, int id);
 

@@ -55,6 +55,11 @@ std::optional<IpcObject> objectOf(IpcKind kind, const Numbers& numbers) {
 
 }  // namespace
 
+std::string nameOf(IpcKind kind, int id) {
+  static constexpr const char* kNames[] = {"System V shared memory ", "System V semaphore set ", "System V message queue "};
+  return kNames[size_t(kind)] + std::to_string(id);
+}
+
 std::vector<IpcObject> parseIpcTable(IpcKind kind, std::string_view text) {
   std::vector<IpcObject> objects;
   takeLine(text);  // headings

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -24,6 +25,9 @@ struct IpcObject {
 
   [[nodiscard]] int64_t lastTime() const { return std::max({firstTime, secondTime, changed}); }
 };
+
+/** "System V semaphore set 7" and the like. */
+[[nodiscard]] std::string nameOf(IpcKind kind, int id);
 
 /** Lines that do not look as they should are left out. */
 [[nodiscard]] std::vector<IpcObject> parseIpcTable(IpcKind kind, std::string_view text);

@@ -49,7 +49,7 @@ class Loader {
   }
 
   static Status fillAttached(const AttachedSegment& segment, uint64_t offset, std::span<const std::byte> data) {
-    const uint64_t limit = (segment.size() + kPageBytes - 1) / kPageBytes * kPageBytes;
+    const uint64_t limit = wholePages(segment.size());
     if (offset > limit || data.size() > limit - offset) return Error{EINVAL, "the context has content beyond the end of a segment"};
     std::copy(data.begin(), data.end(), segment.data() + offset);
     return {};
@@ -101,7 +101,7 @@ class Loader {
 
   static Status writeFile(int fd, uint64_t size, uint64_t offset, std::span<const std::byte> data, const char* what) {
     // A segment's length need not be whole pages; its last page is.
-    const uint64_t limit = (size + kPageBytes - 1) / kPageBytes * kPageBytes;
+    const uint64_t limit = wholePages(size);
     if (offset > limit || data.size() > limit - offset)
       return Error{EINVAL, std::string("the context has content beyond the end of a ") + what};
     data = data.first(std::min<size_t>(data.size(), size - std::min(size, offset)));

@@ -15,6 +15,9 @@ namespace blcr {
 
 inline constexpr uint64_t kPageBytes = 4096;
 
+/** `size` rounded up to whole pages. */
+constexpr uint64_t wholePages(uint64_t size) { return (size + kPageBytes - 1) / kPageBytes * kPageBytes; }
+
 /** Where every stub has a page of its own for arguments of system calls, and room beside it to park the vdso. */
 struct ScratchPage {
   static constexpr uint64_t kDataSize = 4 * kPageBytes;

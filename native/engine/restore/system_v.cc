@@ -13,11 +13,12 @@
 
 #include "base/features.h"
 #include "base/unique_fd.h"
+#include "proc/system_v.h"
 
 namespace blcr {
 namespace {
 
-constexpr uint32_t kPermissions = 0777, kRemoved = 01000, kLocked = 02000;  // SHM_DEST, SHM_LOCKED
+constexpr uint32_t kPermissions = 0777;
 
 /** Tells the kernel the number of the next object. Linux 5.19 lets the owner of the namespace do that. */
 void wishNumber(const char* file, int number) {
@@ -44,26 +45,24 @@ Status makeNumbered(const char* file, const std::string& what, int wanted, Make 
   return Error{ENOTSUP, what + ": this kernel does not give it its old number"};
 }
 
-std::string nameOf(const char* kind, const image::IpcName& name) { return std::string(kind) + " " + std::to_string(name.id); }
-
 /** Owners other than the job's own user; the namespace knows no other users, as with files. */
 template <typename Info, typename Control>
-void setOwner(const image::IpcName& name, Info& info, ipc_perm& permissions, const char* kind, Control control, Log& log) {
+void setOwner(const image::IpcName& name, Info& info, ipc_perm& permissions, const std::string& what, Control control, Log& log) {
   if (control(IPC_STAT, &info) != 0 || (permissions.uid == name.uid && permissions.gid == name.gid)) return;
   permissions.uid = name.uid;
   permissions.gid = name.gid;
-  if (control(IPC_SET, &info) != 0) log.line(systemError(nameOf(kind, name) + ": its owner is the job's user now").detail);
+  if (control(IPC_SET, &info) != 0) log.line(systemError(what + ": its owner is the job's user now").detail);
 }
 
 Status makeSemaphores(const image::SemaphoreSet& set, Log& log) {
   const image::IpcName& name = set.name;
-  const std::string what = nameOf("System V semaphore set", name);
+  const std::string what = nameOf(IpcKind::kSemaphores, name.id);
   const auto make = [&] { return ::semget(name.key, int(set.values.size()), int(name.mode & kPermissions) | IPC_CREAT | IPC_EXCL); };
   BLCR_TRY(makeNumbered("/proc/sys/kernel/sem_next_id", what, name.id, make, [](int id) { ::semctl(id, 0, IPC_RMID); }));
   if (::semctl(name.id, 0, SETALL, set.values.data()) != 0) return systemError(what);
   semid_ds info{};
   const auto control = [&](int command, semid_ds* into) { return ::semctl(name.id, 0, command, into); };
-  setOwner(name, info, info.sem_perm, "System V semaphore set", control, log);
+  setOwner(name, info, info.sem_perm, what, control, log);
   return {};
 }
 
@@ -81,7 +80,7 @@ Status fillQueue(const image::MessageQueue& queue, const std::string& what) {
 
 Status makeQueue(const image::MessageQueue& queue, Log& log) {
   const image::IpcName& name = queue.name;
-  const std::string what = nameOf("System V message queue", name);
+  const std::string what = nameOf(IpcKind::kQueue, name.id);
   const auto make = [&] { return ::msgget(name.key, int(name.mode & kPermissions) | IPC_CREAT | IPC_EXCL); };
   BLCR_TRY(makeNumbered("/proc/sys/kernel/msg_next_id", what, name.id, make, [](int id) { ::msgctl(id, IPC_RMID, nullptr); }));
   msqid_ds info{};
@@ -91,7 +90,7 @@ Status makeQueue(const image::MessageQueue& queue, Log& log) {
     if (::msgctl(name.id, IPC_SET, &info) != 0) return systemError(what + ": room for " + std::to_string(queue.capacity) + " bytes");
   }
   const auto control = [&](int command, msqid_ds* into) { return ::msgctl(name.id, command, into); };
-  setOwner(name, info, info.msg_perm, "System V message queue", control, log);
+  setOwner(name, info, info.msg_perm, what, control, log);
   return fillQueue(queue, what);
 }
 
@@ -119,19 +118,20 @@ Status makeSystemV(const image::Image& image, Log& log) {
 
 Result<AttachedSegment> makeAttached(const image::SharedSegment& segment, Log& log) {
   const image::IpcName& name = segment.ipc;
-  const std::string what = nameOf("System V shared memory", name);
+  const std::string what = nameOf(IpcKind::kSegment, name.id);
   const auto make = [&] { return ::shmget(name.key, segment.size, int(name.mode & kPermissions) | IPC_CREAT | IPC_EXCL); };
   BLCR_TRY(makeNumbered("/proc/sys/kernel/shm_next_id", what, name.id, make, [](int id) { ::shmctl(id, IPC_RMID, nullptr); }));
-  if ((name.mode & kLocked) != 0 && ::shmctl(name.id, SHM_LOCK, nullptr) != 0) log.line(systemError(what + " is no longer locked").detail);
+  if ((name.mode & SHM_LOCKED) != 0 && ::shmctl(name.id, SHM_LOCK, nullptr) != 0)
+    log.line(systemError(what + " is no longer locked").detail);
   shmid_ds info{};
   const auto control = [&](int command, shmid_ds* into) { return ::shmctl(name.id, command, into); };
-  setOwner(name, info, info.shm_perm, "System V shared memory", control, log);
+  setOwner(name, info, info.shm_perm, what, control, log);
   return AttachedSegment::attach(name.id, 0);
 }
 
 Status attachArea(Stub& stub, const image::Area& area, const image::SharedSegment& segment) {
-  const std::string what = nameOf("attaching System V shared memory", segment.ipc);
-  const uint64_t size = area.end - area.start, whole = (segment.size + kPageBytes - 1) / kPageBytes * kPageBytes;
+  const std::string what = "attaching " + nameOf(IpcKind::kSegment, segment.ipc.id);
+  const uint64_t size = area.end - area.start, whole = wholePages(segment.size);
   const bool isWhole = area.offset == 0 && size == whole;
   uint64_t flags = area.maybeWritable ? 0 : SHM_RDONLY;
   if ((area.protection & PROT_EXEC) != 0) flags |= SHM_EXEC;
@@ -158,7 +158,7 @@ Status oweSemaphores(Job& job) {
       Stub& stub = building->leader();
       const auto at = stub.putObject(owing(undo, set.values[undo.number]));
       if (!at.ok()) return at.error();
-      auto made = stub.call(nameOf("System V semaphore set", set.name), SYS_semop, {uint64_t(set.name.id), at.value(), 2});
+      auto made = stub.call(nameOf(IpcKind::kSemaphores, set.name.id), SYS_semop, {uint64_t(set.name.id), at.value(), 2});
       if (!made.ok()) return inProcess(*building->process, made.error());
     }
   return {};
@@ -166,8 +166,8 @@ Status oweSemaphores(Job& job) {
 
 Status removeSegments(const image::Image& image) {
   for (const image::SharedSegment& segment : image.shared)
-    if (segment.ipc.id >= 0 && (segment.ipc.mode & kRemoved) != 0 && ::shmctl(segment.ipc.id, IPC_RMID, nullptr) != 0)
-      return systemError(nameOf("removing System V shared memory", segment.ipc));
+    if (segment.ipc.id >= 0 && (segment.ipc.mode & SHM_DEST) != 0 && ::shmctl(segment.ipc.id, IPC_RMID, nullptr) != 0)
+      return systemError("removing " + nameOf(IpcKind::kSegment, segment.ipc.id));
   return {};
 }
 

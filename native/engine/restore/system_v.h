@@ -1,8 +1,6 @@
 // System V objects in the job's own IPC namespace, with their old numbers.
 #pragma once
 
-#include <map>
-
 #include "base/attached_segment.h"
 #include "image/model.h"
 #include "restore/job.h"
