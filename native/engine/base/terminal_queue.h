@@ -21,6 +21,9 @@ struct TerminalEnds {
   int master = -1, slave = -1;
 };
 
+/** The program's end in the file system. */
+[[nodiscard]] inline std::string terminalPath(int number) { return "/dev/pts/" + std::to_string(number); }
+
 [[nodiscard]] Result<termios2> terminalModes(int fd);
 [[nodiscard]] Status setTerminalModes(int fd, const termios2& modes);
 

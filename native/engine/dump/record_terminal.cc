@@ -23,8 +23,6 @@ bool isMaster(const FoundDescriptor& found) { return S_ISCHR(found.info.st_mode)
 
 bool isSlave(const FoundDescriptor& found) { return S_ISCHR(found.info.st_mode) && major(found.info.st_rdev) == kSlaveMajor; }
 
-std::string nodeOf(int number) { return "/dev/pts/" + std::to_string(number); }
-
 /** Hung up: its master was closed. */
 bool isDead(int fd) {
   pollfd entry{fd, POLLIN, 0};
@@ -38,7 +36,7 @@ class Recorder {
 
   Status record(image::Terminal& into) {
     struct stat node{};
-    const std::string path = nodeOf(into.number);
+    const std::string path = terminalPath(into.number);
     if (::stat(path.c_str(), &node) != 0 || !S_ISCHR(node.st_mode) || minor(node.st_rdev) != unsigned(into.number))
       return refuseFile(master_, "a terminal that is not in /dev/pts");
     into.fileMode = node.st_mode & 07777;
@@ -109,16 +107,20 @@ class Recorder {
   dev_t device_ = 0;  // of /dev/pts: others may have the same numbers
 };
 
+image::Terminal& addTerminal(FileContext& context, int number) {
+  std::vector<image::Terminal>& all = context.recording.image.terminals;
+  context.terminalOf[number] = uint32_t(all.size());
+  all.emplace_back().number = number;
+  return all.back();
+}
+
 Status recordMaster(FileContext& context, const FoundDescriptor& found) {
   const auto fd = borrowDescriptor(found.pid, found.fd);
   if (!fd) return fd.error();
   int number = -1;
   if (::ioctl(fd.value().get(), TIOCGPTN, &number) != 0) return systemError(found.name());
   if (context.terminalOf.contains(number)) return {};
-  context.terminalOf[number] = uint32_t(context.recording.image.terminals.size());
-  image::Terminal& terminal = context.recording.image.terminals.emplace_back();
-  terminal.number = number;
-  return Recorder(context, found, fd.value().get()).record(terminal);
+  return Recorder(context, found, fd.value().get()).record(addTerminal(context, number));
 }
 
 /** /dev/tty: the controlling terminal of whoever opened it. */
@@ -149,7 +151,7 @@ Status assignTerminals(const std::deque<FrozenProcess>& processes, Recording& re
       if (!processes[i].zombie && stat.sid == terminal.session && stat.terminal != 0) recording.image.processes[i].terminal = index;
     }
     if (terminal.foreground != 0 && !isMember(recording, terminal.foreground))
-      return Error{kErrorTemporary, "terminal " + nodeOf(terminal.number) + ": its foreground process group has just ended"};
+      return Error{kErrorTemporary, "terminal " + terminalPath(terminal.number) + ": its foreground process group has just ended"};
   }
   return {};
 }
@@ -170,18 +172,14 @@ Status recordTerminal(FileContext& context, const FoundDescriptor& found, image:
   if (!number) return number.error();
   file.end = isMaster(found) ? 0 : 1;
   const bool hungUp = file.end == 1 && isDead(fd.value().get()) && found.link.ends_with(" (deleted)");
-  if (hungUp && !context.terminalOf.contains(*number)) {
-    context.terminalOf[*number] = uint32_t(context.recording.image.terminals.size());
-    image::Terminal& terminal = context.recording.image.terminals.emplace_back();
-    terminal.number = *number;
-    terminal.hungUp = true;
-  }
+  if (hungUp && !context.terminalOf.contains(*number)) addTerminal(context, *number).hungUp = true;
   const auto known = context.terminalOf.find(*number);
   struct stat node{};
-  const bool elsewhere = isSlave(found) && !hungUp && (::stat(nodeOf(*number).c_str(), &node) != 0 || node.st_dev != found.info.st_dev);
+  const bool elsewhere =
+      isSlave(found) && !hungUp && (::stat(terminalPath(*number).c_str(), &node) != 0 || node.st_dev != found.info.st_dev);
   if (known == context.terminalOf.end() || elsewhere) return refuseFile(found, "a terminal other than the launcher's");
   file.object = known->second;
-  if (file.end == 1) file.path = nodeOf(*number);
+  if (file.end == 1) file.path = terminalPath(*number);
   return {};
 }
 

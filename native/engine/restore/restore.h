@@ -51,10 +51,10 @@ struct RestorePlan {
 
 /**
  * Enters new namespaces as the image needs them (user unless privileged; pid, mount, ipc, time) and forks: returns 0 in the child, which is
- * pid 1 of the new pid namespace with its own /proc (the host's where it is masked: logged), binds done, clocks shifted, and which is
+ * pid 1 of the new pid namespace with its own /proc, binds done, clocks shifted, and which is
  * killed when the calling thread ends; the child's pid in the parent. The caller must have one thread and no other unreaped children that
- * end meanwhile. Errors come in the parent only: ENOSPC and EPERM when this host gives users no namespaces, EINVAL a bind that is no
- * absolute path, ENOENT its source is missing, others of unshare(2) and mount(2). BLCR_DISABLE=timens, privilege.
+ * end meanwhile. Errors come in the parent only: EPERM and ENOSYS when this host gives users no namespaces, or masks parts of /proc, EINVAL
+ * a bind that is no absolute path, ENOENT its source is missing, others of unshare(2) and mount(2). BLCR_DISABLE=timens, privilege.
  */
 [[nodiscard]] Result<pid_t> enterNamespaces(const RestorePlan& plan, const RestoreRequest& request, Log& log);
 

@@ -18,7 +18,7 @@ namespace {
 
 using image::Terminal;
 
-std::string nodeOf(const Terminal& terminal) { return "/dev/pts/" + std::to_string(terminal.number); }
+std::string nodeOf(const Terminal& terminal) { return terminalPath(terminal.number); }
 
 Result<UniqueFd> openMaster() {
   UniqueFd master(::open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC));

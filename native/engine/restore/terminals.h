@@ -1,7 +1,6 @@
 // Pseudo-terminals in the job's own devpts.
 #pragma once
 
-#include <functional>
 #include <vector>
 
 #include "base/unique_fd.h"
