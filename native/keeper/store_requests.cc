@@ -4,8 +4,9 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <charconv>
+#include <climits>
 
+#include "proc/parse.h"
 #include "protocol/message.h"
 
 namespace blcr {
@@ -21,16 +22,6 @@ void reply(int connection, int error, std::string_view log) {
   answer.result.error = error;
   // A requester that has gone needs no answer.
   static_cast<void>(sendMessage(connection, std::string(bytesOf(answer)).append(log)));
-}
-
-/** Takes a number and the blank behind it off the front. */
-template <typename Number>
-bool takeNumber(std::string_view& text, Number& into) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), into);
-  if (error != std::errc()) return false;
-  text.remove_prefix(size_t(end - text.data()));
-  if (!text.empty() && text.front() == ' ') text.remove_prefix(1);
-  return true;
 }
 
 }  // namespace
@@ -82,11 +73,13 @@ void StoreRequests::onAnswers(std::string_view bytes) {
 }
 
 void StoreRequests::onAnswer(std::string_view line) {
-  uint64_t number = 0;
-  int error = 0;
-  if (!takeNumber(line, number) || !takeNumber(line, error)) return;  // not of this protocol
-  const auto requester = find(number);
-  if (requester != requesters_.end()) conclude(requester, error, line);
+  const auto number = takeNumber(line, 10);
+  takeChar(line, ' ');
+  const auto error = takeNumber(line, 10);
+  takeChar(line, ' ');
+  if (!number || !error || *error > INT_MAX) return;  // not of this protocol
+  const auto requester = find(*number);
+  if (requester != requesters_.end()) conclude(requester, int(*error), line);
 }
 
 void StoreRequests::addHandles(std::vector<uint64_t>& inodes) const {
