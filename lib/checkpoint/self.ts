@@ -51,10 +51,8 @@ async function intoFile(
 ): Promise<'continued' | 'restarted'> {
   const unfinished = `${file}.${process.pid}.new`;
   const to = openSync(unfinished, 'w', 0o600);
-  let isComplete = false;
   try {
     await whenItsTurn(() => requestCheckpoint({ ...options, target: process.pid, to }, provider), options.abort);
-    isComplete = true;
     fsyncSync(to);
   } catch (error) {
     // Elsewhere the file has its own name by now, and what is open here leads nowhere.
@@ -64,7 +62,7 @@ async function intoFile(
   } finally {
     closeSync(to);
   }
-  if (isComplete) renameSync(unfinished, file);
+  renameSync(unfinished, file);
   return 'continued';
 }
 
