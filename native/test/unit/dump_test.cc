@@ -252,7 +252,8 @@ TEST(a_zombie_is_gone_already) {
     ready();
     return 5;
   });
-  sleepUs(30000);
+  siginfo_t ended{};
+  CHECK(waitid(P_PID, id_t(victim.pid()), &ended, WEXITED | WNOWAIT) == 0);  // a dump of one that still ends would reap it
   for (const Scope scope : {Scope::kTree, Scope::kProcess, Scope::kSession}) {
     const Dumped dumped = dump(victim.pid(), Snapshot::kFork, [scope](DumpRequest& request) { request.scope = scope; });
     CHECK(!dumped.good && dumped.error.code == ESRCH);
