@@ -10,7 +10,7 @@ import { count, type Outcome } from '../../scripts/support/test/outcome.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-async function runText(text: string, timeoutSeconds = 30): Promise<readonly Outcome[]> {
+async function runText(text: string, timeoutSeconds = 30, isStrict = true): Promise<readonly Outcome[]> {
   const directory = mkdtempSync(join(tmpdir(), 'runner-'));
   try {
     const file = join(directory, 'sample.test.mjs');
@@ -19,7 +19,7 @@ async function runText(text: string, timeoutSeconds = 30): Promise<readonly Outc
     mkdirSync(own);
     const { NODE_TEST_CONTEXT: _context, ...env } = process.env;
     const identity = { label: 'in a test', prefix: [], env, directory: own };
-    const request = { title: 'sample', root, identity, lanes: 1, timeoutSeconds };
+    const request = { title: 'sample', root, identity, lanes: 1, timeoutSeconds, isStrict };
     const suite = await runNodeSuite({ ...request, files: [relative(root, file)] });
     return suite.outcomes;
   } finally {
@@ -44,6 +44,34 @@ test('a file that breaks off after good tests has failed', async () => {
     "test('good', () => {});\nsetTimeout(() => process.exit(3), 300);\ntest('late', () => new Promise(() => setTimeout(() => {}, 5000)));",
   );
   assert.ok(count(outcomes).failed > 0);
+});
+
+const FAILS_ONCE = `
+  import { existsSync, writeFileSync } from 'node:fs';
+  test('good', () => {});
+  test('starved', () => {
+    const mark = new URL('./seen', import.meta.url);
+    const isFirst = !existsSync(mark);
+    writeFileSync(mark, '');
+    assert.ok(!isFirst, 'the first run');
+  });`;
+
+test('what fails once and passes alone is unsteady and named; strictly it has failed', async () => {
+  const outcomes = await runText(FAILS_ONCE, 30, false);
+  assert.deepEqual(count(outcomes), { passed: 2, failed: 0, skipped: 0 });
+  const unsteady = outcomes.filter(({ status }) => status === 'unsteady');
+  assert.match(unsteady.map(({ name }) => name).join(), /: starved$/);
+  assert.deepEqual(count(await runText(FAILS_ONCE)), { passed: 1, failed: 1, skipped: 0 });
+});
+
+test('a second run that fails elsewhere has failed', async () => {
+  const outcomes = await runText(
+    `${FAILS_ONCE}\ntest('then', () => assert.ok(!existsSync(new URL('./other', import.meta.url))));
+    process.once('exit', () => writeFileSync(new URL('./other', import.meta.url), ''));`,
+    30,
+    false,
+  );
+  assert.deepEqual(count(outcomes), { passed: 2, failed: 1, skipped: 0 });
 });
 
 test('a file without a test has failed', async () => {

@@ -21,23 +21,29 @@ const BOTH_WAYS = 'test/integration/';
 interface Selection {
   readonly kinds: readonly Kind[];
   readonly isWanted: (file: string) => boolean;
+  /** The first failure counts. */
+  readonly isStrict: boolean;
 }
 
 function readArguments(): Selection {
   const { values, positionals } = parseArgs({
-    options: { only: { type: 'string', multiple: true } },
+    options: { only: { type: 'string', multiple: true }, strict: { type: 'boolean', default: false } },
     allowPositionals: true,
   });
   const unknown = values.only?.find((name) => !KINDS.some((kind) => kind === name));
   if (unknown !== undefined) throw new Error(`--only takes ${KINDS.join(', ')}, not ${unknown}`);
   const isWanted = (file: string) => positionals.length === 0 || positionals.some((part) => file.includes(part));
   const byName = positionals.length > 0 ? KINDS.filter((kind) => kind === 'unit' || kind === 'integration') : KINDS;
-  return { kinds: values.only === undefined ? byName : KINDS.filter((kind) => values.only?.includes(kind)), isWanted };
+  return {
+    kinds: values.only === undefined ? byName : KINDS.filter((kind) => values.only?.includes(kind)),
+    isWanted,
+    isStrict: values.strict,
+  };
 }
 
 async function runAll(selection: Selection, root: string): Promise<readonly Suite[]> {
   const { own, user, obstacle, base } = makeIdentities(root);
-  const { kinds, isWanted } = selection;
+  const { kinds, isWanted, isStrict } = selection;
   const files = findTestFiles(root).filter(isWanted);
   const isIntegration = (file: string) => INTEGRATION.test(file);
   const identities = user === undefined ? [own] : [own, user];
@@ -46,12 +52,20 @@ async function runAll(selection: Selection, root: string): Promise<readonly Suit
     if (kinds.includes('checks')) suites.push(await runChecks('checks of the source', own, root));
     if (kinds.includes('native')) {
       for (const identity of identities)
-        suites.push(await runNativeSuite(`native unit tests, ${identity.label}`, 'build/native', identity, root));
+        suites.push(
+          await runNativeSuite({
+            title: `native unit tests, ${identity.label}`,
+            root,
+            directory: 'build/native',
+            identity,
+            isStrict,
+          }),
+        );
     }
     if (kinds.includes('sanitizers'))
-      suites.push(await runSanitizedSuite('native unit tests, ASan + UBSan', own, root));
+      suites.push(await runSanitizedSuite({ title: 'native unit tests, ASan + UBSan', root, identity: own, isStrict }));
     if (kinds.includes('unit')) {
-      const request = { root, identity: own, lanes: 2, timeoutSeconds: 120 };
+      const request = { root, identity: own, lanes: 2, timeoutSeconds: 120, isStrict };
       suites.push(
         await runNodeSuite({ ...request, title: 'unit tests', files: files.filter((file) => !isIntegration(file)) }),
       );
@@ -59,7 +73,7 @@ async function runAll(selection: Selection, root: string): Promise<readonly Suit
     if (kinds.includes('integration')) {
       for (const identity of identities) {
         const wanted = files.filter((file) => isIntegration(file) && (identity === own || file.startsWith(BOTH_WAYS)));
-        const request = { root, identity, lanes: 2, timeoutSeconds: 300, files: wanted };
+        const request = { root, identity, lanes: 2, timeoutSeconds: 300, files: wanted, isStrict };
         suites.push(await runNodeSuite({ ...request, title: `integration tests, ${identity.label}` }));
       }
     }

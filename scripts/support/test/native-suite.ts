@@ -3,9 +3,9 @@ import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Identity } from './identity.ts';
-import { inLanes } from './lanes.ts';
 import { announce, type Outcome, type Suite } from './outcome.ts';
 import { runProgram } from './program.ts';
+import { runWithSecondLook } from './second-look.ts';
 
 /** As many as the smallest machine has processors. */
 const LANES = 2;
@@ -47,16 +47,22 @@ async function runTest(test: NativeTest, directory: string, identity: Identity, 
   return outcomes;
 }
 
-/** Runs every test registered in a build directory, `LANES` at a time. */
-export async function runNativeSuite(
-  title: string,
-  directory: string,
-  identity: Identity,
-  root: string,
-): Promise<Suite> {
+export interface NativeSuiteRequest {
+  readonly title: string;
+  readonly root: string;
+  /** A build directory, relative to the root. */
+  readonly directory: string;
+  readonly identity: Identity;
+  readonly isStrict: boolean;
+}
+
+/** Runs every test registered in a build directory, `LANES` at a time; those that fail once more alone unless `isStrict`. */
+export async function runNativeSuite(request: NativeSuiteRequest): Promise<Suite> {
+  const { title, root, directory, identity, isStrict } = request;
   const started = performance.now();
   const tests = listTests(join(root, directory));
-  const outcomes = (await inLanes(tests, LANES, (test) => runTest(test, directory, identity, root))).flat();
+  const work = (test: NativeTest) => runTest(test, directory, identity, root);
+  const outcomes = await runWithSecondLook({ items: tests, lanes: LANES, work, isStrict });
   if (tests.length === 0)
     outcomes.push({ name: title, status: 'failed', reason: `no test is registered in ${directory}` });
   return { title, outcomes, seconds: (performance.now() - started) / 1000 };
@@ -72,7 +78,8 @@ function isWritable(path: string): boolean {
 }
 
 /** Builds the unit tests with AddressSanitizer and UndefinedBehaviorSanitizer and runs them. */
-export async function runSanitizedSuite(title: string, identity: Identity, root: string): Promise<Suite> {
+export async function runSanitizedSuite(request: Omit<NativeSuiteRequest, 'directory'>): Promise<Suite> {
+  const { title, root, identity } = request;
   const directory = 'build/native-asan';
   const isOurs = isWritable(join(root, 'build'));
   if (!isOurs && !existsSync(join(root, directory, 'CTestTestfile.cmake'))) {
@@ -92,5 +99,5 @@ export async function runSanitizedSuite(title: string, identity: Identity, root:
   }
   // Victims are forks of their test: memory kept back by the sanitizer would be dumped again and again.
   const env = { ...identity.env, ASAN_OPTIONS: 'quarantine_size_mb=1' };
-  return runNativeSuite(title, directory, { ...identity, env }, root);
+  return runNativeSuite({ ...request, directory, identity: { ...identity, env } });
 }

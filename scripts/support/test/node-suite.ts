@@ -1,10 +1,10 @@
 /** test/**\/*.test.ts: one process per file, outcomes through reporter.mjs. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Identity } from './identity.ts';
-import { inLanes } from './lanes.ts';
 import { announce, type Outcome, type Suite } from './outcome.ts';
 import { runProgram } from './program.ts';
+import { runWithSecondLook } from './second-look.ts';
 
 export interface NodeSuiteRequest {
   readonly title: string;
@@ -13,6 +13,7 @@ export interface NodeSuiteRequest {
   readonly identity: Identity;
   readonly lanes: number;
   readonly timeoutSeconds: number;
+  readonly isStrict: boolean;
 }
 
 /** Paths of all test files relative to the checkout, sorted. */
@@ -39,6 +40,7 @@ async function runFile(file: string, request: NodeSuiteRequest): Promise<readonl
     `--test-reporter-destination=${report}`,
   ];
   const command = [...identity.prefix, process.execPath, '--import', 'tsx', ...reporters, file];
+  rmSync(report, { force: true }); // of the first run
   const { output, trouble, seconds } = await runProgram({ command, cwd: root, env: identity.env, timeoutSeconds });
   const outcomes = [...readOutcomes(report)];
   const hasFailed = outcomes.some((outcome) => outcome.status === 'failed');
@@ -48,9 +50,10 @@ async function runFile(file: string, request: NodeSuiteRequest): Promise<readonl
   return outcomes.map((outcome) => ({ ...outcome, name: `${file}: ${outcome.name}` }));
 }
 
-/** Runs the files, `lanes` of them at a time. */
+/** Runs the files, `lanes` of them at a time; those that fail once more alone unless `isStrict`. */
 export async function runNodeSuite(request: NodeSuiteRequest): Promise<Suite> {
   const started = performance.now();
-  const outcomes = await inLanes(request.files, request.lanes, (file) => runFile(file, request));
-  return { title: request.title, outcomes: outcomes.flat(), seconds: (performance.now() - started) / 1000 };
+  const { files, lanes, isStrict } = request;
+  const outcomes = await runWithSecondLook({ items: files, lanes, work: (file) => runFile(file, request), isStrict });
+  return { title: request.title, outcomes, seconds: (performance.now() - started) / 1000 };
 }

@@ -16,6 +16,10 @@ export function printSummary(suites: readonly Suite[]): void {
   const all = suites.flatMap((suite) => suite.outcomes);
   list('Skipped', distinct(all.filter((outcome) => outcome.status === 'skipped')));
   list(
+    'Unsteady (failed beside other tests, passed when run again alone; see the output above)',
+    all.filter((outcome) => outcome.status === 'unsteady'),
+  );
+  list(
     'Failed',
     all.filter((outcome) => outcome.status === 'failed'),
   );
