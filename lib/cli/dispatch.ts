@@ -73,10 +73,15 @@ async function attempt(what: string, command: Command, args: readonly string[]):
   } catch (error) {
     const code = exitCodeOf(error);
     const isUsage = error instanceof UsageError && error.code === 'ERR_USAGE';
-    process.stderr.write(formatError(what, error, isUsage ? command.usage : undefined));
+    process.stderr.write(
+      formatError(what, error, isUsage ? `${synopsis(command)}\n${what} --help tells more` : undefined),
+    );
     return exitWith(code);
   }
 }
+
+/** How it is called, without what its options mean: an error at the top of a page of help is easily missed. */
+const synopsis = ({ usage }: Command): string => usage.split('\n\n', 1)[0] ?? '';
 
 async function print(text: string): Promise<never> {
   process.stdout.write(text);

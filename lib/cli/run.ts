@@ -9,6 +9,7 @@ import { batchJobId } from '../job/incarnation.ts';
 import { Job } from '../job/job.ts';
 import { type JobOptions, normaliseId } from '../job/options.ts';
 import { QueueProgress } from '../job/queue-progress.ts';
+import { currentBundle } from '../native/bundle.ts';
 import { releaseMemory } from '../native/memory.ts';
 import { parseRate } from '../util/bytes.ts';
 import { parseDuration } from '../util/duration.ts';
@@ -21,6 +22,7 @@ import { PORTABILITY_OPTIONS, PORTABILITY_USAGE, readBaseline, readSave } from '
 import { createReporter } from './reporter.ts';
 import { handleSignals } from './signals.ts';
 import { chooseStore, STORE_OPTIONS, STORE_USAGE } from './store-options.ts';
+import { parseVacateAfter } from './vacate-after.ts';
 
 const OPTIONS = {
   ...STORE_OPTIONS,
@@ -44,9 +46,6 @@ const OPTIONS = {
   'requeue-code': { type: 'string' },
   json: { type: 'boolean' },
 } as const;
-
-/** What setTimeout can count. */
-const LONGEST_TIMER_MS = 24 * 86_400_000;
 
 export const runCommand: Command = {
   name: 'run',
@@ -90,7 +89,9 @@ Exit: the program's own; 64 usage; 75 try again elsewhere or later; 85 evicted, 
     const pack = async (): Promise<void> => {
       isLost = (await carried?.pack((warning) => warnLate(createReporter(json), options, warning))) === false;
     };
-    const end = await runJob(options, { requeueCode, json, vacateAfterMs: readVacateAfter(parsed) }).finally(pack);
+    const after = parsed.text('vacate-after');
+    const vacateAfterMs = after === undefined ? undefined : parseVacateAfter(after);
+    const end = await runJob(options, { requeueCode, json, vacateAfterMs }).finally(pack);
     // With the number that means a checkpoint HTCondor would look for it, and hold the job.
     return isLost && end.kind === 'code' && end.code === requeueCode ? exitWith(EXIT_CODES.temporary) : end;
   },
@@ -100,14 +101,6 @@ function readRequeueCode(args: Arguments): number {
   const code = parseCount(args.text('requeue-code') ?? String(EXIT_CODES.requeue), '--requeue-code');
   if (code < 1 || code > 255) throw new UsageError('--requeue-code: a number from 1 to 255 is needed');
   return code;
-}
-
-function readVacateAfter(args: Arguments): number | undefined {
-  const text = args.text('vacate-after');
-  if (text === undefined) return undefined;
-  const ms = parseDuration(text, '--vacate-after');
-  if (ms < 1000 || ms > LONGEST_TIMER_MS) throw new UsageError('--vacate-after: from 1s to 24d');
-  return ms;
 }
 
 const isCarried = (args: Arguments): boolean => (args.text('store') ?? process.env['BLCR_STORE']) === CARRIED_STORE;
@@ -151,9 +144,11 @@ function readOptions(args: Arguments, program: readonly string[], carried: Carri
     unix: unix === undefined ? undefined : parseChoice(unix, '--unix', ['refuse', 'close']),
     files: files === undefined ? undefined : parseChoice(files, '--files', ['changed', 'all', 'none']),
     scratch: args.text('scratch'),
-    ownFiles: [args.text('key-file') ?? process.env['BLCR_KEY_FILE'], args.text('ticket')].filter(
-      (path) => path !== undefined,
-    ),
+    ownFiles: [
+      args.text('key-file') ?? process.env['BLCR_KEY_FILE'],
+      args.text('ticket'),
+      currentBundle()?.executable,
+    ].filter((path) => path !== undefined),
     save: readSave(args),
     cpuBaseline: readBaseline(args),
   });

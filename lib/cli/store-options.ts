@@ -36,11 +36,13 @@ export function chooseStore(args: Arguments, env: NodeJS.ProcessEnv = process.en
     url,
     key: keyFile === undefined || keyFile === '' ? undefined : readKey(keyFile),
     options: {
-      ...(auth === undefined ? {} : { auth: auth.split(',').filter((method) => method !== '') }),
+      ...(auth === undefined ? {} : { auth: readMethods(auth) }),
       ...(ticket === undefined ? {} : { ticket }),
     },
   };
 }
+
+export const readMethods = (auth: string): readonly string[] => auth.split(',').filter((method) => method !== '');
 
 export async function openChosenStore(args: Arguments): Promise<Store> {
   const { url, key, options } = chooseStore(args);

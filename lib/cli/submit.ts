@@ -8,12 +8,16 @@ import { fileURLToPath } from 'node:url';
 import { baseName, CARRIED_STORE, type Wrapping } from '../condor/description.ts';
 import { convertDescription, describeJob } from '../condor/submit.ts';
 import { UsageError } from '../errors.ts';
+import { parsePeriod } from '../job/options.ts';
 import { currentBundle } from '../native/bundle.ts';
+import { openStore } from '../store/index.ts';
 import { parseRate } from '../util/bytes.ts';
 import { parseDuration } from '../util/duration.ts';
 import { errorMessage } from '../util/error-facts.ts';
 import { type Arguments, type Command, expectPositionals, parseArguments, splitProgram } from './command.ts';
 import { success } from './exit.ts';
+import { readMethods } from './store-options.ts';
+import { parseVacateAfter } from './vacate-after.ts';
 
 const OPTIONS = {
   store: { type: 'string' },
@@ -23,6 +27,7 @@ const OPTIONS = {
   name: { type: 'string' },
   wrapper: { type: 'string' },
   'key-file': { type: 'string' },
+  auth: { type: 'string' },
   ticket: { type: 'string' },
   'max-rate': { type: 'string' },
   insecure: { type: 'boolean' },
@@ -50,6 +55,7 @@ Prints a submit description whose job is checkpointed into the store, and goes o
   --wrapper FILE      the executable to submit (default: blcr_wrapper of this package, or in PATH)
   --key-file FILE     seal the checkpoints with this key (default: a new one is made, NAME.key, for its owner only)
   --insecure          do not seal them
+  --auth METHODS      how the job logs in to the Chirp server: ticket, hostname, unix, address, in this order
   --ticket FILE       a Chirp ticket, transferred with the job
   --max-rate RATE     bytes per second of a periodic upload at most: 500kB, 5MB, 1.5MiB
   --vacate-within T   time for the last checkpoint of an eviction (default 10m)
@@ -61,17 +67,17 @@ Prints a submit description whose job is checkpointed into the store, and goes o
     const source = parsed.text('convert');
     if (source === undefined && program.length === 0) throw new UsageError('no program was named');
     if (source !== undefined) expectPositionals(program);
+    const wrapping = await wrappingOf(parsed, source ?? program[0] ?? '');
     const text =
-      source === undefined
-        ? describe(parsed, program)
-        : convertDescription(readSource(source), wrappingOf(parsed, source));
+      source === undefined ? describe(parsed, program, wrapping) : convertDescription(readSource(source), wrapping);
+    if (parsed.text('key-file') === undefined) makeKey(wrapping.keyFile);
     if (parsed.flag('submit')) process.stdout.write(submit(text));
     else process.stdout.write(text);
     return success;
   },
 };
 
-function describe(args: Arguments, [program = '', ...rest]: readonly string[]): string {
+function describe(args: Arguments, [program = '', ...rest]: readonly string[], wrapping: Wrapping): string {
   const list = (name: string): readonly string[] | undefined =>
     args
       .text(name)
@@ -81,36 +87,46 @@ function describe(args: Arguments, [program = '', ...rest]: readonly string[]): 
     throw new UsageError(
       '--outputs: HTCondor would hold a job that it carries and that is evicted before they are there',
     );
+  // An absolute path may be one of the nodes; the others begin in a directory that the job does not have.
+  if (/^[^/].*\//.test(program) && !isFile(program)) throw new UsageError(`there is no ${program}`);
   const name = args.text('name') ?? baseName(program);
   const job = { program, args: rest, inputs: list('files') ?? [], outputs: list('outputs'), name };
   for (const path of job.inputs)
     if (!path.includes('://') && !existsSync(path)) throw new UsageError(`--files: there is no ${path}`);
-  return describeJob(job, wrappingOf(args, name), isFile);
+  return describeJob(job, wrapping, isFile);
 }
 
-function wrappingOf(args: Arguments, source: string): Wrapping {
+async function wrappingOf(args: Arguments, source: string): Promise<Wrapping> {
   const store = args.text('store') ?? process.env['BLCR_STORE'];
   if (store === undefined || store === '') throw new UsageError('no store: give --store URL or set $BLCR_STORE');
-  const [every, after] = ['every', 'vacate-after'].map((name) => duration(args, name));
-  const rate = args.text('max-rate');
-  if (rate !== undefined) parseRate(rate, '--max-rate');
-  const options = [
-    ...(after === undefined ? [] : ['--vacate-after', after]),
-    ...(rate === undefined ? [] : ['--max-rate', rate.replaceAll(/\s/g, '')]),
-  ];
   const ticket = args.text('ticket');
   if (ticket !== undefined) checkFile('--ticket', ticket);
+  await checkStore(store, args.text('auth'));
+  const [every, after] = ['every', 'vacate-after'].map((name) => args.text(name)?.replaceAll(/\s/g, ''));
+  const rate = args.text('max-rate')?.replaceAll(/\s/g, '');
+  checkTimes(every, after, rate);
+  const options = [
+    ...(args.text('auth') === undefined ? [] : ['--auth', args.text('auth') ?? '']),
+    ...(after === undefined ? [] : ['--vacate-after', after]),
+    ...(rate === undefined ? [] : ['--max-rate', rate]),
+  ];
   const vacateMs = parseDuration(args.text('vacate-within') ?? '10m', '--vacate-within');
   const wrapper = findWrapper(args.text('wrapper'));
-  checkWord('--store', store);
   const keyFile = keyFileOf(args, args.text('name') ?? baseName(source).replace(/\.[^.]*$/, ''));
   return { wrapper, store, every, keyFile, ticket, options, vacateSeconds: Math.max(2, Math.ceil(vacateMs / 1000)) };
 }
 
-function duration(args: Arguments, name: string): string | undefined {
-  const text = args.text(name);
-  if (text !== undefined) parseDuration(text, `--${name}`);
-  return text?.replaceAll(/\s/g, '');
+/** What the job would be told on its node, after hours in the queue. @throws {StoreError | UsageError} */
+async function checkStore(store: string, auth: string | undefined): Promise<void> {
+  checkWord('--store', store);
+  if (store === CARRIED_STORE) return;
+  await using _store = await openStore(store, auth === undefined ? {} : { auth: readMethods(auth) });
+}
+
+function checkTimes(every: string | undefined, after: string | undefined, rate: string | undefined): void {
+  if (every !== undefined) parsePeriod(every, '--every');
+  if (after !== undefined) parseVacateAfter(after);
+  if (rate !== undefined) parseRate(rate, '--max-rate');
 }
 
 /** It goes into a submit file, where these would mean something. */
@@ -123,7 +139,6 @@ function checkFile(name: string, path: string): void {
   checkWord(name, path);
 }
 
-/** A key of this job's own, which nobody else may read; an existing one is used again, so that printing twice changes nothing. */
 function keyFileOf(args: Arguments, name: string): string | undefined {
   const given = args.text('key-file');
   if (args.flag('insecure')) {
@@ -136,8 +151,13 @@ function keyFileOf(args: Arguments, name: string): string | undefined {
   }
   const path = `${name}.key`;
   checkWord('--name', path);
-  if (!existsSync(path)) writeFileSync(path, `${randomBytes(32).toString('hex')}\n`, { mode: 0o600, flag: 'wx' });
   return path;
+}
+
+/** A key of this job's own, which nobody else may read; an existing one is used again, so that printing twice changes nothing. */
+function makeKey(path: string | undefined): void {
+  if (path === undefined || existsSync(path)) return;
+  writeFileSync(path, `${randomBytes(32).toString('hex')}\n`, { mode: 0o600, flag: 'wx' });
 }
 
 /** @throws {UsageError} when no file is named and there is none where it ought to be. */
@@ -168,7 +188,7 @@ function readSource(path: string): string {
 
 function submit(text: string): string {
   try {
-    return execFileSync('condor_submit', ['-'], { input: text, encoding: 'utf8', stdio: ['pipe', 'pipe', 'inherit'] });
+    return execFileSync('condor_submit', [], { input: text, encoding: 'utf8', stdio: ['pipe', 'pipe', 'inherit'] });
   } catch (cause) {
     throw new UsageError(`condor_submit refused the job: ${errorMessage(cause)}`, { code: 'ERR_CONDOR_SUBMIT', cause });
   }

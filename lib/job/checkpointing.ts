@@ -72,7 +72,7 @@ export class Checkpointer {
       await capture.commit();
       const event: CheckpointEvent = {
         ...describe(reason, result, summary),
-        totalMs: clock.now() - begun,
+        totalMs: Math.round(clock.now() - begun),
         runtimeMs,
       };
       events.emit('checkpoint', event);
@@ -168,7 +168,7 @@ export class Checkpointer {
       ...(scratch.earlier.length === 0 ? {} : { earlierScratch: scratch.earlier }),
       cwd,
       reason,
-      runtimeMs: Math.round(runtimeMs),
+      runtimeMs,
       engine: { ...facts, ...stdio.facts() },
     };
   }

@@ -186,7 +186,7 @@ export class Job implements AsyncDisposable {
   }
 
   #runtimeMs(): number {
-    return this.#runtimeBefore + this.#session.clock.now() - this.#begunAt;
+    return Math.round(this.#runtimeBefore + this.#session.clock.now() - this.#begunAt);
   }
 
   #claim(): Claim {

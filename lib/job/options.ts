@@ -126,7 +126,7 @@ export function resolveOptions(options: JobOptions): ResolvedOptions {
   const cwd = resolve(options.cwd ?? '.');
   const scratch = resolve(options.scratch ?? cwd);
   const isShared = isEverybodys(scratch) || isOutsideSandbox(scratch, options.env ?? process.env);
-  const everyMs = period('every', options.every ?? 3_600_000);
+  const everyMs = parsePeriod(options.every ?? 3_600_000, 'every');
   integer('requeueCode', options.requeueCode ?? EXIT_CODES.requeue, 1, 255);
   if (options.key !== undefined && options.key.length !== 32) throw new UsageError('key: 32 bytes are needed');
   if (typeof options.command !== 'string' || options.command === '')
@@ -138,7 +138,7 @@ export function resolveOptions(options: JobOptions): ResolvedOptions {
     command: options.command,
     args: options.args ?? [],
     everyMs,
-    firstMs: period('first', options.first ?? Math.min(60_000, everyMs)),
+    firstMs: parsePeriod(options.first ?? Math.min(60_000, everyMs), 'first'),
     keep: integer('keep', options.keep ?? 2, 1, 1000),
     fresh: options.fresh ?? false,
     acceptChanged: options.acceptChanged ?? false,
@@ -194,7 +194,8 @@ function isOutsideSandbox(directory: string, env: NodeJS.ProcessEnv): boolean {
   return directory !== resolve(sandbox) && !directory.startsWith(`${resolve(sandbox)}/`);
 }
 
-function period(name: string, value: number | string): number {
+/** Milliseconds between checkpoints. @throws {UsageError} */
+export function parsePeriod(value: number | string, name: string): number {
   const ms = typeof value === 'string' ? parseDuration(value, name) : value;
   if (!Number.isFinite(ms) || ms < MINIMUM_PERIOD_MS) throw new UsageError(`${name}: at least ${MINIMUM_PERIOD_MS} ms`);
   return ms;

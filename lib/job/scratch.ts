@@ -6,17 +6,11 @@ import type { CaptureOptions } from '../checkpoint/types.ts';
 import { isSandboxFile } from '../condor/sandbox.ts';
 import { JobError } from '../errors.ts';
 import type { FileEntry } from '../store/types.ts';
+import { isSettled } from './settled.ts';
 import { formatIndex, isSameFile, parseIndex, type TreeFile, walkTree } from './tree.ts';
 
 /** Our own directory below the scratch directory; never part of a checkpoint. */
 export const OWN_DIRECTORY = '.blcr';
-
-/**
- * A file written shortly before it was looked at may be written again without its time stamp changing: within a tick of the kernel's clock,
- * or within the second (FAT: two) that some file systems round to.
- */
-const TICK_NS = 50_000_000n;
-const ROUNDED_NS = 2_000_000_000n;
 
 export interface OutputSource {
   readonly role: 'stdout' | 'stderr';
@@ -48,6 +42,7 @@ export class ScratchFiles {
   #baseline: readonly TreeFile[] = [];
   #stored: ReadonlyMap<string, FileEntry> = new Map();
   #count = 0;
+  #listedAt = 0;
 
   private constructor(
     root: string,
@@ -79,6 +74,7 @@ export class ScratchFiles {
   async listInputs(): Promise<readonly TreeFile[]> {
     if (this.#files === 'none') return [];
     const outputs = new Set(this.#outputs.map(({ path }) => path));
+    this.#listedAt = Date.now();
     const all = await walkTree(this.root, OWN_DIRECTORY);
     const foreign = new Set([...outputs, ...this.#apart]);
     return all.filter(({ path }) => !foreign.has(join(this.root, path)));
@@ -88,7 +84,7 @@ export class ScratchFiles {
   setInputs(inputs: readonly TreeFile[], carried: readonly FileEntry[] = []): void {
     if (this.#files !== 'changed') return;
     const stored = new Set(carried.map(({ path }) => path));
-    this.#baseline = withoutRacy(inputs, Date.now()).filter(({ path }) => !stored.has(path));
+    this.#baseline = inputs.filter((file) => isSettled(file, this.#listedAt) && !stored.has(file.path));
   }
 
   async prepareCapture(): Promise<Capture> {
@@ -110,7 +106,8 @@ export class ScratchFiles {
         return entries;
       },
       commit: async () => {
-        this.#baseline = withoutRacy(index, since);
+        // What was not copied is as the baseline has it, which holds settled files only.
+        this.#baseline = index.filter((file) => !file.copied || isSettled(file, since));
         this.#stored = new Map(entries.filter(({ role }) => role === 'scratch').map((entry) => [entry.path, entry]));
       },
       discard: () => rm(directory, { recursive: true, force: true }),
@@ -161,7 +158,7 @@ export class ScratchFiles {
   /** Copied ones are read from `from`; of the others those that an earlier checkpoint of ours holds are named again. */
   async #select(index: readonly TreeFile[], from: string): Promise<FileEntry[]> {
     const entries: FileEntry[] = [];
-    for (const { copied, ...file } of index) {
+    for (const { copied, changedNs: _here, ...file } of index) {
       const { path } = file;
       if (isSandboxFile(path) || this.#apart.has(join(this.root, path))) continue;
       const before = this.#stored.get(path);
@@ -177,14 +174,6 @@ export class ScratchFiles {
     }
     return entries;
   }
-}
-
-function withoutRacy(files: readonly TreeFile[], sinceMs: number): TreeFile[] {
-  const since = BigInt(sinceMs) * 1_000_000n;
-  return files.filter(({ kind, mtimeNs }) => {
-    const written = BigInt(mtimeNs);
-    return kind !== 'file' || written + (written % 1_000_000_000n === 0n ? ROUNDED_NS : TICK_NS) < since;
-  });
 }
 
 async function describeOutput(role: 'stdout' | 'stderr', source: string): Promise<FileEntry> {

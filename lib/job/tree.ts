@@ -14,6 +14,8 @@ export interface TreeFile {
   /** Nanoseconds since 1970, decimal. */
   readonly mtimeNs: string;
   readonly inode: number;
+  /** When its content or status last changed: no program can set it. Nanoseconds since 1970, decimal; the engine's lists do not have it. */
+  readonly changedNs?: string;
   /** Relative to the root of the tree. */
   readonly path: string;
 }
@@ -103,6 +105,7 @@ export async function walkTree(root: string, exclude: string): Promise<TreeFile[
         size: Number(stats.size),
         mtimeNs: stats.mtimeNs.toString(),
         inode: Number(stats.ino),
+        changedNs: stats.ctimeNs.toString(),
         path,
       });
       if (kind === 'directory') queue.push(path);

@@ -1,6 +1,12 @@
 /** A directory on a Chirp server as storage. */
 
-import { type AuthMethod, type ChirpClient, type ChirpClientOptions, ChirpPool } from '../chirp/index.ts';
+import {
+  type AuthMethod,
+  type ChirpClient,
+  type ChirpClientOptions,
+  type ChirpIdentity,
+  ChirpPool,
+} from '../chirp/index.ts';
 import { ChirpAuthError, ChirpConnectionError, ChirpError, type StoreError } from '../errors.ts';
 import type { Driver, DriverOptions, Entry, PutOptions } from './driver.ts';
 import { badUrl, corrupt, denied, failed, full, isStoreError, notFound, occupied, unreachable } from './store-error.ts';
@@ -199,20 +205,31 @@ export class ChirpDriver implements Driver {
     { signal }: DriverOptions,
     work: (client: ChirpClient, request: { readonly signal?: AbortSignal }) => Promise<T>,
   ): Promise<T> {
+    let identity: ChirpIdentity | undefined;
     try {
-      return await this.#pool.use((client) => work(client, signal === undefined ? {} : { signal }), signal);
+      return await this.#pool.use(async (client) => {
+        try {
+          return await work(client, signal === undefined ? {} : { signal });
+        } finally {
+          identity = client.identity;
+        }
+      }, signal);
     } catch (error) {
       signal?.throwIfAborted();
-      throw this.#translate(path, error);
+      throw this.#translate(path, error, identity);
     }
   }
 
-  #translate(path: string, cause: unknown): unknown {
+  #translate(path: string, cause: unknown, identity: ChirpIdentity | undefined): unknown {
     const what = `${this.url}: ${path === '' ? 'root' : path}`;
     if (cause instanceof ChirpConnectionError) return unreachable(`${what} (${cause.message})`, { path, cause });
     if (cause instanceof ChirpAuthError) return denied(`${what} (${cause.message})`, { path, cause });
     if (!(cause instanceof ChirpError)) return cause;
     const make = CODES[cause.code] ?? (cause.retriable ? unreachable : failed);
+    if (make === denied && identity !== undefined) {
+      const { method, name } = identity;
+      return denied(`${what} (${cause.message}, being ${method}:${name} for the server)`, { path, cause });
+    }
     return make(`${what} (${cause.message})`, { path, cause });
   }
 }

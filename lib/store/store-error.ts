@@ -29,7 +29,8 @@ export function full(what: string, cause: Cause = {}): StoreError {
 
 /** Missing rights: ERR_STORE_DENIED. */
 export function denied(what: string, cause: Cause = {}): StoreError {
-  const advice = 'the store needs the rights to read, write, list, rename and delete there (Chirp: rwld)';
+  const advice =
+    'the store needs the rights to read, write, list, rename and delete there (Chirp: rwld; --auth picks the login)';
   return make('ERR_STORE_DENIED', `${what}: permission denied; ${advice}`, false, cause);
 }
 

@@ -24,6 +24,10 @@ async function inEmptyDirectory<T>(work: (directory: string) => Promise<T>): Pro
 }
 
 const run = (...args: string[]): readonly ['blcr', ...string[]] => ['blcr', 'run', ...args];
+const submit = (...args: string[]): readonly ['blcr', ...string[]] => [
+  ...(['blcr', 'submit', '--store', 'chirp://host/', '--wrapper', '/bin/true'] as const),
+  ...args,
+];
 const good = ['--store', 'file:///nowhere', '--id', 'a'];
 const touch = ['touch', 'started'];
 
@@ -54,6 +58,15 @@ const WRONG: Readonly<Record<string, readonly ['blcr' | 'blcr_wrapper', ...strin
   'an id that begins with a dot': run('--store', 'file:///nowhere', '--id', '..', ...touch),
   'a program that is not there': run(...good, 'no-such-program'),
   'a program that is no program': run(...good, '/etc/passwd'),
+  'submit without a program': submit(),
+  'submit of a program that is not there': submit('--', './nothing'),
+  'submit of a file that is not there': submit('--convert', '/nowhere/mine.sub'),
+  'submit with a store that is no URL': submit('--store', 'nowhere', '--', '/bin/true'),
+  'submit with a login of unknown kind': submit('--auth', 'password', '--', '/bin/true'),
+  'submit with a period too short': submit('--every', '1ms', '--', '/bin/true'),
+  'submit with a rate that is none': submit('--max-rate', 'fast', '--', '/bin/true'),
+  'submit with an end that is too soon': submit('--vacate-after', '0s', '--', '/bin/true'),
+  'submit with an input that is not there': submit('--files', 'nothing', '--', '/bin/true'),
   'ls without a store': ['blcr', 'ls'],
   'ls with too much': ['blcr', 'ls', 'x', '--store', 'file:///nowhere'],
   'show without an id': ['blcr', 'show', '--store', 'file:///nowhere'],
@@ -112,6 +125,7 @@ test('as processes: one block on stderr, nothing on stdout, exit 64', LIMITS, as
     const { code, stderr, stdout } = await runCli(program === 'blcr' ? 'blcr' : 'blcr_wrapper', args);
     assert.equal(code, 64, stderr);
     assert.match(stderr, /^blcr.*\n {2}code: ERR_USAGE\n\nusage: blcr/);
+    assert.ok(stderr.split('\n').length < 25, stderr);
     assert.equal(stdout, '');
   }
 });

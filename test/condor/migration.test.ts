@@ -83,6 +83,9 @@ test('evicted, resumed on the other node, killed, resumed: as if nothing had hap
   });
 
   await pool.untilEvent(job, (event) => event.event === 'checkpoint' && event.sequence >= 2);
+  const stored = (await pool.events(`_${job.id}_`)).filter((event) => event.event === 'checkpoint');
+  // Neither the input nor the wrapper's own file, of 30 MB and as young as everything that HTCondor has just transferred.
+  for (const event of stored) assert.ok(event.fileBytes < 100_000, `${event.fileBytes} bytes of files travel`);
   const first = await job.node();
   await job.command('condor_vacate_job');
   await job.until('evicted');

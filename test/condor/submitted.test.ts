@@ -113,6 +113,12 @@ queue word from (
     }
   });
 
+  scenario('--submit: condor_submit’s own word, and the job is in the queue', async () => {
+    const answer = await blcr('at-once', ...submitOptions(), '--insecure', '--submit', '--', './program', '2', 'x');
+    assert.match(answer, /^Submitting job\(s\)\.\n1 job\(s\) submitted to cluster \d+\.\n$/);
+    await bench.pool.run('condor_wait', ['-wait', '60', join(bench.pool.directory, 'jobs/at-once/program.log')]);
+  });
+
   scenario('a node advertises what it can do, and withdraws it', async () => {
     const { pool } = bench;
     const machines = async (): Promise<string> =>

@@ -13,6 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { ScratchFiles } from '../../lib/job/scratch.ts';
 import { formatIndex, parseIndex, walkTree } from '../../lib/job/tree.ts';
 import type { FileEntry } from '../../lib/store/types.ts';
@@ -23,6 +24,8 @@ function directory(context: TestContext): string {
   return root;
 }
 
+/** Makes a file as old as it must be to be told from a later one: it was changed more than a tick of the kernel's clock ago. */
+const settle = async (): Promise<void> => await delay(60);
 const longAgo = (path: string): void => utimesSync(path, 1_000_000, 1_000_000.5);
 
 /** What the engine does, without reflinks: everything that differs from the baseline is copied. */
@@ -55,7 +58,7 @@ const sources = (entries: readonly FileEntry[]): Record<string, boolean> =>
 test('inputs stay out until they change; what an earlier checkpoint holds is named without content', async (context) => {
   const root = directory(context);
   writeFileSync(join(root, 'input'), 'x');
-  longAgo(join(root, 'input'));
+  await settle();
   const scratch = await ScratchFiles.open(root, 'changed', []);
   scratch.setInputs(await scratch.listInputs());
   writeFileSync(join(root, 'result'), 'one');
@@ -84,12 +87,28 @@ test('inputs stay out until they change; what an earlier checkpoint holds is nam
   assert.deepEqual(readdirSync(join(root, '.blcr')), []);
 });
 
+test('inputs that carry the second of their transfer for a date, as HTCondor has it, stay out', async (context) => {
+  const root = directory(context);
+  const now = Math.floor(Date.now() / 1000);
+  for (const name of ['early', 'late']) {
+    writeFileSync(join(root, name), name);
+    utimesSync(join(root, name), now, now);
+    if (name === 'early') await settle();
+  }
+  const scratch = await ScratchFiles.open(root, 'changed', []);
+  scratch.setInputs(await scratch.listInputs());
+  const capture = await scratch.prepareCapture();
+  assert.ok(capture.options !== undefined);
+  await engine(capture.options);
+  assert.deepEqual(sources(await capture.entries()), { late: true });
+});
+
 test('what a checkpoint brought along is the job’s own, not an input', async (context) => {
   const root = directory(context);
   for (const name of ['input', 'carried']) {
     writeFileSync(join(root, name), name);
-    longAgo(join(root, name));
   }
+  await settle();
   const scratch = await ScratchFiles.open(root, 'changed', []);
   const carried = { path: 'carried', role: 'scratch' } as FileEntry;
   scratch.setInputs(await scratch.listInputs(), [carried]);
@@ -116,7 +135,7 @@ test('what is the wrapper’s own is no input and in no checkpoint', async (cont
 test('all files: inputs too', async (context) => {
   const root = directory(context);
   writeFileSync(join(root, 'input'), 'x');
-  longAgo(join(root, 'input'));
+  await settle();
   const scratch = await ScratchFiles.open(root, 'all', []);
   scratch.setInputs(await scratch.listInputs());
   const capture = await scratch.prepareCapture();
@@ -168,7 +187,7 @@ test('no files, but an output file: that alone', async (context) => {
 test('the files of a program that has ended are read where they are', async (context) => {
   const root = directory(context);
   writeFileSync(join(root, 'input'), 'x');
-  longAgo(join(root, 'input'));
+  await settle();
   const scratch = await ScratchFiles.open(root, 'changed', []);
   scratch.setInputs(await scratch.listInputs());
   writeFileSync(join(root, 'result'), 'one');

@@ -179,7 +179,7 @@ for (const [what, acl] of [
   test(`chirp: missing rights ${what} are told`, { timeout: 30_000, skip: NO_CHIRP }, async (context) => {
     await using server = await ChirpServer.start({ acl });
     const store = await open(context, `chirp://${server.host}:${server.port}/store`, { auth: ['hostname'] });
-    await assert.rejects(store.claim('job'), { code: 'ERR_STORE_DENIED' });
+    await assert.rejects(store.claim('job'), { code: 'ERR_STORE_DENIED', message: /being hostname:localhost for/ });
     await store.close();
   });
 }
