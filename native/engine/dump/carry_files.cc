@@ -9,10 +9,9 @@
 namespace blcr {
 namespace {
 
-/** What the kind of an area is called among CarriedFiles. */
-CarriedFiles kindOf(const image::AddressSpace& memory, const image::Area& area) {
-  if (area.file == memory.exe) return kCarryExecutable;
-  return area.shared ? kCarryShared : kCarryPrivate;
+/** What the kinds of an area are called among CarriedFiles. */
+uint32_t kindsOf(const image::AddressSpace& memory, const image::Area& area) {
+  return (area.shared ? kCarryShared : kCarryPrivate) | (area.file == memory.exe ? kCarryExecutable : 0U);
 }
 
 /** What a Java machine counts, for its tools. Once the process is gone, any other Java machine of the same user removes the file. */
@@ -50,7 +49,7 @@ Status carryMappedFiles(Recording& recording, uint32_t carry) {
     for (const image::Area& area : memory.areas) {
       if (area.kind != image::AreaKind::kFile) continue;
       const image::MappedFile& file = recording.image.mapped[area.file];
-      const bool asked = (kindOf(memory, area) & carry) != 0;
+      const bool asked = (kindsOf(memory, area) & carry) != 0;
       if (!file.deleted && (asked || (area.shared && isJavaCounters(file.path)))) BLCR_TRY(carryFile(recording, area.file, file.path));
     }
   }

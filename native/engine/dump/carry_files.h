@@ -16,7 +16,8 @@ namespace blcr {
 
 /**
  * All files of the kinds `carry` (CarriedFiles) that the recorded processes have mapped. As with BLCR, the executable is the executable
- * alone, and what else is mapped privately, libraries above all, is private. The counters of Java machines always are among them.
+ * alone, and whatever is mapped privately, the executable and libraries above all, is private. The counters of Java machines always are
+ * among them.
  */
 [[nodiscard]] Status carryMappedFiles(Recording& recording, uint32_t carry);
 

@@ -78,9 +78,15 @@ TEST(eachKindIsCarriedOnDemandOnly) {
   const Place first;
   CHECK(wasRefused(live(first, 0, [&] { CHECK(unlink(first.library().c_str()) == 0); }, 1)));
   const Place second;
-  CHECK(wasRefused(live(second, kCarryPrivate | kCarryShared, [&] { CHECK(unlink(second.shell().c_str()) == 0); }, 1)));
+  CHECK(wasRefused(live(second, kCarryShared, [&] { CHECK(unlink(second.shell().c_str()) == 0); }, 1)));
   const Place third;
   CHECK(wasRefused(live(third, kCarryExecutable, [&] { CHECK(unlink(third.library().c_str()) == 0); }, 1)));
+}
+
+TEST(theExecutableIsAmongWhatIsMappedPrivately) {
+  const Place place;
+  const auto outcome = live(place, kCarryPrivate, [&] { CHECK(unlink(place.shell().c_str()) == 0); }, 2);
+  CHECK(outcome.status == 0 && outcome.output == kExpected);
 }
 
 TEST(aProgramDeletedWhileItRunsGoesOn) {
