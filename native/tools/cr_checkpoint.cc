@@ -165,6 +165,11 @@ int checkpoint(Options& options, pid_t target) {
   if (crx_request_checkpoint(&options.request, &options.extension, &handle) != 0)
     return reportFailure(kName, options, "Checkpoint failed", errno);
   const auto end = blcr::tools::awaitCheckpoint(handle);
+  if (end.error == CR_ERESTARTED) {
+    // Part of the job that it was asked to checkpoint, and restarted with it: the checkpoint was a good one.
+    destination.disown();
+    return 0;
+  }
   reportLog(options, end.log, end.error);
   if (end.error != 0) return reportFailure(kName, options, "Checkpoint failed", end.error);
   if (!destination.commit(options.sync)) return reportFailure(kName, options, file, destination.error());

@@ -27,6 +27,8 @@ class Destination {
   [[nodiscard]] int error() const { return error_; }
   /** Makes the content durable when `sync`, then gives it its name. */
   [[nodiscard]] bool commit(bool sync);
+  /** Leaves everything as it is: the names belong to another process now. */
+  void disown() { temporary_.clear(); }
 
  private:
   [[nodiscard]] bool open(const std::string& path, int flags);
