@@ -38,9 +38,12 @@ Result<bool> Cooperation::invite(const std::vector<pid_t>& members) {
     if (stat && (stat.value().state == 'T' || stat.value().state == 't')) {
       return Error{kErrorTemporary, who(pid) + " takes part in its checkpoints, but is stopped: continue it first"};
     }
+    auto claim = claimClient(pid);
+    if (!claim) return claim.error();
     any = true;
     Client& client = clients_.emplace_back();
     client.pid = pid;
+    client.claim = *std::move(claim);
     client.connection = *std::move(connection);
     loop_.watch(client.connection.get(), POLLIN, [this, &client](short) { onReadable(client); });
   }
@@ -139,6 +142,10 @@ std::vector<pid_t> Cooperation::failed() const {
     if (client.failed) pids.push_back(client.pid);
   }
   return pids;
+}
+
+void Cooperation::unclaim() {
+  for (Client& client : clients_) client.claim.reset();
 }
 
 void Cooperation::release(int error) {

@@ -26,7 +26,7 @@ class Cooperation {
   ~Cooperation();
 
   /** Asks those of `members` that have an agent and have not been asked yet; false when there were none. CR_ETEMPFAIL (by code) for one
-   * that is stopped and so cannot answer. */
+   * that is stopped and so cannot answer, EBUSY for one that another keeper has asked. */
   [[nodiscard]] Result<bool> invite(const std::vector<pid_t>& members);
 
   /** Everybody who was asked is ready, or gone. */
@@ -45,6 +45,8 @@ class Cooperation {
   void release(int error);
   /** Everybody has returned from callbacks, or is gone. */
   [[nodiscard]] bool done() const;
+  /** Others may ask them from now on. */
+  void unclaim();
   /** Processes with a callback that failed after the checkpoint. */
   [[nodiscard]] std::vector<pid_t> failed() const;
 
@@ -52,7 +54,7 @@ class Cooperation {
   enum class Stage { kGreeting, kPreparing, kReady, kReleased, kDone, kGone };
   struct Client {
     pid_t pid = 0;
-    UniqueFd connection;
+    UniqueFd claim, connection;
     Stage stage = Stage::kGreeting;
     int verdict = 0;
     bool failed = false;

@@ -70,6 +70,15 @@ class Waiting {
 
   Status welcome(size_t index, const Message& message) {
     Client& client = open_[index];
+    if (message.as<wire::CheckpointRequest>() != nullptr) {
+      static_cast<void>(receiveMessage(client.connection.get(), MSG_DONTWAIT));  // what is left unread would reset the connection
+      wire::Reply reply;
+      reply.result.size = sizeof reply.result;
+      reply.result.error = EBUSY;
+      static_cast<void>(sendMessage(client.connection.get(), std::string(bytesOf(reply)) + "the job is being restarted\n"));
+      open_.erase(open_.begin() + ptrdiff_t(index));
+      return {};
+    }
     if (message.as<wire::Returned>() == nullptr) {
       result_.strangers.push_back(std::move(client.connection));
       open_.erase(open_.begin() + ptrdiff_t(index));

@@ -11,13 +11,13 @@ namespace blcr {
 
 struct Homecoming {
   std::vector<UniqueFd> clients;    // to be kept until the requester knows and a signal has been sent: their threads are held that long
-  std::vector<UniqueFd> strangers;  // requesters that came meanwhile
+  std::vector<UniqueFd> strangers;  // requesters that came meanwhile and have said nothing yet
 };
 
 /**
  * Waits until each of `pids`, which were in a callback, has reported, has been told where it comes from (`source`: path of the
- * context, or empty), and has returned from its callbacks, or has ended. CR_ERSTRTABRT when a callback failed; ECANCELED when `outer` is
- * gone.
+ * context, or empty), and has returned from its callbacks, or has ended. Whoever asks for a checkpoint meanwhile is told EBUSY: a callback
+ * may wait for the answer. CR_ERSTRTABRT when a callback failed; ECANCELED when `outer` is gone.
  */
 [[nodiscard]] Result<Homecoming> awaitHomecoming(const std::vector<pid_t>& pids, Listener& listener, int outer, const std::string& source);
 

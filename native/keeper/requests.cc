@@ -114,6 +114,7 @@ void Requests::onReadable(Requester& requester) {
   if (request == nullptr || requester.served) return drop(requester);
   requester.served = true;
   requester.handleInode = request->handleInode;
+  requester.keeperInode = request->keeperInode;
   if (pending_) return refuse(requester, EBUSY, "another checkpoint of this job is being taken");
   begin(requester, *request, *message);
 }
@@ -241,7 +242,9 @@ void Requests::startDump() {
   pending_->stage = Stage::kDumping;
   dump.cooperating = clients.taking();
   for (const Requester& one : requesters_) {
-    if (one.handleInode != 0) dump.deadSockets.push_back(one.handleInode);
+    for (const uint64_t inode : {one.handleInode, one.keeperInode}) {
+      if (inode != 0) dump.deadSockets.push_back(inode);
+    }
   }
   store_.addHandles(dump.deadSockets);
   for (const pid_t pid : clients.omitted()) dump.leftOut.push_back(pid);
@@ -362,6 +365,7 @@ void Requests::answer() {
   crx_result_t result{};
   const Result<DumpResult> outcome = settle(done->cooperation.get(), done->described, *done->outcome);
   result.total_us = microsecondsSince(done->startNs);
+  if (done->cooperation) done->cooperation->unclaim();  // before the answer: the requester may ask again at once
   if (outcome) {
     const DumpResult& facts = outcome.value();
     result.snapshot = static_cast<uint32_t>(facts.snapshot);

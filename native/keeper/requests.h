@@ -49,7 +49,7 @@ class Requests {
  private:
   struct Requester {
     UniqueFd connection;
-    uint64_t handleInode = 0;
+    uint64_t handleInode = 0, keeperInode = 0;
     bool served = false;
   };
   /** kAsking: clients run their callbacks · kDumping · kReturning: clients return from their callbacks, the outcome is known. */

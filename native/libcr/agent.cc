@@ -69,12 +69,12 @@ bool startAgent() {
   return true;
 }
 
-void restartAgentAfterFork() {
+void forgetAgentAfterFork() {
   if (!running) return;
   listener.close();
   forgetConversation();
   forgetThreads();
-  running = listenAsClient(listener) && startThread();
+  running = false;
 }
 
 }  // namespace blcr::libcr

@@ -6,7 +6,7 @@ namespace blcr::libcr {
 /** Starts the agent of this process once; it listens at clientAddress(). False, with errno, when that cannot be. */
 [[nodiscard]] bool startAgent();
 
-/** In a child of fork(2): a new agent where the parent had one. */
-void restartAgentAfterFork();
+/** In a child of fork(2), which has no agent before it calls startAgent(). */
+void forgetAgentAfterFork();
 
 }  // namespace blcr::libcr

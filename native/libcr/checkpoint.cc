@@ -7,6 +7,7 @@
 
 #include "arguments.h"
 #include "completion.h"
+#include "own_part.h"
 #include "spawn.h"
 #include "target.h"
 
@@ -84,6 +85,7 @@ Result<UniqueFd> deliver(Target& target, Outgoing& out) {
   auto pair = messagePair();
   if (!pair) return pair.error();
   out.request.handleInode = socketInode(pair->first.get());
+  out.request.keeperInode = socketInode(pair->second.get());
   BLCR_TRY(sendMessage(pair->first.get(), bytesOf(out.request), out.fds));
   const auto started = spawnKeeper("attach", pair->second, Parentage::kDetached);
   if (!started) return started.error();
@@ -127,7 +129,9 @@ int crx_request_checkpoint(cr_checkpoint_args_t* args, const crx_checkpoint_opti
   const crx_checkpoint_options_t& asked = completed.value();
   if (asked.snapshot > CRX_SNAPSHOT_PLAIN) return fail(EINVAL);
   if (asked.tcp > CRX_CONNECTIONS_CLOSE || asked.unix_sockets > CRX_CONNECTIONS_CLOSE) return fail(EINVAL);
+  const OwnPart own(*args);
   auto submitted = submit(*args, completed.value());
+  if (submitted) own.await(submitted.value());
   if (!submitted && (args->cr_flags & CR_CHKPT_ASYNC_ERR) != 0) submitted = failedRequest(submitted.error(), RequestKind::kCheckpoint);
   if (!submitted) return fail(submitted.error().code);
   *handle = submitted.value();

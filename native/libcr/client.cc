@@ -49,17 +49,23 @@ void onThreadEnd(void* value) {
   delete client;
 }
 
+/** As with BLCR a child has none of its parent's callbacks and sections: it may call cr_init() itself. Hooks and holds stay. */
 void afterForkInChild() {
-  // Only this thread is left. What others were in the middle of never ends.
-  const bool inside = self != nullptr && self->sections > 0;
-  state.sections = inside ? 1 : 0;
-  state.phase = kIdle;
-  state.clients = self;
-  if (self != nullptr) {
-    self->next = nullptr;
-    self->tid = static_cast<pid_t>(::syscall(SYS_gettid));
+  // Only this thread is left. What others were in the middle of never ends; in a callback its list is still read.
+  if (frame == nullptr) {
+    state.threadCallbacks.clear();
+    delete self;
+  } else {
+    static_cast<void>(new std::vector(std::move(state.threadCallbacks)));
+    state.threadCallbacks = {};
   }
-  restartAgentAfterFork();
+  frame = nullptr;
+  self = nullptr;
+  ::pthread_setspecific(key, nullptr);
+  state.sections = 0;
+  state.phase = kIdle;
+  state.clients = nullptr;
+  forgetAgentAfterFork();
 }
 
 /** Once in a process. */

@@ -19,6 +19,7 @@ namespace blcr::libcr {
 namespace {
 
 constexpr int kPatienceMs = 10;
+constexpr int kHighNumbers = 200;  // away from the numbers that programs expect to get
 constexpr size_t kMaxPacket = sizeof(wire::Prepare) + sizeof(State::path);
 
 AgentSocket keeper;
@@ -50,6 +51,18 @@ struct Packet {
   }
 };
 
+/** The same descriptor under a high number where there is one. */
+int moveUp(int fd) {
+  const int high = fd < 0 ? -1 : ::fcntl(fd, F_DUPFD_CLOEXEC, kHighNumbers);
+  if (high >= 0) ::close(fd);
+  return high >= 0 ? high : fd;
+}
+
+void hangUp() {
+  if (keeper.fd >= 0) ::close(keeper.fd);
+  keeper = {};
+}
+
 void setPath(const Packet& packet, size_t front) {
   const size_t length = std::min(size_t(packet.length) - front, sizeof state.path - 1);
   std::memcpy(state.path, packet.bytes + front, length);
@@ -70,7 +83,7 @@ void connectRestarter() {
   if (::stat("/proc/1", &status) != 0) return;
   const auto address = keeperAddress(status.st_uid, 1);
   if (!address) return;
-  const int fd = ::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+  const int fd = moveUp(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
   if (fd < 0) return;
   if (::connect(fd, reinterpret_cast<const sockaddr*>(&address.value().address), address.value().length) != 0) {
     ::close(fd);
@@ -81,8 +94,7 @@ void connectRestarter() {
 
 /** In the restarted process: a new name, and the new keeper. */
 void comeBack(AgentSocket& listener) {
-  ::close(keeper.fd);
-  keeper = {};
+  hangUp();
   if (listener.fd >= 0 && socketInode(listener.fd) != 0) ::close(listener.fd);
   listener = {};
   static_cast<void>(listenAsClient(listener));
@@ -150,6 +162,7 @@ void takePart(AgentSocket& listener) {
   state.failed = false;
   forgetThreads();
   state.phase = kEntering;
+  wakeAll(state.phase);
   const bool alone = enterAlone();
   if (alone) {
     const bool hasCallbacks = std::any_of(state.threadCallbacks.begin(), state.threadCallbacks.end(),
@@ -166,6 +179,7 @@ void takePart(AgentSocket& listener) {
     // Held until the keeper has heard from everybody, and has sent the request's signal.
     for (Packet packet; packet.receive(0) > 0;) continue;
   }
+  hangUp();  // threads that are let go find the descriptors that they know
   state.phase = kIdle;
   state.sections.fetch_and(~State::kWanted);
   state.round.fetch_add(1);
@@ -192,12 +206,8 @@ void AgentSocket::close() {
 bool listenAsClient(AgentSocket& listener) {
   const auto name = clientAddress(::getpid());
   if (!name) return false;
-  const int fd = ::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-  if (fd < 0) return false;
-  // Away from the numbers that programs expect to get.
-  const int high = ::fcntl(fd, F_DUPFD_CLOEXEC, 200);
-  const int chosen = high >= 0 ? high : fd;
-  if (high >= 0) ::close(fd);
+  const int chosen = moveUp(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  if (chosen < 0) return false;
   const auto* address = reinterpret_cast<const sockaddr*>(&name.value().address);
   if (::bind(chosen, address, name.value().length) != 0 || ::listen(chosen, 16) != 0) {
     const int problem = errno;
@@ -210,6 +220,7 @@ bool listenAsClient(AgentSocket& listener) {
 }
 
 void serveKeeper(int connection, AgentSocket& listener) {
+  connection = moveUp(connection);
   keeper = {connection, socketInode(connection)};
   wire::Hello hello;
   hello.connection = keeper.inode;
@@ -222,8 +233,7 @@ void serveKeeper(int connection, AgentSocket& listener) {
       takePart(listener);
     }
   }
-  if (keeper.fd >= 0) ::close(keeper.fd);
-  keeper = {};
+  hangUp();
 }
 
 void forgetConversation() {

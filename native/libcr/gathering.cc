@@ -27,6 +27,7 @@ enum Stage : uint32_t {
 struct Slot {
   std::atomic<pid_t> tid{0};
   Word stage{kCalled};
+  std::atomic<bool> came{false};  // its handler has run
 };
 
 constexpr uint32_t kMaxThreads = 32768;
@@ -77,6 +78,7 @@ void onSignal(int, siginfo_t* info, void*) {
                          ? slotOf(static_cast<pid_t>(::syscall(SYS_gettid)))
                          : nullptr;
   uint32_t called = kCalled;
+  if (slot != nullptr) slot->came = true;
   if (slot != nullptr && slot->stage.compare_exchange_strong(called, kRunning)) {
     Participation participation(*slot);
     const int outcome = participation.run();
@@ -142,6 +144,7 @@ bool callThreads(pid_t agent) {
     const uint32_t index = slotCount.load();
     if (tid == agent || index == kMaxThreads || slotOf(tid) != nullptr) return;
     slots[index].stage = kCalled;
+    slots[index].came = false;
     slots[index].tid = tid;
     slotCount = index + 1;
     fresh = true;
@@ -171,6 +174,35 @@ bool awaitStage(Stage stage, GivenUp givenUp) {
   return true;
 }
 
+bool installHandler(struct sigaction* before) {
+  struct sigaction action{};
+  action.sa_sigaction = onSignal;
+  action.sa_flags = SA_SIGINFO | SA_RESTART;
+  ::sigemptyset(&action.sa_mask);
+  return ::sigaction(gatherSignal, &action, before) == 0;
+}
+
+/** What a program that does not know better has made of our signal: it gets that back after each checkpoint. */
+struct sigaction programs{};
+bool borrowed = false;
+
+void borrowSignal() {
+  struct sigaction before{};
+  if (borrowed || !installHandler(&before) || before.sa_sigaction == onSignal) return;
+  programs = before;
+  borrowed = true;
+}
+
+/** `left`: a thread may still have our signal pending, which the program's action is not for. */
+void giveBackSignal(bool left) {
+  if (!borrowed) return;
+  borrowed = false;
+  struct sigaction ignore{};
+  ignore.sa_handler = SIG_IGN;
+  if (left) ::sigaction(gatherSignal, &ignore, nullptr);  // pending ones go with it
+  ::sigaction(gatherSignal, &programs, nullptr);
+}
+
 }  // namespace
 
 bool takeSignal() {
@@ -182,14 +214,10 @@ bool takeSignal() {
     slots = static_cast<Slot*>(room);
   }
   for (int number = 0; (number = ::__libc_allocate_rtsig(0)) > 0;) {
-    struct sigaction action{}, before{};
+    struct sigaction before{};
     if (::sigaction(number, nullptr, &before) != 0 || before.sa_handler != SIG_DFL) continue;  // the program's own
-    action.sa_sigaction = onSignal;
-    action.sa_flags = SA_SIGINFO | SA_RESTART;
-    ::sigemptyset(&action.sa_mask);
-    if (::sigaction(number, &action, nullptr) != 0) return false;
     gatherSignal = number;
-    return true;
+    return installHandler(nullptr);
   }
   return false;
 }
@@ -197,6 +225,7 @@ bool takeSignal() {
 bool gather(const std::function<bool()>& givenUp) {
   slotCount = 0;
   gatheredPid = ::getpid();
+  borrowSignal();
   state.phase = kGathering;
   const auto agent = static_cast<pid_t>(::syscall(SYS_gettid));
   while (callThreads(agent)) {
@@ -211,9 +240,13 @@ void awaitFinished() {
     slots[index].stage.compare_exchange_strong(called, kFinished);
   }
   static_cast<void>(awaitStage(kFinished, [] { return false; }));
+  giveBackSignal(std::any_of(slots, slots + slotCount.load(), [](const Slot& slot) { return !slot.came.load(); }));
 }
 
-void forgetThreads() { slotCount = 0; }
+void forgetThreads() {
+  slotCount = 0;
+  giveBackSignal(false);
+}
 
 void runHook(int outcome, cr_hook_event_t kind) {
   if (outcome < 0) return;

@@ -25,5 +25,6 @@ Result<KeeperAddress> addressOf(const char* role, uid_t uid, pid_t pid) {
 
 Result<KeeperAddress> keeperAddress(uid_t uid, pid_t pid) { return addressOf("", uid, pid); }
 Result<KeeperAddress> clientAddress(pid_t pid) { return addressOf("/client", 0, pid); }
+Result<KeeperAddress> askedAddress(pid_t pid) { return addressOf("/asked", 0, pid); }
 
 }  // namespace blcr

@@ -25,4 +25,7 @@ struct KeeperAddress {
 /** Where the agent of a client (client_wire.h) listens: "\0node-blcr/client/0/<pid namespace>/<pid>"; a program may change its user. */
 [[nodiscard]] Result<KeeperAddress> clientAddress(pid_t pid);
 
+/** What a keeper listens at for as long as it has asked the client `pid`: "\0node-blcr/asked/0/<pid namespace>/<pid>". */
+[[nodiscard]] Result<KeeperAddress> askedAddress(pid_t pid);
+
 }  // namespace blcr

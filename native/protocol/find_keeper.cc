@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <string>
 
@@ -41,6 +42,25 @@ Result<UniqueFd> tryKeeper(pid_t pid) {
 }  // namespace
 
 Result<UniqueFd> connectClient(pid_t pid) { return tryConnect(pid, clientAddress(pid)); }
+
+Result<UniqueFd> claimClient(pid_t pid) {
+  const auto found = askedAddress(pid);
+  if (!found) return found.error();
+  const auto* address = reinterpret_cast<const sockaddr*>(&found.value().address);
+  const Error busy{EBUSY, "another checkpoint of process " + std::to_string(pid) + " is being taken"};
+  UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!socket) return systemError("make a socket");
+  if (::bind(socket.get(), address, found.value().length) == 0) {
+    return ::listen(socket.get(), 1) == 0 ? std::move(socket) : Result<UniqueFd>(systemError("listen"));
+  }
+  if (errno != EADDRINUSE) return systemError("claim process " + std::to_string(pid));
+  if (::connect(socket.get(), address, found.value().length) != 0 && errno == EAGAIN) return busy;
+  ucred holder{};
+  socklen_t length = sizeof holder;
+  if (::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &holder, &length) != 0 || holder.pid == 0) return socket;  // gone meanwhile
+  // A stranger may take the name, too, but has no say.
+  return holder.uid == 0 || holder.uid == ::geteuid() ? Result<UniqueFd>(busy) : std::move(socket);
+}
 
 Result<UniqueFd> connectKeeper(pid_t pid, pid_t& nearest) {
   for (int depth = 0; pid > 0 && depth < 4096; ++depth) {

@@ -14,4 +14,10 @@ namespace blcr {
 /** Connects to the agent of `pid` (client_wire.h). No descriptor when the process has none. */
 [[nodiscard]] Result<UniqueFd> connectClient(pid_t pid);
 
+/**
+ * Takes the client `pid` for the one request that may ask it at a time, until the descriptor is closed. EBUSY when another keeper of this
+ * user has: keepers that are started for one request know nothing of each other.
+ */
+[[nodiscard]] Result<UniqueFd> claimClient(pid_t pid);
+
 }  // namespace blcr

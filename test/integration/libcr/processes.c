@@ -59,14 +59,22 @@ static int tell(void* argument) {
   return 0;
 }
 
-/* A child has its parent's callbacks; one that executes another program has none and is checkpointed as any other. */
-static int family(void) {
-  static char name[8] = "parent";
+static void announce(const char* name) {
   EXPECT(cr_init(), 0);
-  EXPECT(cr_register_callback(tell, name, CR_THREAD_CONTEXT) >= 0, 1);
-  EXPECT(cr_register_callback(tell, name, CR_SIGNAL_CONTEXT) >= 0, 1);
+  EXPECT(cr_register_callback(tell, (void*)name, CR_THREAD_CONTEXT), CR_THREAD_CONTEXT);
+  EXPECT(cr_register_callback(tell, (void*)name, CR_SIGNAL_CONTEXT), CR_SIGNAL_CONTEXT);
+}
+
+/* A child has no callbacks before it calls cr_init() itself: one does, one does not, one executes another program. */
+static int family(void) {
+  announce("parent");
   if (fork() == 0) {
-    strcpy(name, "child");
+    EXPECT(cr_status(), -1);
+    EXPECT(errno, CR_ENOINIT);
+    announce("child");
+    for (;;) pause();
+  }
+  if (fork() == 0) {
     for (;;) pause();
   }
   if (fork() == 0) execlp("sleep", "sleep", "1000", NULL);

@@ -35,7 +35,7 @@ test('a callback adds the process that asked: both come back', LIMIT, () => {
   assert.deepEqual([second.status, second.text], [RESTARTED, '']);
 });
 
-test('children inherit callbacks, other programs have none, over two generations', LIMIT, async () => {
+test('children have the callbacks that they register themselves, over two generations', LIMIT, async () => {
   const child = await start('family', 'family');
   const twice = (word: string) => [`child ${word}`, `child ${word}`, `parent ${word}`, `parent ${word}`];
   await shop.checkpoint(child, 'family.1');
