@@ -7,7 +7,7 @@
  * $BLCR_SUITE: only these parts of the suite (conformance, requests, refusals, jobs), separated by commas.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -29,6 +29,7 @@ for (const part of ['dist/index.js', 'build/Release/node_blcr.node']) {
 }
 const share = mkdtempSync(join(tmpdir(), 'blcr-share-'));
 try {
+  chmodSync(share, 0o755); // whatever user the machine is run as
   await stageSuite(root, share);
   const { status, error } = spawnSync(resolve(machine), [suiteCommand(expect, undefined, process.env['BLCR_SUITE'])], {
     stdio: 'inherit',

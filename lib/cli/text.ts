@@ -33,9 +33,11 @@ export const formatProgress = (event: EventOf<'progress'>): string =>
 
 function formatCheckpoint(event: EventOf<'checkpoint'>): string {
   // Genuine BLCR does not tell.
-  const stop = event.snapshot === 'unknown' ? 'stopped meanwhile' : `stopped ${formatDuration(event.stopUs / 1000)}`;
+  const isTold = event.snapshot !== 'unknown';
+  const how = isTold ? `${event.reason}, ${event.snapshot}` : event.reason;
+  const stop = isTold ? `stopped ${formatDuration(event.stopUs / 1000)}` : 'stopped meanwhile';
   const files = event.fileBytes === 0 ? '' : ` and ${formatBytes(event.fileBytes)} of files`;
-  return `${event.id}: checkpoint ${event.sequence} (${event.reason}, ${event.snapshot}): ${stop}, ${formatBytes(event.contextBytes)}${files}, ${formatBytes(event.storedBytes)} shipped in ${formatDuration(event.totalMs)}`;
+  return `${event.id}: checkpoint ${event.sequence} (${how}): ${stop}, ${formatBytes(event.contextBytes)}${files}, ${formatBytes(event.storedBytes)} shipped in ${formatDuration(event.totalMs)}`;
 }
 
 function formatEnd(event: EventOf<'ended'>): string {

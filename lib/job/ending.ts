@@ -42,7 +42,7 @@ export async function settle(
   tooLong.catch(() => undefined); // aborted below
   try {
     await Promise.race([work(), tooLong]);
-    if (!isVacating) rmSync(markerPath(scratch.root, options.id), { force: true });
+    if (!isVacating) rmSync(markerPath(session.home, options.id), { force: true });
   } catch (error) {
     const what = isVacating
       ? 'the result could not be left in the store'

@@ -25,11 +25,11 @@ const FIRST_CONNECT_MS = 15_000;
  * @throws {JobError} `ERR_JOB_STORE` (exit 75) when a later run cannot reach the store; what resumeNewest and launching throw.
  */
 export async function begin(session: Session): Promise<Beginning> {
-  const { options, scratch, connection } = session;
-  const later = knownLaterRun(scratch.root, options.id, options.env);
+  const { options, home, connection } = session;
+  const later = knownLaterRun(home, options.id, options.env);
   const claim = await connect(session, later);
   options.signal?.throwIfAborted();
-  markStarted(scratch.root, options.id);
+  markStarted(home, options.id);
   if (claim === undefined) return await startFresh(session);
   session.events.emit('connected', { store: connection.url, epoch: claim.epoch });
   for (const error of claim.damaged) {

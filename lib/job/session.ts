@@ -28,6 +28,8 @@ export interface JobFoundations {
 
 export interface Session {
   readonly options: ResolvedOptions;
+  /** The scratch directory that the batch system gave: what is to be found there later, by whoever looks, is kept in it. */
+  readonly home: string;
   readonly engine: Engine;
   readonly clock: Clock;
   readonly random: () => number;
@@ -69,7 +71,8 @@ export async function openSession(
     place =
       engine.kind === 'blcr' && asked.files !== 'none' ? await SteadyPlace.open(asked.id, asked.scratch) : undefined;
     const options = place === undefined ? asked : moveInto(place, asked);
-    const scratch = await openScratch(options, engine, stdio, events);
+    const home = asked.scratch;
+    const scratch = await openScratch(options, home, engine, stdio, events);
     const inputs = await scratch.listInputs();
     const identity = await identify([options.command, ...options.args], executable, scratch.root, inputs);
     const close = async (isOver: boolean, patienceMs: number = Number.POSITIVE_INFINITY): Promise<void> => {
@@ -80,6 +83,7 @@ export async function openSession(
     const onStoreRequest = createDeferred<() => Promise<unknown>>();
     return {
       options,
+      home,
       engine,
       clock,
       random,
@@ -137,6 +141,7 @@ function openEngine(factory: () => Engine): Engine {
 
 async function openScratch(
   options: ResolvedOptions,
+  home: string,
   engine: Engine,
   stdio: JobStdio,
   events: JobEvents,
@@ -147,7 +152,7 @@ async function openScratch(
   } catch (error) {
     throw nodeError(`The scratch directory ${options.scratch} cannot be used: ${errorMessage(error)}`, error);
   }
-  events.onAny(new EventLog(options.scratch).reserve().listener);
+  events.onAny(new EventLog(home).reserve().listener);
   for (const message of limitations(options, engine, stdio)) warnLimited(events, message);
   return scratch;
 }

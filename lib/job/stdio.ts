@@ -17,7 +17,7 @@ import {
   statSync,
   writeSync,
 } from 'node:fs';
-import { constants, hostname } from 'node:os';
+import { constants, hostname, release } from 'node:os';
 import { join } from 'node:path';
 import { JobError } from '../errors.ts';
 import type { FileEntry, StoredCheckpoint } from '../store/types.ts';
@@ -168,11 +168,17 @@ function readPosition(fd: number): { position: number; appends: boolean } {
 /** Source: asm-generic/fcntl.h; the value that fdinfo shows is the kernel's, which x86-64 and arm64 share. */
 const O_APPEND = 0o2000;
 
-/** Equal for the same file only: inode numbers are used again, times of birth are not. */
+/**
+ * Equal for the same file only: inode numbers are used again, times of birth are not. Kernels before 4.11 do not tell them; Node then says the
+ * time of the last change, which would make every file another one as soon as it is written. Source: statx(2); libuv, uv__fs_stat.
+ */
 function fileIdentity(fd: number): string {
   const { dev, ino, birthtimeNs } = fstatSync(fd, { bigint: true });
-  return `${hostname()}:${dev}:${ino}:${birthtimeNs}`;
+  return `${hostname()}:${dev}:${ino}:${KNOWS_BIRTH ? birthtimeNs : 0n}`;
 }
+
+const [MAJOR = 0, MINOR = 0] = release().split('.').map(Number);
+const KNOWS_BIRTH = MAJOR > 4 || (MAJOR === 4 && MINOR >= 11);
 
 /** Writes the stored output, from where the job's own part begins, to where this incarnation's file stands now. */
 async function rewrite(output: Output, stored: StoredCheckpoint, start: number, directory: string): Promise<void> {

@@ -1,6 +1,6 @@
 /** Which libcr may serve this machine, best first, and why. */
 import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { currentBundle } from './bundle.ts';
 import { packageRoot, prebuildDirectory } from './load.ts';
 
@@ -13,8 +13,9 @@ const KEEPER_NAME = 'blcr-keeper';
 /** Present when BLCR's kernel modules are loaded. Source: BLCR, cr_module's /proc entry. */
 const BLCR_CONTROL = '/proc/checkpoint/ctrl';
 
-/** The loader does not look there before somebody has run ldconfig. Source: BLCR, INSTALL (its prefix). */
-const INSTALLED = `/usr/local/lib/${LIBRARY_NAME}`;
+/** The command beside whose directory BLCR's library is installed, and where. Source: BLCR, configure (bindir, libdir). */
+const BLCR_COMMAND = 'cr_run';
+const BLCR_LIBRARY_DIRECTORIES = ['lib', 'lib64'];
 
 export interface LibraryCandidate {
   /** What to give to dlopen. */
@@ -57,15 +58,23 @@ export function libraryCandidates(options: CandidateOptions = {}): readonly Libr
       what: "BLCR's own library",
       skip: exists(BLCR_CONTROL) ? undefined : `${BLCR_CONTROL} does not exist: BLCR's kernel modules are not loaded`,
     },
-    ...(exists(BLCR_CONTROL) && exists(INSTALLED)
-      ? [{ path: INSTALLED, what: "BLCR's own library, as its sources install it", skip: undefined }]
-      : []),
+    ...(exists(BLCR_CONTROL) ? besideCommand(environment, exists) : []),
     ...bundled.map((path) => ({
       path,
       what: 'the rootless library of this package',
       skip: missingPart(path, environment, exists),
     })),
   ];
+}
+
+/** BLCR as its sources install it: below a prefix in which the loader does not look before somebody has run ldconfig. */
+function besideCommand(environment: NodeJS.ProcessEnv, exists: (path: string) => boolean): LibraryCandidate[] {
+  const directories = (environment['PATH'] ?? '').split(delimiter).filter((directory) => directory.startsWith('/'));
+  const prefix = directories.find((directory) => exists(join(directory, BLCR_COMMAND)));
+  if (prefix === undefined) return [];
+  return BLCR_LIBRARY_DIRECTORIES.map((name) => join(prefix, '..', name, LIBRARY_NAME))
+    .filter(exists)
+    .map((path) => ({ path, what: `BLCR's own library, beside ${join(prefix, BLCR_COMMAND)}`, skip: undefined }));
 }
 
 function missingPart(

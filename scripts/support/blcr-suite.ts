@@ -53,7 +53,9 @@ export function suiteCommand(
   share: string = '/share',
   parts: string = 'conformance,requests,refusals,jobs',
 ): string {
-  const tools = expect === 'userspace' ? 'PATH=$here/build/native:$PATH' : 'PATH=$PATH';
+  // Whoever starts commands in machines may leave them a short PATH.
+  const usual = '$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+  const tools = expect === 'userspace' ? `PATH=$here/build/native:${usual}` : `PATH=${usual}`;
   return [
     'ulimit -n 4096',
     `here=$(mktemp -d) && cp -R ${share}/node-blcr/. "$here" && cd "$here" || exit 1`,

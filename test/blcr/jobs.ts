@@ -13,6 +13,8 @@ import { ChirpServer } from '../support/chirp-server.ts';
 import { compile, PATIENCE_MS, script, temporaryDirectory } from './machine.ts';
 
 const LIMITS = { timeout: PATIENCE_MS };
+/** Names a directory in /tmp, where others may run the same suite. */
+const ID = `suite-${process.pid}`;
 const BLCR = new URL('../dist/cli/main.js', import.meta.url).pathname;
 
 async function startChirp(context: TestContext): Promise<string> {
@@ -35,7 +37,7 @@ class Run {
   constructor(store: string, every: string, scratch: string, output: string, program: readonly string[]) {
     mkdirSync(scratch, { recursive: true });
     this.#log = join(scratch, '.blcr/events.log');
-    const run = [BLCR, 'run', '--store', store, '--id', 'job', '--every', every, '--first', every, '--'];
+    const run = [BLCR, 'run', '--store', store, '--id', ID, '--every', every, '--first', every, '--'];
     const words = [process.execPath, ...run, ...program].map((word) => `'${word.replaceAll("'", "'\\''")}'`);
     this.#child = spawn('sh', ['-c', `exec ${words.join(' ')} >> '${output}'`], {
       cwd: scratch,

@@ -2,11 +2,13 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import {
+  appendFileSync,
   chmodSync,
   closeSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readFileSync,
   rmSync,
   symlinkSync,
@@ -109,13 +111,27 @@ test('the program lives in /tmp/blcr-<id>, and its files come home', options, as
 });
 
 test('evicted and resumed: files laid out, its own session, outputs where they are now', options, async (context) => {
-  const { home, place, open, restarts } = stage(context);
+  const { home, place, id, open, restarts } = stage(context);
   script({ bytes: 5000, child: 4, life: 300 });
-  const first = await open('echo made > made; sleep 60');
+  const output = join(home, '../output');
+  const run = async (): Promise<Job> => {
+    const fd = openSync(output, 'a');
+    context.after(() => closeSync(fd));
+    return await open('echo said; echo made > made; sleep 60', {
+      acceptChanged: true,
+      stdio: ['ignore', fd, 'ignore'],
+    });
+  };
+  const first = await run();
   await until(() => existsSync(join(place, 'made')));
   assert.equal((await first.vacate({ deadlineMs: 20_000 })).reason, 'vacated');
   assert.equal(existsSync(place), false);
-  const second = await open('echo made > made; sleep 60', { acceptChanged: true });
+  // What is looked for later is in the scratch directory that the batch system gave, and outlives the place.
+  assert.match(readFileSync(join(home, '.blcr/events.log'), 'utf8'), /"event":"vacating"/);
+  assert.ok(existsSync(join(home, `.blcr/started-${id}`)));
+  appendFileSync(output, 'what came after the checkpoint\n');
+  const second = await run();
+  assert.equal(readFileSync(output, 'utf8'), 'said\n'); // known as the same file, also by kernels that tell no times of birth
   assert.equal(readFileSync(join(place, 'made'), 'utf8'), 'made\n');
   assert.deepEqual(await second.done, { reason: 'exited', exitCode: 4, signal: undefined });
   // CR_RSTRT_RESTORE_PID, _PGID and _SID.

@@ -44,9 +44,10 @@ static cr_checkpoint_args_t request(pid_t pid, int fd, unsigned flags) {
 
 static int openFile(int flags) { return open(file, flags | O_CREAT, 0600); }
 
+/* Ten minutes: a machine may be emulated, and a reap that comes too early is another fact. */
 static void await(cr_checkpoint_handle_t handle) {
   struct pollfd item = {(int)handle, POLLIN, 0};
-  poll(&item, 1, 20000);
+  poll(&item, 1, 600000);
 }
 
 static void defaults(void) {

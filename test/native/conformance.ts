@@ -134,7 +134,8 @@ export class Conformance {
   #ask(library: string, under: readonly string[]): Record<string, number> {
     const place = mkdtempSync(join(this.#directory, 'place-'));
     const command = ['-c', WITHOUT_DESCRIPTORS, 'ask', ...under, this.#program, library, place];
-    const env = { ...process.env, SCRIPTED_LIBCR: 'delay=200;bytes=300000' };
+    // LC_ALL: bash says something of a locale that a machine does not have, and nothing may be said.
+    const env = { ...process.env, LC_ALL: 'C', SCRIPTED_LIBCR: 'delay=200;bytes=300000' };
     const { status, stdout, stderr } = spawnSync('bash', command, { encoding: 'utf8', timeout: this.#limitMs, env });
     assert.deepEqual([status, stderr], [0, ''], stdout);
     const facts = stdout

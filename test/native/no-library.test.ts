@@ -101,4 +101,14 @@ test('candidates: the named library alone, else BLCR with modules, else the bund
 
   const genuine = libraryCandidates({ environment: {}, root: '/package', exists: exists(['/proc/checkpoint/ctrl']) });
   assert.equal(genuine[0]?.skip, undefined);
+
+  const installed = libraryCandidates({
+    environment: { PATH: '/usr/bin:/opt/blcr/bin' },
+    root: '/package',
+    exists: exists(['/proc/checkpoint/ctrl', '/opt/blcr/bin/cr_run', '/opt/blcr/lib64/libcr.so.0']),
+  });
+  assert.deepEqual(
+    installed.filter(({ skip }) => skip === undefined).map(({ path }) => path),
+    ['libcr.so.0', '/opt/blcr/lib64/libcr.so.0'],
+  );
 });

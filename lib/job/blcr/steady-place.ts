@@ -34,6 +34,7 @@ export class SteadyPlace {
   static async open(id: string, home: string, parent: string = '/tmp'): Promise<SteadyPlace> {
     const place = new SteadyPlace(join(parent, `blcr-${id}`), home);
     await place.#clear();
+    await mkdir(join(home, OWN_DIRECTORY), { recursive: true, mode: 0o700 }); // for what must outlive the place
     await mkdir(join(place.directory, OWN_DIRECTORY), { recursive: true, mode: 0o700 });
     await writeFile(join(place.directory, OWN_DIRECTORY, OWNER), processIdentity(process.pid) ?? '');
     for (const file of await walkTree(home, OWN_DIRECTORY)) await copyEntry(file, home, place.directory);
