@@ -92,7 +92,8 @@ const RESTART_ADVICE: Readonly<Record<string, string>> = {
   CR_EVERSION: 'the context was written by an incompatible version',
   CR_EBADARCH:
     'the context was written on another architecture, or on a CPU with features that this one lacks: use a node like the first',
-  EBUSY: 'a process id of the job is in use here and cannot be had: use another node, or restart without restoring ids',
+  EBUSY:
+    'the job still runs here, or a process id of it cannot be had: end it, use another node, or restart without restoring ids',
   ENOENT: 'a file that the job had open, its program or its directory is missing here: provide or relocate it',
   ETXTBSY: 'a file that the job writes is a running program here',
   ESTALE: 'a file or library differs here from what it was at the checkpoint',

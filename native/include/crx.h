@@ -30,6 +30,10 @@ extern "C" {
 #define CRX_CONNECTIONS_REFUSE 0u /* the checkpoint fails with CR_ENOSUPPORT and names it */
 #define CRX_CONNECTIONS_CLOSE 1u  /* the restarted program finds that its peer has closed it (TCP: a reset) */
 
+/* What becomes of a pipe whose other end is outside of what is checkpointed, and which is none of the launcher's standard streams. */
+#define CRX_PIPES_REFUSE 0u  /* the checkpoint fails with CR_ENOSUPPORT and names it */
+#define CRX_PIPES_REPLACE 1u /* as BLCR: a restart takes the requester's descriptor of that number, or its standard input or output */
+
 typedef struct {
   uint32_t size;          /* sizeof(crx_checkpoint_options_t) */
   uint32_t snapshot;      /* CRX_SNAPSHOT_* */
@@ -52,6 +56,7 @@ typedef struct {
   uint32_t checksum;     /* 1 = frames carry CRC32C (default when options are NULL), 0 = leave page frames unchecked */
   uint32_t tcp;          /* CRX_CONNECTIONS_*, of TCP */
   uint32_t unix_sockets; /* CRX_CONNECTIONS_*, of streams and packets of AF_UNIX; datagram sockets find their peer again by its name */
+  uint32_t pipes;        /* CRX_PIPES_* (_REPLACE when options are NULL) */
 } crx_checkpoint_options_t;
 
 typedef struct {

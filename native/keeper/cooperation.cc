@@ -30,7 +30,7 @@ Cooperation::~Cooperation() {
 Result<bool> Cooperation::invite(const std::vector<pid_t>& members) {
   bool any = false;
   for (const pid_t pid : members) {
-    if (std::any_of(clients_.begin(), clients_.end(), [pid](const Client& one) { return one.pid == pid; })) continue;
+    if (hasAsked(pid)) continue;
     auto connection = connectClient(pid);
     if (!connection) return Error{kErrorTemporary, who(pid) + " cannot be asked: " + connection.error().detail};
     if (!*connection) continue;
@@ -48,6 +48,19 @@ Result<bool> Cooperation::invite(const std::vector<pid_t>& members) {
     loop_.watch(client.connection.get(), POLLIN, [this, &client](short) { onReadable(client); });
   }
   return any;
+}
+
+bool Cooperation::hasAsked(pid_t pid) const {
+  return std::any_of(clients_.begin(), clients_.end(), [pid](const Client& one) { return one.pid == pid; });
+}
+
+Status Cooperation::checkFree(const std::vector<pid_t>& members) const {
+  for (const pid_t pid : members) {
+    if (hasAsked(pid)) continue;
+    const auto claim = claimClient(pid);
+    if (!claim) return claim.error();
+  }
+  return {};
 }
 
 void Cooperation::onReadable(Client& client) {

@@ -29,6 +29,9 @@ class Cooperation {
    * that is stopped and so cannot answer, EBUSY for one that another keeper has asked. */
   [[nodiscard]] Result<bool> invite(const std::vector<pid_t>& members);
 
+  /** EBUSY when one of `members` that has not been asked yet is being asked by another keeper. */
+  [[nodiscard]] Status checkFree(const std::vector<pid_t>& members) const;
+
   /** Everybody who was asked is ready, or gone. */
   [[nodiscard]] bool ready() const;
   /** What the callbacks decided, the worst of it: an error to fail with, or success. `permanent`: everybody is to be killed. */
@@ -64,6 +67,7 @@ class Cooperation {
   void onReadable(Client& client);
   void onMessage(Client& client, const Message& message);
   void onEnd(Client& client);
+  [[nodiscard]] bool hasAsked(pid_t pid) const;
   [[nodiscard]] bool all(std::initializer_list<Stage> stages) const;
 
   Loop& loop_;

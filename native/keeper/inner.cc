@@ -63,6 +63,7 @@ void runInner(RestorePlan& plan, IncomingRestart& incoming, Log& log, UniqueFd o
   auto listener = Listener::open();  // for requesters inside the job, and for programs that are told of their restart
   const auto restored = restore(plan, incoming.restore, log);
   incoming.context.reset();
+  incoming.pipes.clear();
   crx_result_t result{};
   result.size = sizeof result;
   result.total_us = microsecondsSince(start);

@@ -200,6 +200,7 @@ int Requests::forward(uint32_t scope, pid_t target) {
     if ((pending_->flags & CR_CHKPT_PROHIBIT_SELF) != 0 && pid == peerOf(pending_->requester->connection.get())) return EDEADLK;
     if (pid == ::getpid() || (::kill(pid, 0) != 0 && errno == EPERM)) return EPERM;
   }
+  if (const Status free = pending_->cooperation->checkFree(members.value()); !free) return free.error().code;
   pending_->described.also.push_back({wanted.scope, target});
   if (const Status skipped = applySkips(pending_->described, pending_->flags); !skipped) {
     pending_->described.also.pop_back();
@@ -289,6 +290,7 @@ Result<DumpRequest> Requests::describe(const wire::CheckpointRequest& request) {
   dump.checksum = request.checksum != 0;
   dump.tcp = static_cast<ConnectionPolicy>(request.tcp);
   dump.local = static_cast<ConnectionPolicy>(request.unixSockets);
+  dump.pipes = static_cast<PipePolicy>(request.pipes);
   dump.cpuBaseline = facts_.cpuBaseline;
   dump.carry = carriedFiles(request.flags);
   dump.keeper = facts_.keeper;

@@ -184,6 +184,9 @@ int restartJob() {
   if (!incoming) return refuse(requester, incoming.error(), log);
   auto plan = readPlan(incoming->restore, log);
   if (!plan) return refuse(requester, plan.error(), log);
+  if (incoming->restoreIds) {
+    if (const Status ended = checkEnded(plan->image); !ended) return refuse(requester, ended.error(), log);
+  }
   reopenRegularStdio(plan->image, *incoming);
   auto channel = messagePair();
   if (!channel) return refuse(requester, channel.error(), log);
@@ -200,6 +203,7 @@ int restartJob() {
   channel->second.reset();
   const int lifeline = incoming->lifeline.get();
   incoming->context.reset();
+  incoming->pipes.clear();
   Outer(inner.value(), std::move(channel->first), std::move(requester), *listener, lifeline, terminal, foreground, start).run();
 }
 

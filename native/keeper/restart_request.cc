@@ -1,6 +1,14 @@
 #include "restart_request.h"
 
+#include <signal.h>
 #include <unistd.h>
+
+#include <algorithm>
+
+#include "base/clock.h"
+#include "base/io.h"
+#include "proc/status.h"
+#include "protocol/process_info.h"
 
 namespace blcr {
 
@@ -28,6 +36,21 @@ bool takePairs(std::string_view& text, uint32_t count, std::vector<PathPair>& in
   return good;
 }
 
+constexpr int kKilledUs = 2000, kKilledRounds = 5000;
+
+bool isRunning(const image::Process& process) {
+  const auto stat = readStat(process.pid);
+  return process.startTime != 0 && stat && stat.value().startTime == process.startTime && stat.value().state != 'Z' &&
+         stat.value().state != 'X';
+}
+
+bool isKilled(pid_t pid) {
+  const auto info = readProcess(pid);
+  if (!info || info.value().ending) return true;
+  const auto status = readStatus(pid);
+  return !status || ((status.value().sharedPending | status.value().pending) >> (SIGKILL - 1) & 1) != 0;
+}
+
 }  // namespace
 
 Result<IncomingRestart> parseRestart(Message& message) {
@@ -47,6 +70,10 @@ Result<IncomingRestart> parseRestart(Message& message) {
     incoming.stdioGiven[number] = bool(given);
     if (given && ::dup2(given.get(), number) < 0) return systemError("replace standard descriptor " + std::to_string(number));
   }
+  for (uint32_t index = 0; index < std::min(request->pipeCount, wire::kMaxPipes) && next < message.fds.size(); ++index) {
+    UniqueFd& pipe = incoming.pipes[request->pipes[index]] = std::move(message.fds[next++]);
+    incoming.restore.pipes[request->pipes[index]] = pipe.get();
+  }
   std::string_view paths = message.after(sizeof *request);
   RestoreRequest& restore = incoming.restore;
   if (!takePairs(paths, request->relocateCount, restore.relocate) || !takePairs(paths, request->bindCount, restore.binds)) {
@@ -57,7 +84,21 @@ Result<IncomingRestart> parseRestart(Message& message) {
   restore.restorePid = (request->flags & CR_RSTRT_RESTORE_PID) != 0;
   restore.signal = request->signal;
   incoming.answers = request->answers != 0;
+  incoming.restoreIds = (request->flags & (CR_RSTRT_RESTORE_PID | CR_RSTRT_RESTORE_PGID | CR_RSTRT_RESTORE_SID)) != 0;
   return incoming;
+}
+
+Status checkEnded(const image::Image& image) {
+  const auto boot = readFile("/proc/sys/kernel/random/boot_id");
+  if (!boot || image.host.boot != boot.value()) return {};
+  for (const image::Process& process : image.processes) {
+    for (int round = 0; isRunning(process); ++round) {
+      if (!isKilled(process.pid) || round == kKilledRounds)
+        return Error{EBUSY, "process " + std::to_string(process.pid) + " of the context is still running"};
+      sleepUs(kKilledUs);
+    }
+  }
+  return {};
 }
 
 void reopenRegularStdio(image::Image& image, const IncomingRestart& incoming) {

@@ -57,6 +57,7 @@ Result<crx_checkpoint_options_t> completeOptions(const crx_checkpoint_options_t*
   crx_checkpoint_options_t defaults{};
   defaults.size = sizeof defaults;
   defaults.checksum = 1;
+  defaults.pipes = options == nullptr ? CRX_PIPES_REPLACE : CRX_PIPES_REFUSE;
   return complete(options, defaults);
 }
 

@@ -110,6 +110,7 @@ Result<unsigned long> submit(const cr_checkpoint_args_t& args, const crx_checkpo
   out.request.checksum = options.checksum;
   out.request.tcp = options.tcp;
   out.request.unixSockets = options.unix_sockets;
+  out.request.pipes = options.pipes;
   const pid_t member = target->member;
   auto handle = deliver(*target, out);
   if (!handle) return handle.error();
@@ -128,7 +129,8 @@ int crx_request_checkpoint(cr_checkpoint_args_t* args, const crx_checkpoint_opti
   if (!completed) return fail(completed.error().code);
   const crx_checkpoint_options_t& asked = completed.value();
   if (asked.snapshot > CRX_SNAPSHOT_PLAIN) return fail(EINVAL);
-  if (asked.tcp > CRX_CONNECTIONS_CLOSE || asked.unix_sockets > CRX_CONNECTIONS_CLOSE) return fail(EINVAL);
+  if (asked.pipes > CRX_PIPES_REPLACE || asked.tcp > CRX_CONNECTIONS_CLOSE || asked.unix_sockets > CRX_CONNECTIONS_CLOSE)
+    return fail(EINVAL);
   const OwnPart own(*args);
   auto submitted = submit(*args, completed.value());
   if (submitted) own.await(submitted.value());

@@ -147,10 +147,9 @@ class ThreadContext final : public Group {
   AgentSocket& listener_;
 };
 
-/** Keeps new critical sections out and waits for the end of those that are. False when given up. */
+/** Waits for the end of critical sections, now that new ones are kept out. False when given up. */
 bool enterAlone() {
-  uint32_t value = state.sections.fetch_or(State::kWanted) | State::kWanted;
-  for (; value != State::kWanted; value = state.sections.load()) {
+  for (uint32_t value = state.sections.load(); value != State::kWanted; value = state.sections.load()) {
     waitWhile(state.sections, value, kPatienceMs);
     if (givenUp()) return false;
   }
@@ -161,6 +160,8 @@ void takePart(AgentSocket& listener) {
   state.verdict = CR_CHECKPOINT_READY;
   state.failed = false;
   forgetThreads();
+  // In this order: who leaves a section and sees a checkpoint pending has waited for it.
+  state.sections.fetch_or(State::kWanted);
   state.phase = kEntering;
   wakeAll(state.phase);
   const bool alone = enterAlone();

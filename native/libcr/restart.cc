@@ -1,4 +1,8 @@
 // cr_request_restart: starts a keeper as the caller's child, which becomes the parent of the restarted job.
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
 #include <string>
 
 #include "arguments.h"
@@ -21,6 +25,16 @@ Status appendPairs(const cr_rstrt_relocate* pairs, uint32_t& count, std::string&
   return paths.size() > wire::kMaxPaths ? Status(Error{E2BIG, "too many paths"}) : Status();
 }
 
+constexpr int kHighestPipe = 1024;
+
+/** A pipe, socket or terminal of the caller that an executed program would have, too. */
+bool mayReplacePipe(int fd) {
+  struct stat status{};
+  const int flags = ::fcntl(fd, F_GETFD);
+  if (flags < 0 || (flags & FD_CLOEXEC) != 0 || ::fstat(fd, &status) != 0) return false;
+  return S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode) || S_ISCHR(status.st_mode);
+}
+
 Result<unsigned long> submit(const cr_restart_args_t& args, const crx_restart_options_t& options) {
   wire::RestartRequest request;
   request.signal = args.cr_signal;
@@ -41,6 +55,11 @@ Result<unsigned long> submit(const cr_restart_args_t& args, const crx_restart_op
   attach(wire::kStdin, options.stdio_fd[0]);
   attach(wire::kStdout, options.stdio_fd[1]);
   attach(wire::kStderr, options.stdio_fd[2]);
+  for (int fd = 3; fd < kHighestPipe && request.pipeCount < wire::kMaxPipes; ++fd) {
+    if (!mayReplacePipe(fd) || std::find(fds.begin(), fds.end(), fd) != fds.end()) continue;
+    request.pipes[request.pipeCount++] = fd;
+    fds.push_back(fd);
+  }
   auto pair = messagePair();
   if (!pair) return pair.error();
   BLCR_TRY(sendMessage(pair->first.get(), std::string(bytesOf(request)) + paths, fds));

@@ -15,6 +15,7 @@ namespace blcr::wire {
 inline constexpr uint32_t kMagic = 0x5243724bu;
 inline constexpr uint32_t kVersion = 1;
 inline constexpr uint32_t kMaxExtra = 32;            // crx_checkpoint_options_t.capture_extra
+inline constexpr uint32_t kMaxPipes = 40;            // descriptors that a restart may put in place of pipes to the outside
 inline constexpr uint32_t kMaxPaths = 128 * 1024;    // bytes of all paths of a RestartRequest
 inline constexpr uint32_t kMaxMessage = 192 * 1024;  // below the default socket buffer
 inline constexpr uint32_t kMaxDescriptors = 64;
@@ -73,6 +74,7 @@ struct CheckpointRequest {
   uint64_t memoryBudget = 0;
   uint32_t checksum = 1;
   uint32_t tcp = 0, unixSockets = 0;  // CRX_CONNECTIONS_*
+  uint32_t pipes = 0;                 // CRX_PIPES_*
   uint32_t attached = 0;              // Attached
   uint32_t extraCount = 0;            // descriptors of capture_extra, last
   uint64_t handleInode = 0;           // of the requester's socket: it is a descriptor of the job when the requester belongs to the job
@@ -99,7 +101,9 @@ struct RestartRequest {
   uint32_t attached = 0;
   uint32_t relocateCount = 0;
   uint32_t bindCount = 0;
-  uint32_t answers = 0;  // 1: the holder of the lifeline answers StoreRequests
+  uint32_t answers = 0;           // 1: the holder of the lifeline answers StoreRequests
+  uint32_t pipeCount = 0;         // pipes and sockets of the requester that outlive exec, the last descriptors
+  int32_t pipes[kMaxPipes] = {};  // their numbers
 };
 
 /** Followed by the log's text (no terminator). */

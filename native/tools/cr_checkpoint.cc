@@ -38,6 +38,8 @@ constexpr char kUsage[] =
     "Other:\n"
     "  -t, --time SECONDS   give up after so long\n"
     "  --tcp HOW, --unix HOW   connections to the outside: refuse (default), or close: a restarted program finds them closed\n"
+    "  --pipes HOW   pipes to the outside: replace (default) by cr_restart's descriptors of the same number, else its stdin or stdout; or "
+    "refuse\n"
     "  --kmsg-none, --kmsg-error (default), --kmsg-warning           how much of the keeper's log is shown\n"
     "  -v, --verbose, -q, --quiet, -h, -?, --help, --version\n";
 
@@ -79,6 +81,7 @@ const std::vector<blcr::tools::OptionSpec> kKnown = blcr::tools::withRequestOpti
     {"ptracer-skip", 0},
     {"version", 0},
     {"tcp", 0, Value::kNeeded},
+    {"pipes", 0, Value::kNeeded},
     {"unix", 0, Value::kNeeded},
 });
 
@@ -125,18 +128,21 @@ bool applyWord(std::string_view name, Options& options) {
   return false;
 }
 
-uint32_t connections(const blcr::tools::ParsedOption& option, Options& options) {
-  const bool known = option.value == "refuse" || option.value == "close";
-  if (!known) options.complainAbout("--" + std::string(option.name) + ": refuse or close, not " + option.value, kUsageError);
-  return option.value == "close" ? CRX_CONNECTIONS_CLOSE : CRX_CONNECTIONS_REFUSE;
+/** CRX_*_REFUSE, or what `other` stands for. */
+uint32_t outside(const blcr::tools::ParsedOption& option, const std::string& other, Options& options) {
+  const bool known = option.value == "refuse" || option.value == other;
+  if (!known) options.complainAbout("--" + std::string(option.name) + ": refuse or " + other + ", not " + option.value, kUsageError);
+  return option.value == other ? 1 : 0;
 }
+static_assert(CRX_CONNECTIONS_CLOSE == 1 && CRX_PIPES_REPLACE == 1);
 
 void apply(const blcr::tools::ParsedOption& option, Options& options) {
   if (options.cwd && (option.name == "file" || option.name == "fd")) options.complainAbout("more than one place for the context", EINVAL);
   if (option.name == "backup") options.backup = option.value;
   if (applyWord(option.name, options) || blcr::tools::applyRequestOption(option, options)) return;
-  if (option.name == "tcp") options.extension.tcp = connections(option, options);
-  if (option.name == "unix") options.extension.unix_sockets = connections(option, options);
+  if (option.name == "tcp") options.extension.tcp = outside(option, "close", options);
+  if (option.name == "pipes") options.extension.pipes = outside(option, "replace", options);
+  if (option.name == "unix") options.extension.unix_sockets = outside(option, "close", options);
   if (option.name == "sync" || option.name == "nosync") options.sync = option.name == "sync";
   if (option.name == "cwd") {
     if (options.hasPlace()) options.complainAbout("more than one place for the context", EINVAL);
@@ -185,6 +191,7 @@ int main(int argc, char** argv) {
   options.request.cr_scope = CR_SCOPE_TREE;
   options.extension.size = sizeof options.extension;
   options.extension.checksum = 1;
+  options.extension.pipes = CRX_PIPES_REPLACE;
   const auto parsed = blcr::tools::parseArguments(argc, argv, kKnown, false);
   if (!parsed.problem.empty()) options.complainAbout(parsed.problem, kUsageError);
   for (const auto& option : parsed.options) apply(option, options);

@@ -34,6 +34,12 @@ struct ScopedTarget {
 /** Which mapped files travel with the context, so that a node without them can restart it; bits. */
 enum CarriedFiles : uint32_t { kCarryExecutable = 1u << 0, kCarryPrivate = 1u << 1, kCarryShared = 1u << 2 };
 
+/** What becomes of a pipe whose other end is outside the job. */
+enum class PipePolicy : uint32_t {
+  kRefuse = 0,   // the checkpoint fails and names it
+  kReplace = 1,  // whoever restarts puts a descriptor of their own in its place
+};
+
 struct DumpRequest {
   pid_t target = 0;
   Scope scope = Scope::kTree;
@@ -43,6 +49,7 @@ struct DumpRequest {
   uint64_t memoryBudget = 0;  // bytes, 0 = work it out
   ConnectionPolicy tcp = ConnectionPolicy::kRefuse;
   ConnectionPolicy local = ConnectionPolicy::kRefuse;  // AF_UNIX
+  PipePolicy pipes = PipePolicy::kRefuse;              // those with an end outside, but for the launcher's stdio
   int signal = 0;  // delivered to every dumped process once the context is complete; SIGKILL, SIGTERM, SIGSTOP imply a plain stop
   bool checksum = true;
   uint32_t carry = 0;                 // CarriedFiles

@@ -46,6 +46,7 @@ void recordHost(const std::string& cpuBaseline, image::Host& into) {
   ::uname(&name);
   into.kernel = name.release;
   into.machine = name.machine;
+  if (auto boot = readFile("/proc/sys/kernel/random/boot_id")) into.boot = *std::move(boot);
   into.cpuid = reducedTo(cpuBaseline, cpuFeatures());
   into.cpuBaseline = cpuBaseline;
   into.xcr0 = cpuXcr0();

@@ -31,6 +31,9 @@ struct FileContext {
   std::map<int, uint32_t> terminalOf;  // number: Image::terminals
 };
 
+/** Another name of an unlinked file in the directory where it was opened; empty when there is none. */
+[[nodiscard]] std::string otherName(const FoundDescriptor& found);
+
 [[nodiscard]] Error refuseFile(const FoundDescriptor& found, const std::string& why);
 
 /** One description each; `found` is one of its descriptors. */

@@ -13,6 +13,7 @@ namespace blcr {
 namespace {
 
 constexpr int kRead = 0, kWrite = 1;
+constexpr std::string_view kDeleted = " (deleted)";
 
 int endOf(const FoundDescriptor& found) { return (found.details.flags & O_ACCMODE) == O_WRONLY ? kWrite : kRead; }
 
@@ -61,34 +62,55 @@ Ends endsOf(const FileContext& context, const FoundDescriptor& one) {
   return ends;
 }
 
-Status makePipe(FileContext& context, const FoundDescriptor& found, image::Pipe& pipe) {
-  const Ends ends = endsOf(context, found);
-  const FoundDescriptor& handle = ends.reader != nullptr ? *ends.reader : found;
-  auto fd = reachDescriptor(handle.pid, handle.fd, endOf(handle) == kRead ? O_RDONLY : O_WRONLY);
-  if (!fd) return fd.error();
-  const int capacity = ::fcntl(fd->get(), F_GETPIPE_SZ);
+/** The descriptor of a pipe that tells most of it: a reader, if the job has one. */
+Result<UniqueFd> openHandle(const FoundDescriptor& handle) {
+  return reachDescriptor(handle.pid, handle.fd, endOf(handle) == kRead ? O_RDONLY : O_WRONLY);
+}
+
+Status makePipe(const Ends& ends, const FoundDescriptor& found, int fd, image::Pipe& pipe) {
+  const int capacity = ::fcntl(fd, F_GETPIPE_SZ);
   if (capacity < 0) return systemError(found.name());
   pipe.capacity = uint32_t(capacity);
-  const bool half = ends.reader == nullptr || ends.writer == nullptr;
-  if (half && !otherEndIsClosed(fd->get(), endOf(handle))) return refuseFile(found, "its other end is held outside the job");
   pipe.packets = S_ISFIFO(found.info.st_mode) && ends.writer != nullptr && (ends.writer->details.flags & O_DIRECT) != 0;
   if (ends.reader == nullptr) return {};  // nobody can read what is in it
-  return peekContent(*ends.reader, fd->get(), pipe);
+  return peekContent(*ends.reader, fd, pipe);
+}
+
+/** The other end is outside: whoever restarts has something to put in its place, but not what waits in it. */
+Status recordOutside(const FileContext& context, const FoundDescriptor& found, int fd, image::OpenFile& file) {
+  if (context.request.pipes == PipePolicy::kRefuse) return refuseFile(found, "its other end is held outside the job");
+  int waiting = 0;
+  if ((found.details.flags & O_ACCMODE) != O_WRONLY && ::ioctl(fd, FIONREAD, &waiting) != 0) return systemError(found.name());
+  if (waiting > 0) return refuseFile(found, std::to_string(waiting) + " bytes from outside the job wait in it, which a restart would lose");
+  file.kind = image::FileKind::kInherited;
+  file.inherited = found.fd;
+  return {};
 }
 
 }  // namespace
 
 Status recordPipe(FileContext& context, const FoundDescriptor& found, image::OpenFile& file) {
   const bool named = !found.link.starts_with("pipe:");
+  const Ends ends = endsOf(context, found);
+  const FoundDescriptor& handle = ends.reader != nullptr ? *ends.reader : found;
+  auto fd = openHandle(handle);
+  if (!fd) return fd.error();
+  const bool half = ends.reader == nullptr || ends.writer == nullptr;
+  if (half && !otherEndIsClosed(fd->get(), endOf(handle))) return recordOutside(context, found, fd->get(), file);
   file.kind = named ? image::FileKind::kFifo : image::FileKind::kPipe;
-  if (named && found.link.ends_with(" (deleted)")) return refuseFile(found, "a FIFO without a name");
+  if (named && found.link.ends_with(kDeleted)) {
+    const std::string other = otherName(found);
+    if (other.empty() && found.info.st_nlink > 0) return refuseFile(found, "it has other names, which are not known");
+    file.unlinked = other.empty();
+    file.path = other.empty() ? found.link.substr(0, found.link.size() - kDeleted.size()) : other;
+  }
   file.end = endOf(found);
   const auto [entry, fresh] =
       context.pipeOf.try_emplace({found.info.st_dev, found.info.st_ino}, uint32_t(context.recording.image.pipes.size()));
   file.object = entry->second;
   if (!fresh) return {};
   context.recording.image.pipes.emplace_back();
-  return makePipe(context, found, context.recording.image.pipes.back());
+  return makePipe(ends, found, fd->get(), context.recording.image.pipes.back());
 }
 
 }  // namespace blcr

@@ -234,6 +234,7 @@ void recordIdentity(const FrozenProcess& process, image::Process& into) {
   const ProcStat& stat = process.stat;
   into.pid = process.pid;
   into.ppid = stat.ppid;
+  into.startTime = stat.startTime;
   into.pgid = stat.pgid;
   into.sid = stat.sid;
   into.exitSignal = stat.exitSignal > 0 ? stat.exitSignal : 0;

@@ -30,16 +30,6 @@ bool isAt(const FoundDescriptor& found, const std::string& path) {
   return ::lstat(path.c_str(), &named) == 0 && named.st_ino == found.info.st_ino && named.st_dev == found.info.st_dev;
 }
 
-/** Another name of the file in the directory where it was opened; empty when there is none. */
-std::string otherName(const FoundDescriptor& found) {
-  if (!found.link.starts_with('/') || !found.link.ends_with(kDeleted)) return {};
-  const std::string directory = found.link.substr(0, found.link.rfind('/', found.link.size() - kDeleted.size()) + 1);
-  const std::unique_ptr<DIR, int (*)(DIR*)> listing(::opendir(directory.c_str()), ::closedir);
-  while (const dirent* entry = listing ? ::readdir(listing.get()) : nullptr)
-    if (entry->d_ino == found.info.st_ino && isAt(found, directory + entry->d_name)) return directory + entry->d_name;
-  return {};
-}
-
 /** /proc/N/…: the process it tells of must be there again. */
 Status recordProcFile(const FileContext& context, const FoundDescriptor& found, image::OpenFile& file) {
   file.kind = image::FileKind::kProc;
@@ -103,6 +93,15 @@ Status recordSegmentFile(FileContext& context, const FoundDescriptor& found, ima
 }
 
 }  // namespace
+
+std::string otherName(const FoundDescriptor& found) {
+  if (!found.link.starts_with('/') || !found.link.ends_with(kDeleted)) return {};
+  const std::string directory = found.link.substr(0, found.link.rfind('/', found.link.size() - kDeleted.size()) + 1);
+  const std::unique_ptr<DIR, int (*)(DIR*)> listing(::opendir(directory.c_str()), ::closedir);
+  while (const dirent* entry = listing ? ::readdir(listing.get()) : nullptr)
+    if (entry->d_ino == found.info.st_ino && isAt(found, directory + entry->d_name)) return directory + entry->d_name;
+  return {};
+}
 
 Status recordDirectory(const FileContext& context, const FoundDescriptor& found, image::OpenFile& file) {
   if (fileSystemOf(found) == kProcMagic) return recordProcFile(context, found, file);

@@ -48,14 +48,13 @@ class Walk {
       : omitted_(request.omit.begin(), request.omit.end()), leftOut_(request.leftOut.begin(), request.leftOut.end()) {}
 
   void tree(pid_t pid) {
-    if (!add(pid)) return;
+    if (omitted_.contains(pid) || !walked_.insert(pid).second) return;
+    add(pid);  // it may be there by itself already
     for (const pid_t child : children(pid)) tree(child);
   }
-  /** False for one that was there already, or of which nothing is wanted, children included. */
-  bool add(pid_t pid) {
-    if (omitted_.contains(pid) || !seen_.insert(pid).second) return false;
+  void add(pid_t pid) {
+    if (omitted_.contains(pid) || !seen_.insert(pid).second) return;
     if (!leftOut_.contains(pid)) members_.push_back(pid);
-    return true;
   }
   static std::vector<pid_t> children(pid_t pid) {
     auto list = childrenOf(pid);
@@ -64,7 +63,7 @@ class Walk {
   std::vector<pid_t> take() { return std::move(members_); }
 
  private:
-  std::set<pid_t> omitted_, leftOut_, seen_;
+  std::set<pid_t> omitted_, leftOut_, seen_, walked_;
   std::vector<pid_t> members_;
 };
 

@@ -23,6 +23,7 @@ struct Host {
   std::string vdso;                    // as mapped; on a host with another one its functions are redirected
   std::string cpuBaseline;             // "x86-64-v2", …: what cpuid was reduced to; empty = all that the processor offers
   std::vector<uint32_t> xstateLayout;  // of Task::xstate: three words a component, see arch/x86_64/xstate.h
+  std::string boot;                    // the kernel's boot_id
 };
 
 /** One queued signal: the raw siginfo_t (128 bytes). */
@@ -162,9 +163,10 @@ enum class FileKind : uint8_t {
   kUnlinked,  // regular file without a name: content in blob
   kDirectory,
   kDevice,     // /dev/null, zero, full, random, urandom, tty: by path
-  kInherited,  // the launcher's own stdin, stdout or stderr (a pipe, a terminal, a file): number in `inherited`
+  kInherited,  // the launcher's own stdin, stdout or stderr (a pipe, a terminal, a file), or another pipe that the restarter replaces:
+               // number in `inherited`
   kPipe,       // one end of Image::pipes[object]
-  kFifo,       // named; path, content in Image::pipes[object]
+  kFifo,       // path, unlinked, content in Image::pipes[object]
   kEventFd,
   kTimerFd,
   kSignalFd,
@@ -200,7 +202,8 @@ struct OpenFile {
   uint32_t mode = 0;        // st_mode
   uint32_t object = kNone;  // pipes, sockets, shared
   uint32_t blob = kNone;
-  int32_t inherited = -1;  // 0, 1, 2
+  int32_t inherited = -1;  // 0, 1, 2, or the number of a pipe whose other end was outside
+  bool unlinked = false;   // FIFO: its name is gone
   uint64_t counter = 0;    // eventfd count
   bool semaphore = false;  // eventfd: EFD_SEMAPHORE
   uint64_t sigmask = 0;    // signalfd
@@ -341,6 +344,7 @@ struct Process {
   bool stopTold = false;               // stopped (^Z), and its parent has waited for that already
   uint32_t terminal = kNone;           // controlling terminal: Image::terminals; none, or the launcher's
   bool cooperates = false;             // it waits in a checkpoint callback and is told that it was restarted
+  uint64_t startTime = 0;              // in clock ticks since the boot of Host::boot: with the pid, who it was
 };
 
 /** Everything but pages and blobs. */

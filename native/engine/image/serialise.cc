@@ -63,7 +63,8 @@ constexpr uint8_t lastEnumerator(const ProcessState*) { return uint8_t(ProcessSt
 // One overload per structure: its members in order. A is Encoder (S const) or Decoder; the pointer only selects the overload.
 template <typename A, typename S>
 void visit(A& a, S& s, const Host*) {
-  a(s.kernel, s.machine, s.cpuid, s.xcr0, s.xstateSize, s.monotonicNs, s.boottimeNs, s.realtimeNs, s.vdso, s.cpuBaseline, s.xstateLayout);
+  a(s.kernel, s.machine, s.cpuid, s.xcr0, s.xstateSize, s.monotonicNs, s.boottimeNs, s.realtimeNs, s.vdso, s.cpuBaseline, s.xstateLayout,
+    s.boot);
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const PendingSignal*) {
@@ -126,8 +127,9 @@ void visit(A& a, S& s, const EpollEntry*) {
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const OpenFile*) {
-  a(s.kind, s.flags, s.offset, s.path, s.size, s.mode, s.object, s.blob, s.inherited, s.counter, s.semaphore, s.sigmask, s.clock,
-    s.timerFlags, s.valueNs, s.intervalNs, s.expirations, s.end, s.epoll, s.ownerPid, s.ownerSignal, s.ownerType, s.locks, s.watches);
+  a(s.kind, s.flags, s.offset, s.path, s.size, s.mode, s.object, s.blob, s.inherited, s.unlinked, s.counter, s.semaphore, s.sigmask,
+    s.clock, s.timerFlags, s.valueNs, s.intervalNs, s.expirations, s.end, s.epoll, s.ownerPid, s.ownerSignal, s.ownerType, s.locks,
+    s.watches);
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const InotifyWatch*) {
@@ -183,7 +185,7 @@ template <typename A, typename S>
 void visit(A& a, S& s, const Process*) {
   a(s.pid, s.ppid, s.pgid, s.sid, s.state, s.exitStatus, s.exitSignal, s.comm, s.memory, s.descriptors, s.cwd, s.umask, s.actions,
     s.pending, s.timers, s.posixTimers, s.limits, s.credentials, s.personality, s.subreaper, s.oomScoreAdjust, s.thpDisabled, s.tasks,
-    s.sharesFilesWithParent, s.stopTold, s.terminal, s.cooperates);
+    s.sharesFilesWithParent, s.stopTold, s.terminal, s.cooperates, s.startTime);
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const Image*) {

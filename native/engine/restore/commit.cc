@@ -85,15 +85,11 @@ Status positionStream(Job& job, const OpenFile& file, int fd) {
 }
 
 Status fillFifos(const Job& job, const Sources& sources) {
-  size_t holder = 0;
-  std::set<uint32_t> filled;
-  for (const OpenFile& file : job.image.files) {
-    if (file.kind != FileKind::kFifo) continue;
-    const int fd = sources.fifoHolders[holder++];
-    const image::Pipe& pipe = job.image.pipes[file.object];
-    if (!filled.insert(file.object).second || pipe.content.empty()) continue;
+  for (const auto& [object, fd] : sources.fifoHolders) {
+    const image::Pipe& pipe = job.image.pipes[object];
+    if (pipe.content.empty()) continue;
     if (pipe.capacity != 0) ::fcntl(fd, F_SETPIPE_SZ, int(pipe.capacity));
-    if (!fillPipe(fd, pipe)) return Error{ENOBUFS, file.path + ": its content does not fit"};
+    if (!fillPipe(fd, pipe)) return Error{ENOBUFS, "the content of a FIFO does not fit"};
   }
   return {};
 }
@@ -138,6 +134,7 @@ Status commitFiles(Job& job, Sources& sources) {
     BLCR_TRY(setOwner(job, file, fd));
   }
   BLCR_TRY(fillFifos(job, sources));
+  BLCR_TRY(sources.fifos.commit());
   BLCR_TRY(nameSegments(job, sources));
   BLCR_TRY(removeSegments(job.image));
   return sealSegments(job, sources);

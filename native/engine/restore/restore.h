@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,7 @@ struct RestoreRequest {
   std::vector<PathPair> relocate;  // prefixes of cwd, open and mapped files
   std::vector<PathPair> binds;     // `to` is bind-mounted over `from` in the job's mount namespace
   int stdioFds[3] = {0, 1, 2};     // replace descriptions recorded as kInherited
+  std::map<int, int> pipes;        // the same for other numbers; standard input or output for those that are missing
   FilePolicy files = FilePolicy::kRollback;
   bool restorePid = true;  // false: new numbers are taken (several copies at once)
   int signal = 0;          // sent to every restored process after it was let go, but not to those that cooperate

@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <set>
 
 #include "restore/objects.h"
@@ -190,7 +191,7 @@ class Opener {
       case FileKind::kFifo:
         return openFifo(file, flags);
       case FileKind::kInherited:
-        return duplicate(request_.stdioFds[file.inherited]);
+        return openInherited(file);
       case FileKind::kEventFd:
         return makeEventFd(file);
       case FileKind::kTimerFd:
@@ -217,18 +218,56 @@ class Opener {
     return fd;
   }
 
-  static Result<UniqueFd> duplicate(int fd) {
+  /** As BLCR: what replaces a pipe is the restarter's descriptor of the same number, else standard input or output. */
+  Result<UniqueFd> openInherited(const OpenFile& file) {
+    const int number = file.inherited;
+    if (number < 3) return duplicate(request_.stdioFds[number], "standard stream " + std::to_string(number));
+    const std::string what = "what takes the place of descriptor " + std::to_string(number) + ", a pipe to the outside";
+    const int mode = file.flags & O_ACCMODE;
+    const auto given = request_.pipes.find(number);
+    if (given == request_.pipes.end() && mode == O_RDWR) return Error{EBADF, what + ": there is nothing"};
+    const int stream = request_.stdioFds[mode == O_WRONLY ? 1 : 0];
+    auto fd = duplicate(given != request_.pipes.end() ? given->second : stream, what);
+    if (!fd) return fd;
+    const int own = ::fcntl(fd->get(), F_GETFL) & O_ACCMODE;
+    if (own != O_RDWR && own != mode) return Error{EBADF, what + ": it is open for the other direction"};
+    if (given == request_.pipes.end()) log_.line(what + ": standard " + (mode == O_WRONLY ? "output" : "input"));
+    return fd;
+  }
+
+  static Result<UniqueFd> duplicate(int fd, const std::string& what) {
     UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
-    if (!copy) return systemError("standard stream " + std::to_string(fd));
+    if (!copy) return systemError(what);
     return copy;
+  }
+
+  [[nodiscard]] FifoNames namesOf(uint32_t pipe) const {
+    FifoNames found;
+    for (const OpenFile& file : image_.files) {
+      if (file.kind != FileKind::kFifo || file.object != pipe) continue;
+      const std::string path = pathOf(file.path);
+      found.mode = file.mode;
+      if (file.unlinked) found.lost = path;
+      const bool known = std::find(found.names.begin(), found.names.end(), path) != found.names.end();
+      if (!file.unlinked && !known) found.names.push_back(path);
+    }
+    return found;
   }
 
   /** With one end held open already, opening the other does not wait; the job's ends get their own flags afterwards. */
   Result<UniqueFd> openFifo(const OpenFile& file, int flags) {
-    auto holder = openPath(pathOf(file.path), O_RDWR | O_NONBLOCK);
-    if (!holder) return holder.error();
-    BLCR_TRY(add(sources_.fifoHolders, std::move(holder)));
-    auto fd = openPath(pathOf(file.path), (flags & ~O_DIRECT) | O_NONBLOCK);
+    const auto [entry, fresh] = sources_.fifoHolders.try_emplace(file.object, -1);
+    if (fresh) {
+      auto holder = sources_.fifos.hold(file.object, namesOf(file.object));
+      if (!holder) return holder.error();
+      const auto at = place(*std::move(holder));
+      if (!at.ok()) return at.error();
+      entry->second = at.value();
+    }
+    const int own = (flags & ~(O_DIRECT | O_NOFOLLOW)) | O_NONBLOCK;
+    Result<UniqueFd> fd = Error{ENOENT, file.path};
+    if (!file.unlinked) fd = openPath(pathOf(file.path), own);
+    if (!fd && fd.error().code == ENOENT) fd = openPath(ownPath(entry->second), own);
     if (fd) BLCR_TRY(setStatus(fd->get(), file));
     return fd;
   }

@@ -7,6 +7,7 @@
 
 #include "base/attached_segment.h"
 #include "base/unique_fd.h"
+#include "restore/fifos.h"
 #include "restore/restore.h"
 #include "restore/sockets.h"
 
@@ -41,8 +42,9 @@ struct Sources {
   std::vector<int> blobs;                        // Image::blobs: files without a name, content arrives with the stream; -1: not needed here
   std::vector<int> directories;                  // cwd by process
   SocketSet sockets;
-  std::vector<int> terminals;    // Image::terminals: the program's end, open while the job is built; of one that was hung up -1
-  std::vector<int> fifoHolders;  // both ends of each FIFO, so that opening one does not wait
+  std::vector<int> terminals;           // Image::terminals: the program's end, open while the job is built; of one that was hung up -1
+  std::map<uint32_t, int> fifoHolders;  // both ends of each FIFO, by Image::pipes
+  Fifos fifos;
   std::vector<UniqueFd> owned;
 };
 
