@@ -21,8 +21,20 @@ extern "C" {
 
 #define CR_RELEASE_MAJOR 0
 #define CR_RELEASE_MINOR 8
-#define CR_RELEASE_PATCHLEVEL 6
+#define CR_RELEASE_PATCH 6
 #define CR_RELEASE_VERSION "0.8.6"
+#define LIBCR_MAJOR 0
+#define LIBCR_MINOR 5
+#define LIBCR_PATCH 5
+#define LIBCR_VERSION "0.5.5"
+/* Of the interface that BLCR's kernel modules have; nothing here speaks it. */
+#define CR_MODULE_MAJOR 0
+#define CR_MODULE_MINOR 10
+#define CR_MODULE_PATCH 3
+#define CR_MODULE_VERSION "0.10.3"
+
+/* The signal that BLCR takes. Programs may use it with this library, which prefers it but gets along with any other real-time signal. */
+#define CR_SIGNUM 64
 
 /* Errors that BLCR adds to errno's range. */
 #define CR_MIN_ERRCODE 2353
@@ -91,8 +103,8 @@ typedef struct cr_checkpoint_args {
 } cr_checkpoint_args_t;
 
 struct cr_rstrt_relocate_pair {
-  char* oldpath;
-  char* newpath;
+  const char* oldpath;
+  const char* newpath;
 };
 struct cr_rstrt_relocate {
   unsigned int count;

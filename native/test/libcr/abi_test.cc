@@ -18,9 +18,25 @@ static_assert(CR_RSTRT_RELOCATE_SIZE(2) == 8 + 32 && CR_MAX_RSTRT_RELOC == 16);
 static_assert(sizeof(cr_checkpoint_handle_t) == 8 && sizeof(cr_client_id_t) == 4 && sizeof(cr_callback_id_t) == 4);
 static_assert(CR_ETEMPFAIL == 2354 && CR_EPERMFAIL == 2355 && CR_EOMITTED == 2358 && CR_ERESTARTED == 2363 && CR_ENOINIT == 2365);
 static_assert(CR_MIN_ERRCODE == 2353 && CR_MAX_ERRCODE == 2366);
+static_assert(CR_RELEASE_PATCH == 6 && LIBCR_MAJOR == 0 && LIBCR_MINOR == 5 && CR_MODULE_MINOR == 10 && CR_SIGNUM == 64);
 // The engine does not include libcr.h: both sides must mean the same.
 static_assert(blcr::kErrorNoSupport == CR_ENOSUPPORT && blcr::kErrorVersion == CR_EVERSION && blcr::kErrorBadArchitecture == CR_EBADARCH);
 static_assert(blcr::kErrorTraced == CR_EPTRACED && blcr::kErrorTracer == CR_EPTRACER && blcr::kErrorRestartAborted == CR_ERSTRTABRT);
+
+TEST(error_codes_can_be_listed_as_with_blcrs_header) {
+  struct Listed {
+    int code;
+    const char* text;
+  };
+#define CR_ERROR_DEF(code, text) {code, text},
+  const Listed listed[] = {
+#include "blcr_errcodes.h"
+  };
+#undef CR_ERROR_DEF
+  int expected = CR_MIN_ERRCODE;
+  for (const Listed& one : listed) CHECK(one.code == ++expected && std::strcmp(one.text, cr_strerror(one.code)) == 0);
+  CHECK(expected + 1 == CR_MAX_ERRCODE);
+}
 
 TEST(checkpoint_defaults) {
   cr_checkpoint_args_t args;

@@ -24,8 +24,7 @@ void showLog(const std::string& log) {
 }
 
 int printVersion(const std::string& name) {
-  std::printf("%s of node-blcr, with the options of BLCR %d.%d.%d\n", name.c_str(), CR_RELEASE_MAJOR, CR_RELEASE_MINOR,
-              CR_RELEASE_PATCHLEVEL);
+  std::printf("%s of node-blcr, with the options of BLCR %d.%d.%d\n", name.c_str(), CR_RELEASE_MAJOR, CR_RELEASE_MINOR, CR_RELEASE_PATCH);
   return 0;
 }
 
