@@ -51,6 +51,70 @@ static int forward(const char* file) {
   return result == 0 ? 0 : 4;
 }
 
+static int forwardToTree(void* argument) {
+  (void)argument;
+  forwarded = cr_forward_checkpoint(CR_SCOPE_TREE, getpid()) == 0 ? 1 : errno;
+  return 0;
+}
+
+static int hear(void* argument) {
+  if (argument != NULL) { /* until the parent says so */
+    pass(0, 'h');
+    EXPECT(token(1), 'g');
+  }
+  const int result = cr_checkpoint(CR_CHECKPOINT_READY);
+  pass(0, result == 0 ? 'c' : 'r');
+  return 0;
+}
+
+/* A callback adds what is below its process, which is in the checkpoint already: the child comes back, too. */
+static int tree(const char* file) {
+  const pid_t child = fork();
+  if (child == 0) {
+    EXPECT(cr_init(), 0);
+    EXPECT(cr_register_callback(hear, NULL, CR_THREAD_CONTEXT) >= 0, 1);
+    pass(0, 'u');
+    for (;;) pause();
+  }
+  EXPECT(token(0), 'u');
+  EXPECT(cr_init(), 0);
+  EXPECT(cr_register_callback(forwardToTree, NULL, CR_THREAD_CONTEXT) >= 0, 1);
+  const int result = take(file, CR_SCOPE_PROC, 0);
+  EXPECT(result == 0 || result == CR_ERESTARTED, 1);
+  EXPECT(forwarded, 1);
+  EXPECT(token(0), result == 0 ? 'c' : 'r');
+  kill(child, SIGKILL);
+  EXPECT(waitpid(child, NULL, 0), child);
+  return result == 0 ? 0 : 4;
+}
+
+/* One that is being checkpointed by somebody else cannot be added; the rest is checkpointed without it. */
+static int busy(const char* file) {
+  const pid_t child = fork();
+  if (child == 0) {
+    EXPECT(cr_init(), 0);
+    EXPECT(cr_register_callback(hear, &forwarded, CR_THREAD_CONTEXT) >= 0, 1);
+    EXPECT(take("/dev/null", CR_SCOPE_PROC, 0), 0);
+    _exit(7);
+  }
+  EXPECT(token(0), 'h');
+  EXPECT(cr_init(), 0);
+  EXPECT(cr_register_callback(forwardToTree, NULL, CR_THREAD_CONTEXT) >= 0, 1);
+  const int result = take(file, CR_SCOPE_PROC, 0);
+  EXPECT(result == 0 || result == CR_ERESTARTED, 1);
+  EXPECT(forwarded, EBUSY);
+  int status = 0;
+  if (result == CR_ERESTARTED) {
+    EXPECT(waitpid(-1, &status, 0), -1);
+    return 4;
+  }
+  pass(1, 'g');
+  EXPECT(token(0), 'c');
+  EXPECT(waitpid(child, &status, 0), child);
+  EXPECT(WEXITSTATUS(status), 7);
+  return 0;
+}
+
 static int tell(void* argument) {
   char line[64];
   const int result = cr_checkpoint(CR_CHECKPOINT_READY);
@@ -123,6 +187,8 @@ static void wait_here(cr_callback_t callback, int context) {
 int main(int argc, char** argv) {
   if (argc < 2 || pipe(pipes[0]) != 0 || pipe(pipes[1]) != 0) return 64;
   if (strcmp(argv[1], "forward") == 0) return forward(argv[2]);
+  if (strcmp(argv[1], "tree") == 0) return tree(argv[2]);
+  if (strcmp(argv[1], "busy") == 0) return busy(argv[2]);
   if (strcmp(argv[1], "family") == 0) return family();
   if (strcmp(argv[1], "wait") == 0) wait_here(waiting, CR_THREAD_CONTEXT);
   if (strcmp(argv[1], "tell") == 0) wait_here(tell, CR_THREAD_CONTEXT);

@@ -35,6 +35,20 @@ test('a callback adds the process that asked: both come back', LIMIT, () => {
   assert.deepEqual([second.status, second.text], [RESTARTED, '']);
 });
 
+test('a callback adds what is below its own process', LIMIT, () => {
+  const first = shop.run('cr_run', [program, 'tree', 'tree.context']);
+  assert.deepEqual([first.status, first.text], [0, '']);
+  const second = shop.run('cr_restart', ['tree.context']);
+  assert.deepEqual([second.status, second.text], [RESTARTED, '']);
+});
+
+test('without keepers: one that is being checkpointed already cannot be added', LIMIT, () => {
+  const first = shop.run(program, ['busy', 'busy.context']);
+  assert.deepEqual([first.status, first.text], [0, '']);
+  const second = shop.run('cr_restart', ['busy.context']);
+  assert.deepEqual([second.status, second.text], [RESTARTED, '']);
+});
+
 test('children have the callbacks that they register themselves, over two generations', LIMIT, async () => {
   const child = await start('family', 'family');
   const twice = (word: string) => [`child ${word}`, `child ${word}`, `parent ${word}`, `parent ${word}`];
