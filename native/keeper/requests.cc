@@ -198,6 +198,7 @@ int Requests::forward(uint32_t scope, pid_t target) {
   if (!members) return members.error().code;
   for (const pid_t pid : members.value()) {
     if ((pending_->flags & CR_CHKPT_PROHIBIT_SELF) != 0 && pid == peerOf(pending_->requester->connection.get())) return EDEADLK;
+    if (pid == 1 && pid != ::getpid()) return CR_ENOSUPPORT;  // the whole machine
     if (pid == ::getpid() || (::kill(pid, 0) != 0 && errno == EPERM)) return EPERM;
   }
   if (const Status free = pending_->cooperation->checkFree(members.value()); !free) return free.error().code;

@@ -18,6 +18,8 @@ static int forwardToParent(void* argument) {
   EXPECT(errno, EINVAL);
   EXPECT(cr_forward_checkpoint(CR_SCOPE_PROC, 1 << 22), -1);
   EXPECT(errno, ESRCH);
+  EXPECT(cr_forward_checkpoint(CR_SCOPE_TREE, 1), -1);
+  EXPECT(errno == EPERM || errno == CR_ENOSUPPORT, 1);
   forwarded = cr_forward_checkpoint(CR_SCOPE_PROC, getppid()) == 0 ? 1 : errno;
   return 0;
 }
