@@ -1,6 +1,7 @@
 #include "image/validate.h"
 
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/user.h>
 
 #include <unordered_map>
@@ -138,7 +139,9 @@ Status checkFile(const Image& image, const OpenFile& file, const std::string& wh
   if (isPipe && file.end != 0 && file.end != 1) return wrong(who + "an impossible end");
   if (!isIndexOrNone(file.blob, image.blobs.size())) return wrong(who + "unknown content");
   if (file.kind == FileKind::kUnlinked && file.blob == kNone) return wrong(who + "content is missing");
-  if (file.kind == FileKind::kInherited && file.inherited < 0) return wrong(who + "an impossible stream");
+  // Beyond the standard streams only pipes can be somebody else's.
+  if (file.kind == FileKind::kInherited && (file.inherited < 0 || (file.inherited > 2 && !S_ISFIFO(file.mode))))
+    return wrong(who + "an impossible stream");
   for (const EpollEntry& entry : file.epoll)
     if (!isIndexOrNone(entry.file, image.files.size())) return wrong(who + "watches an unknown file");
   return {};
