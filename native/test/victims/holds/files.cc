@@ -137,6 +137,18 @@ void fifo() {
   REQUIRE(take(reader).empty());
 }
 
+void namelessFifo() {
+  REQUIRE(mkfifo("nameless", 0640) == 0);
+  const int both = open("nameless", O_RDWR | O_NONBLOCK), writer = open("nameless", O_WRONLY);
+  REQUIRE(mkfifo("lost", 0600) == 0);
+  const int lost = open("lost", O_RDWR | O_NONBLOCK);
+  REQUIRE(unlink("nameless") == 0 && put(writer, "nameless") == 0 && put(lost, "lost") == 0);
+  hold();
+  struct stat info{};
+  REQUIRE(fstat(both, &info) == 0 && info.st_mode == (S_IFIFO | 0640) && info.st_nlink == 0);
+  REQUIRE(take(both) == "nameless" && put(writer, "x") == 0 && take(both) == "x" && take(lost) == "lost");
+}
+
 void locks() {
   const int whole = make("flock", "x"), shared1 = open("flock2", O_RDWR | O_CREAT, 0600);
   REQUIRE(flock(whole, LOCK_EX) == 0 && flock(shared1, LOCK_SH) == 0);
@@ -247,6 +259,7 @@ const Case kRemovedCwd(Supported{"cwdRemoved", "tasks", "a working directory tha
                                  "refused: its working directory was removed"},
                        removedCwd);
 const Case kFifo(Supported{"fifo", "descriptors", "FIFOs with contents", "restored"}, fifo);
+const Case kNameless(Supported{"fifoNameless", "descriptors", "FIFOs without a name", "restored"}, namelessFifo);
 const Case kLocks(Supported{"locks", "descriptors", "flock, POSIX and OFD locks", "restored"}, locks);
 const Case kLease(Supported{"lease", "descriptors", "file leases", "refused: a lease"}, lease);
 const Case kProc(Supported{"procFiles", "descriptors", "files of /proc and /sys, also those of other processes of the job", "restored"},
