@@ -333,7 +333,8 @@ void Requests::abandon(int code, const char* reason) {
 void Requests::complete() {
   loop_.forget(pending_->dump->pollFd());
   Result<DumpResult> outcome = pending_->dump->finish();
-  pending_->dump.reset();
+  // Removing copies takes as long as the kernel needs to take their memory back: after the answer.
+  const std::unique_ptr<Dump> copies = std::move(pending_->dump);
   if (!outcome && pending_->abandonCode != 0) outcome = Error{pending_->abandonCode, pending_->abandonReason};
   conclude(std::move(outcome));
 }

@@ -31,9 +31,13 @@ class CopySender {
   [[nodiscard]] Status order(image::Writer& writer, uint64_t address, uint32_t length);
   /** Returns when everything ordered has been written. */
   [[nodiscard]] Status drain(image::Writer& writer);
+  /** drain(), after which the copy has closed the output: a reader sees the end of the context without waiting until the copy's memory has
+   * been taken back. The last call. */
+  [[nodiscard]] Status finish(image::Writer& writer);
 
  private:
   CopySender(pid_t copy, SendBoard* board) : copy_(copy), board_(board) {}
+  void place(uint64_t address, uint32_t length);
   [[nodiscard]] Status check() const;
   [[nodiscard]] Status awaitDone(image::Writer& writer, uint32_t inFlight);
   pid_t copy_;

@@ -58,7 +58,7 @@ class Checkpoint final : public Dump {
     }
     watch_.reset();
     frozen_.release();
-    removeSnapshots(snapshots_);
+    removeSnapshots(snapshots_, request_.onExit);
   }
 
   Status start() override {
@@ -67,7 +67,7 @@ class Checkpoint final : public Dump {
     if (status) status = stopAndRecord();
     if (!status) {
       endStop(0);
-      removeSnapshots(snapshots_);
+      removeSnapshots(snapshots_, request_.onExit);
       log_.line(status.error().detail);
       return status;
     }
@@ -100,7 +100,7 @@ class Checkpoint final : public Dump {
     watch_.reset();
     const bool good = outcome_ && outcome_->ok();
     if (result_.snapshot == Snapshot::kFork) {
-      removeSnapshots(snapshots_);
+      endSnapshots(snapshots_);
       if (good && request_.signal != 0) {
         for (const image::Process& process : recording_.image.processes) {
           const bool later = isCooperating(request_, process.pid);

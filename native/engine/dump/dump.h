@@ -78,9 +78,9 @@ struct DumpResult {
 
 /**
  * One checkpoint as a state machine driven by the keeper's event loop: start() freezes, records, and (fork) resumes the job, all
- * synchronously and short; then a thread streams; when pollFd() turns readable, finish() ends the stop or removes the snapshots and gives
- * the result. All ptrace and wait calls happen in the thread that calls start/finish/onChild; the streaming thread only copies memory.
- * Destruction at any point leaves the job running as it was.
+ * synchronously and short; then a thread streams; when pollFd() turns readable, finish() ends the stop or the snapshots and gives the
+ * result. All ptrace and wait calls happen in the thread that calls start/finish/onChild; the streaming thread only copies memory.
+ * Destruction at any point leaves the job running as it was; it waits until the kernel has taken the snapshots' memory back (30 ms a GiB).
  */
 class Dump {
  public:

@@ -150,6 +150,7 @@ BLCR_INLINE int send(SendBoard* board, Openings* openings, SendSlot* slot, uint6
 
 BLCR_INLINE int carryOut(SendBoard* board, Openings* openings, SendSlot* slot) {
   slot->frames = 0;
+  if (slot->length == kNothingMore) return int(-call(SYS_close, board->fd, 0, 0, 0));
   const uint64_t end = slot->address + slot->length;
   uint64_t from = slot->address;  // begin of the run of non-zero pages
   for (uint64_t at = slot->address; at < end; at += kPage) {

@@ -16,6 +16,8 @@ struct SentFrame {
   uint32_t crc;     // of the payload, 0 when not asked for
 };
 
+inline constexpr uint32_t kNothingMore = 0;  // a slot of this length: the output is to be closed
+
 /** One window, or a part of one: an order of the keeper, and what became of it. */
 struct SendSlot {
   static constexpr size_t kMaxFrames = image::kWindow / 4096 / 2;  // every second page zero

@@ -116,7 +116,13 @@ void discardSnapshot(const SnapshotProcess& snapshot, Tracee& original) {
   reapBy(original, snapshot);
 }
 
-void removeSnapshots(std::vector<SnapshotProcess>& snapshots) {
+void endSnapshots(const std::vector<SnapshotProcess>& snapshots) {
+  for (const SnapshotProcess& snapshot : snapshots) {
+    if (!snapshot.dead) ::kill(snapshot.pid, SIGKILL);
+  }
+}
+
+void removeSnapshots(std::vector<SnapshotProcess>& snapshots, const std::function<void(pid_t, int)>& onExit) {
   for (SnapshotProcess& snapshot : snapshots) {
     if (!snapshot.dead) killAndWait(snapshot.pid);
     const auto stat = readStat(snapshot.pid);
@@ -126,10 +132,14 @@ void removeSnapshots(std::vector<SnapshotProcess>& snapshots) {
       continue;
     }
     auto original = Tracee::seize(stat.value().ppid, 0);
-    if (!original || !original->waitStop(1000)) continue;
-    undoSpuriousInterrupt(*original);
-    reapBy(*original, snapshot);
-    static_cast<void>(original->detach());
+    if (!original) continue;
+    if (original->waitStop(1000)) {
+      undoSpuriousInterrupt(*original);
+      reapBy(*original, snapshot);
+      static_cast<void>(original->detach());
+    }
+    // Killed meanwhile, and its end taken by one of the waits above: it cannot be waited for again.
+    if (onExit && ::kill(original->tid(), 0) != 0 && errno == ESRCH) onExit(original->tid(), original->exitStatus());
   }
   snapshots.clear();
 }

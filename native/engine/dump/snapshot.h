@@ -3,6 +3,9 @@
 
 #include <sys/types.h>
 
+#include <functional>
+#include <vector>
+
 #include "base/result.h"
 #include "dump/frozen.h"
 #include "image/model.h"
@@ -32,10 +35,14 @@ struct SnapshotProcess {
 /** Removes a copy while its original is still frozen and traced by `original`. */
 void discardSnapshot(const SnapshotProcess& snapshot, Tracee& original);
 
+/** Copies are needed no longer: the kernel begins to take their memory back. */
+void endSnapshots(const std::vector<SnapshotProcess>& snapshots);
+
 /**
  * Kills copies and makes their originals reap them: each original is stopped for about 0.1 ms. A copy whose original is gone is reaped
  * here, as the keeper is its parent then. Nothing else of the original changes. Errors are not possible: what is gone needs no removal.
+ * `onExit` is told of an original that ended under our hands, as in DumpRequest.
  */
-void removeSnapshots(std::vector<SnapshotProcess>& snapshots);
+void removeSnapshots(std::vector<SnapshotProcess>& snapshots, const std::function<void(pid_t, int)>& onExit);
 
 }  // namespace blcr

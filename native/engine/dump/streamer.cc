@@ -147,7 +147,8 @@ class Streamer {
     auto map = PageMap::open(source);
     if (!map) return map.error();
     const auto carried = plan_.recording.carried.find(process.pid);
-    std::vector<PageRange> ranges, written;  // of memory that is zero by itself, and of areas that show something else where no page is
+    std::vector<const image::Area*> anonymous;
+    std::vector<PageRange> written;  // of areas that show something else than zeros where no page is
     unreadable_.clear();
     for (const image::Area& area : process.memory.areas) {
       if (area.shared || area.kind >= image::AreaKind::kVdso) continue;
@@ -155,18 +156,36 @@ class Streamer {
                        std::find(carried->second.begin(), carried->second.end(), area.start) != carried->second.end();
       if (all) {
         BLCR_TRY(carry(index, memory, area));
+        continue;
+      }
+      if ((area.protection & PROT_READ) == 0) unreadable_.push_back({area.start, area.end});
+      if (area.kind == image::AreaKind::kAnonymous) {
+        anonymous.push_back(&area);
       } else {
-        auto& list = area.kind == image::AreaKind::kAnonymous ? ranges : written;
-        BLCR_TRY(map->privatePages(area.start, area.end, false, list));
-        if ((area.protection & PROT_READ) == 0) unreadable_.push_back({area.start, area.end});
+        BLCR_TRY(map->privatePages(area.start, area.end, false, written));
       }
     }
     const auto read = [&](uint64_t at, std::span<std::byte> into) { return memory.read(at, into); };
     sender_ = plan_.sources[index].sender;
     if (sender_ != nullptr) sender_->begin(index, plan_.checksum, plan_.onProgress);
-    for (const PageRange& range : ranges) BLCR_TRY(copy(index, range.start, range.end, read));
-    if (sender_ != nullptr) BLCR_TRY(std::exchange(sender_, nullptr)->drain(writer_));
+    for (const image::Area* area : anonymous) BLCR_TRY(anonymousPages(index, *map, *area, read));
+    if (sender_ != nullptr) BLCR_TRY(std::exchange(sender_, nullptr)->finish(writer_));
     for (const PageRange& range : written) BLCR_TRY(copy(index, range.start, range.end, read, true));
+    return {};
+  }
+
+  /** Memory that is zero by itself. Its pages are looked for part by part, so that the first ones are on their way meanwhile. */
+  template <typename Read>
+  Status anonymousPages(uint32_t index, const PageMap& map, const image::Area& area, Read read) {
+    constexpr uint64_t kPart = 32 * image::kWindow;
+    std::vector<PageRange> ranges;
+    for (uint64_t at = area.start; at < area.end;) {
+      const uint64_t end = std::min(area.end, (at / kPart + 1) * kPart);
+      ranges.clear();
+      BLCR_TRY(map.privatePages(at, end, false, ranges));
+      for (const PageRange& range : ranges) BLCR_TRY(copy(index, range.start, range.end, read));
+      at = end;
+    }
     return {};
   }
 
