@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "base/io.h"
+#include "dump/blob_content.h"
 
 namespace blcr {
 namespace {
@@ -31,12 +31,8 @@ Status carryFile(Recording& recording, uint32_t index, const std::string& path) 
   if (known != recording.identities.end() && known->info.st_ino != info.st_ino)
     return Error{ESTALE, path + ": is not the mapped file any more"};
   file.size = uint64_t(info.st_size);
-  if (file.identity == "size") {
-    source.data.resize(file.size);
-    const auto got = readUpToAt(source.fd.get(), source.data, 0);
-    if (!got.ok()) return got.error();
-    source.fd.reset();
-  }
+  takeWhole(file.size, source);
+  if (file.identity == "size") BLCR_TRY(copyPieces(source));
   source.blob = file.blob = uint32_t(recording.image.blobs.size());
   recording.image.blobs.push_back({file.size});
   recording.blobs.push_back(std::move(source));

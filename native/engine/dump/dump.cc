@@ -151,7 +151,7 @@ class Checkpoint final : public Dump {
   }
 
   Status stopAndRecord() {
-    const bool fork = snapshotFits();
+    bool fork = snapshotFits();
     recording_.copiesInStop = !fork;
     BLCR_TRY(frozen_.freeze(std::move(members_)));
     for (FrozenProcess& process : frozen_.processes()) BLCR_TRY(look(process));
@@ -164,11 +164,16 @@ class Checkpoint final : public Dump {
     BLCR_TRY(recordToldStops(frozen_.processes(), recording_.image));
     BLCR_TRY(recordSystemV(frozen_.processes(), recording_));
     BLCR_TRY(recordFiles(frozen_.processes(), request_, recording_));
+    joinUnnamedViews(recording_);
     // After all timers were read: one that is late is what programs expect, one that is early is not.
     recordClocks(request_.target, recording_.image.host);
     BLCR_TRY(carryMappedFiles(recording_, request_.carry));
     finishImage();
     BLCR_TRY(capture());
+    if (fork && recording_.mustStay) {
+      fork = false;
+      BLCR_TRY(correctAllFlags());
+    }
     BLCR_TRY(findSegmentPages(frozen_, recording_, fork));
     if (fork && takeSnapshots()) {
       result_.snapshot = Snapshot::kFork;

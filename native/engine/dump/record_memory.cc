@@ -136,7 +136,7 @@ Status recordBacked(pid_t pid, const Mapping& mapping, uint32_t vmFlags, Recordi
   }
   // A private mapping of a file that has no name (a library that was upgraded, a memfd): its pages are carried as memory.
   area.kind = image::AreaKind::kAnonymous;
-  recording.carried[pid].push_back(mapping.start);
+  recording.carried[pid][mapping.start] = {keyOf(mapping), mapping.offset};
   area.offset = 0;
   return {};
 }
@@ -254,6 +254,32 @@ uint32_t mappedIndex(Recording& recording, const std::string& path, const struct
   // A file that the job writes through memory changes all the time.
   if (writable) recording.image.mapped[entry->second].identity = "size";
   return entry->second;
+}
+
+bool isMappedUnnamed(const Recording& recording, ObjectKey key) {
+  const auto shows = [key](const auto& view) { return view.second.file == key; };
+  const auto has = [&](const auto& process) { return std::any_of(process.second.begin(), process.second.end(), shows); };
+  return std::any_of(recording.carried.begin(), recording.carried.end(), has);
+}
+
+void joinUnnamedViews(Recording& recording) {
+  for (image::Process& process : recording.image.processes) {
+    const auto carried = recording.carried.find(process.pid);
+    if (carried == recording.carried.end()) continue;
+    for (image::Area& area : process.memory.areas) {
+      const auto view = carried->second.find(area.start);
+      if (view == carried->second.end()) continue;
+      const auto segment = recording.segmentOf.find(view->second.file);
+      if (segment == recording.segmentOf.end()) continue;
+      // Without a descriptor, no more of the file is known than what is mapped shared.
+      const SegmentSource& source = recording.segments[segment->second];
+      if (!source.fd && view->second.offset + (area.end - area.start) > source.size) continue;
+      area.kind = image::AreaKind::kShared;
+      area.file = segment->second;
+      area.offset = view->second.offset;
+      carried->second.erase(view);
+    }
+  }
 }
 
 Status correctFlags(pid_t source, image::Process& into) {

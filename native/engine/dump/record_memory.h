@@ -17,6 +17,12 @@ void takeHint(pid_t pid, Recording& recording);
  */
 [[nodiscard]] Status recordMemory(const FrozenProcess& process, Recording& recording, image::Process& into);
 
+/** True when a process has a private mapping of this file, which has no name any more. */
+[[nodiscard]] bool isMappedUnnamed(const Recording& recording, ObjectKey key);
+
+/** After all files were recorded: such a mapping of what lives on as a segment shows the segment, and what is written to it. */
+void joinUnnamedViews(Recording& recording);
+
 /**
  * Flags of the recorded areas once more, from the process itself, still stopped, or from its copy: the hint may have been overtaken.
  * kErrorTemporary when the copy lacks memory because the process asked for that after the hint.

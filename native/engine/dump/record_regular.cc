@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "base/io.h"
+#include "dump/blob_content.h"
 #include "dump/record_files.h"
 #include "dump/record_memory.h"
 #include "proc/parse.h"
@@ -17,7 +18,7 @@ namespace {
 // Source: linux/magic.h
 constexpr unsigned long kProcMagic = 0x9fa0, kQueueMagic = 0x19800202, kHugeMagic = 0x958458f6, kNamespaceMagic = 0x6e736673;
 constexpr std::string_view kDeleted = " (deleted)";
-constexpr uint64_t kMaxUnlinked = 1ull << 30;
+constexpr uint64_t kMaxCopied = 64ull << 20;  // of one file, while the job waits
 
 unsigned long fileSystemOf(const FoundDescriptor& found) {
   struct statfs system{};
@@ -42,22 +43,21 @@ Status recordProcFile(const FileContext& context, const FoundDescriptor& found, 
 
 /** The content of a file that has no name, read through the process's descriptor. */
 Status carryContent(FileContext& context, const FoundDescriptor& found, image::OpenFile& file) {
-  const auto size = uint64_t(found.info.st_size);
-  if (size > kMaxUnlinked) return refuseFile(found, "an unlinked file of more than 1 GiB");
+  Recording& recording = context.recording;
   // A new description: the process's own may be write-only, and its offset must not move.
   const std::string path = "/proc/" + std::to_string(found.pid) + "/fd/" + std::to_string(found.fd);
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
-  if (!fd) return systemError(found.name());
   BlobSource blob;
-  blob.blob = uint32_t(context.recording.image.blobs.size());
-  blob.data.resize(size);
-  auto count = readUpToAt(fd.get(), blob.data, 0);
-  if (!count) return Error{count.error().code, found.name() + ": " + count.error().detail};
-  blob.data.resize(*count);
-  context.recording.image.blobs.push_back({*count});
-  file.blob = blob.blob;
+  blob.fd = UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+  if (!blob.fd) return systemError(found.name());
+  BLCR_TRY(findPieces(blob.fd.get(), file.size, blob));
+  if (contentLength(blob) > kMaxCopied) recording.mustStay = true;
+  if (!recording.copiesInStop && !recording.mustStay) {
+    if (const Status copied = copyPieces(blob); !copied) return Error{copied.error().code, found.name() + ": " + copied.error().detail};
+  }
+  blob.blob = file.blob = uint32_t(recording.image.blobs.size());
   file.kind = image::FileKind::kUnlinked;
-  context.recording.blobs.push_back(std::move(blob));
+  recording.image.blobs.push_back({file.size});
+  recording.blobs.push_back(std::move(blob));
   return {};
 }
 
@@ -131,7 +131,10 @@ Status recordRegular(FileContext& context, const FoundDescriptor& found, image::
   }
   const ObjectKey key{found.info.st_dev, found.info.st_ino};
   const bool isMemory = isSharedMemoryLink(found.link) || isPosixSharedMemory(found.link);
-  if (isMemory || context.recording.segmentOf.contains(key)) return recordSegmentFile(context, found, file);
+  const bool isShared = context.recording.segmentOf.contains(key);
+  if (isMemory || (found.info.st_nlink == 0 && (isShared || isMappedUnnamed(context.recording, key))))
+    return recordSegmentFile(context, found, file);
+  if (isShared) return refuseFile(found, "it is mapped by a name that was removed, and has other names");
   file.kind = image::FileKind::kRegular;
   if (isAt(found, found.link)) return {};
   if (found.info.st_nlink == 0) return reuseContent(context, found, file) ? Status() : carryContent(context, found, file);

@@ -45,11 +45,23 @@ struct SegmentPages {
   std::vector<std::byte> data;
 };
 
-/** Content of a Blob: copied inside the stop, or read from `fd` later. */
+/** A stretch of a Blob; `data` is its copy, or empty when it is read from the descriptor later. */
+struct BlobPiece {
+  uint64_t offset = 0, length = 0;
+  std::vector<std::byte> data;
+};
+
+/** Content of a Blob without its holes: copied inside the stop, or read from `fd` later. */
 struct BlobSource {
   uint32_t blob = 0;
-  std::vector<std::byte> data;
-  UniqueFd fd = UniqueFd();
+  UniqueFd fd;
+  std::vector<BlobPiece> pieces;
+};
+
+/** A private mapping of a file without a name. */
+struct UnnamedView {
+  ObjectKey file;
+  uint64_t offset = 0;
 };
 
 /** What is known of a process's memory before it is stopped. */
@@ -76,7 +88,8 @@ struct Recording {
   std::map<pid_t, MemoryHint> hints;
   bool copiesInStop = false;  // no snapshot: everything is read while the job stands
   PathFinder paths;
-  std::map<pid_t, std::vector<uint64_t>> carried;  // areas whose file pages travel too, because the file has no name any more
+  std::map<pid_t, std::map<uint64_t, UnnamedView>> carried;  // by start of the area: pages of the file travel as its own
+  bool mustStay = false;                                     // the stop lasts: something is too large to be copied inside it
 };
 
 }  // namespace blcr

@@ -106,36 +106,25 @@ class Streamer {
     return {};
   }
 
-  Status fileContent(const BlobSource& source) {
-    std::vector<std::byte> buffer(image::kWindow);
-    const uint64_t size = plan_.recording.image.blobs[source.blob].size;
-    for (uint64_t at = 0; at < size;) {
-      const auto part = std::span(buffer).first(std::min<uint64_t>(buffer.size(), size - at));
-      const auto got = readUpToAt(source.fd.get(), part, off_t(at));
-      if (!got.ok()) return got.error();
-      if (got.value() != part.size()) return Error{ESTALE, "a mapped file was truncated during the checkpoint"};
-      BLCR_TRY(writer_.file(source.blob, at, part));
-      if (plan_.onProgress) BLCR_TRY(plan_.onProgress());
-      at += part.size();
-    }
-    return {};
-  }
-
   /** Without the holes: a sparse file stays sparse. */
-  Status content(const BlobSource& blob) {
-    if (blob.fd) return fileContent(blob);
-    const std::span<const std::byte> data(blob.data);
-    constexpr size_t kStep = 64 * 1024;
-    const auto isHole = [&](size_t at) {
-      const auto part = data.subspan(at, std::min(kStep, data.size() - at));
-      return std::all_of(part.begin(), part.end(), [](std::byte byte) { return byte == std::byte{0}; });
-    };
-    for (size_t at = 0; at < data.size();) {
-      const size_t from = at;
-      const bool hole = isHole(at);
-      while (at < data.size() && isHole(at) == hole) at += kStep;
-      const size_t to = std::min(at, data.size());
-      if (!hole) BLCR_TRY(writer_.file(blob.blob, from, data.subspan(from, to - from)));
+  Status content(const BlobSource& source) {
+    std::vector<std::byte> buffer(source.fd ? image::kWindow : 0);
+    for (const BlobPiece& piece : source.pieces) {
+      for (uint64_t done = 0; done < piece.length;) {
+        const uint64_t length = std::min(image::kWindow - (piece.offset + done) % image::kWindow, piece.length - done);
+        std::span<const std::byte> part;
+        if (source.fd) {
+          const auto got = readUpToAt(source.fd.get(), std::span(buffer).first(length), off_t(piece.offset + done));
+          if (!got.ok()) return got.error();
+          if (got.value() != length) return Error{ESTALE, "a file was truncated during the checkpoint"};
+          part = std::span(buffer).first(length);
+        } else {
+          part = std::span(piece.data).subspan(done, length);
+        }
+        BLCR_TRY(writer_.file(source.blob, piece.offset + done, part));
+        if (plan_.onProgress) BLCR_TRY(plan_.onProgress());
+        done += length;
+      }
     }
     return {};
   }
@@ -152,9 +141,7 @@ class Streamer {
     unreadable_.clear();
     for (const image::Area& area : process.memory.areas) {
       if (area.shared || area.kind >= image::AreaKind::kVdso) continue;
-      const bool all = carried != plan_.recording.carried.end() &&
-                       std::find(carried->second.begin(), carried->second.end(), area.start) != carried->second.end();
-      if (all) {
+      if (carried != plan_.recording.carried.end() && carried->second.contains(area.start)) {
         BLCR_TRY(carry(index, memory, area));
         continue;
       }

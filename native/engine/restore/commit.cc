@@ -84,6 +84,11 @@ Status positionStream(Job& job, const OpenFile& file, int fd) {
   return {};
 }
 
+/** Last, because writing takes the bits away that give rights. */
+Status setMode(const Sources& sources, const OpenFile& file) {
+  return ::fchmod(sources.blobs[file.blob], file.mode & 07777) == 0 ? Status() : systemError("mode of " + file.path);
+}
+
 Status fillFifos(const Job& job, const Sources& sources) {
   for (const auto& [object, fd] : sources.fifoHolders) {
     const image::Pipe& pipe = job.image.pipes[object];
@@ -131,6 +136,7 @@ Status commitFiles(Job& job, Sources& sources) {
     if (isOpenedInside(file)) continue;
     if (file.kind == FileKind::kRegular) BLCR_TRY(rollBack(job, file, fd));
     if (file.kind == FileKind::kInherited) BLCR_TRY(positionStream(job, file, fd));
+    if (file.kind == FileKind::kUnlinked) BLCR_TRY(setMode(sources, file));
     BLCR_TRY(setOwner(job, file, fd));
   }
   BLCR_TRY(fillFifos(job, sources));

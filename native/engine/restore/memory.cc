@@ -62,8 +62,9 @@ Status mapArea(const Job& job, Stub& stub, const Area& area, const Sources& sour
     fd = area.shared && area.maybeWritable ? sources.mappedWritable[area.file] : sources.mapped[area.file];
     what += " of " + job.image.mapped[area.file].path;
   } else if (area.kind == AreaKind::kShared) {
-    // What was mapped for reading only must stay so: a seal against writing is refused while a mapping could be made writable.
-    fd = area.shared && !area.maybeWritable ? sources.segmentsReadable[area.file] : sources.segments[area.file];
+    // What was mapped for reading only must stay so: a seal against writing is refused while a mapping could be made writable, and
+    // what is open for writing cannot be executed.
+    fd = area.shared && area.maybeWritable ? sources.segments[area.file] : sources.segmentsReadable[area.file];
   }
   const uint64_t size = area.end - area.start;
   auto done = stub.call(what, SYS_mmap, {area.start, size, area.protection, mapFlags(area), uint64_t(int64_t(fd)), area.offset});

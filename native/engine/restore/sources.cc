@@ -182,7 +182,6 @@ class Opener {
       case FileKind::kDevice:
         return openPath(pathOf(file.path), flags);
       case FileKind::kUnlinked:
-        if (::fchmod(sources_.blobs[file.blob], file.mode & 07777) != 0) return systemError("mode of " + file.path);
         return openPath(ownPath(sources_.blobs[file.blob]), flags & ~O_NOFOLLOW);
       case FileKind::kMemFd:
         return openPath(ownPath(sources_.segments[file.object]), flags & ~O_NOFOLLOW);

@@ -28,15 +28,38 @@ void unlinkedFile() {
   const int fd = make("gone", std::string(70000, 'g')), hole = make("holey", "x"), empty = make("empty", "");
   REQUIRE(pwrite(hole, "end", 3, 50ll << 20) == 3 && lseek(fd, 5, SEEK_SET) == 5);
   const int second = open("gone", O_RDONLY), appending = open("gone", O_WRONLY | O_APPEND);
+  REQUIRE(fchmod(empty, 02511) == 0);
   REQUIRE(unlink("gone") == 0 && unlink("holey") == 0 && unlink("empty") == 0);
   hold();
   struct stat info{};
   REQUIRE(put(appending, "!") == 0 && fstat(fd, &info) == 0 && info.st_size == 70001 && info.st_nlink == 0 &&
           (info.st_mode & 0777) == 0600);
+  REQUIRE(fstat(empty, &info) == 0 && (info.st_mode & 07777) == 02511);
   REQUIRE(take(fd, 3) == "ggg" && lseek(second, 70000, SEEK_SET) == 70000 && take(second) == "!");
   REQUIRE(fstat(hole, &info) == 0 && info.st_size == (50ll << 20) + 3 && info.st_blocks * 512 < (10 << 20));
   char end[3];
   REQUIRE(pread(hole, end, 3, 50ll << 20) == 3 && memcmp(end, "end", 3) == 0 && put(empty, "now") == 0);
+}
+
+/** Blocks and holes by turns, also where each is a single block, and farther out than anybody would copy. */
+void holes() {
+  constexpr off_t kFar = 5ll << 30;
+  const int fd = make("sieve", "");
+  struct stat info{};
+  REQUIRE(fstat(fd, &info) == 0);
+  const off_t block = info.st_blksize;
+  const std::string content(size_t(block), 'b');
+  for (int i = 1; i < 64; i += 2) REQUIRE(pwrite(fd, content.data(), content.size(), i * block) == block);
+  REQUIRE(pwrite(fd, content.data(), content.size(), kFar) == block && ftruncate(fd, 2 * kFar) == 0 && unlink("sieve") == 0);
+  if (lseek(fd, 0, SEEK_DATA) != block) notHere();  // a file system that does not tell holes
+  hold();
+  for (int i = 1; i < 64; i += 2) {
+    REQUIRE(lseek(fd, (i - 1) * block, SEEK_HOLE) == (i - 1) * block && lseek(fd, (i - 1) * block, SEEK_DATA) == i * block);
+    REQUIRE(lseek(fd, i * block, SEEK_HOLE) == (i + 1) * block);
+  }
+  std::string far(size_t(block), '\0');
+  REQUIRE(lseek(fd, 64 * block, SEEK_DATA) == kFar && pread(fd, far.data(), far.size(), kFar) == block && far == content);
+  REQUIRE(fstat(fd, &info) == 0 && info.st_size == 2 * kFar);
 }
 
 /** The name that it was opened by is gone, another one is left. */
@@ -240,6 +263,7 @@ void mappedUnlinked() {
 const Case kGrown(Supported{"fileGrown", "descriptors", "files that have grown since the checkpoint: rolled back", "restored"}, grown);
 const Case kUnlinked(Supported{"fileUnlinked", "descriptors", "unlinked files: content, holes, several descriptions", "restored"},
                      unlinkedFile);
+const Case kHoles(Supported{"fileHoles", "descriptors", "unlinked files: every hole, sizes beyond memory", "restored"}, holes);
 const Case kOtherName(Supported{"fileOtherName", "descriptors",
                                 "a file whose name was removed while another one in the same directory is left", "restored"},
                       otherName);

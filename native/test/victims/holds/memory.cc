@@ -164,6 +164,36 @@ void memoryFile() {
   REQUIRE(fstat(fd, &info) == 0 && info.st_size == 10000);
 }
 
+/** What a private mapping has not changed itself is the file's, also when that is written after the restart. */
+void followsFile() {
+  const int memory = memfd_create("data", 0), fd = open("data", O_RDWR | O_CREAT, 0600);
+  for (const int each : {memory, fd}) REQUIRE(put(each, std::string(3 * kPage, 'f')) == 0);
+  const int later = open("data", O_WRONLY | O_APPEND);
+  char *ofMemory = map(3 * kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE, memory), *ofFile = map(3 * kPage, PROT_READ, MAP_PRIVATE, fd);
+  char* shared = map(3 * kPage, PROT_READ | PROT_WRITE, MAP_SHARED, memory);
+  REQUIRE(unlink("data") == 0);
+  ofMemory[kPage] = 'P';
+  hold();
+  for (const int each : {memory, fd}) REQUIRE(pwrite(each, "w", 1, 0) == 1 && pwrite(each, "w", 1, kPage) == 1);
+  shared[2 * kPage] = 's';
+  REQUIRE(ofMemory[0] == 'w' && ofMemory[1] == 'f' && ofMemory[kPage] == 'P' && ofMemory[2 * kPage] == 's');
+  REQUIRE(ofFile[0] == 'w' && ofFile[kPage] == 'w' && ofFile[2 * kPage] == 'f');
+  REQUIRE(put(later, "end") == 0 && lseek(fd, 3 * kPage, SEEK_SET) == 3 * kPage && take(fd) == "end");
+}
+
+/** Memory is executed only while nobody can write to it. */
+void executedMemory() {
+  const int program = open("/bin/true", O_RDONLY), memory = memfd_create("true", 0);
+  std::string content;
+  while (!(content = take(program)).empty()) REQUIRE(put(memory, content) == 0);
+  const int readOnly = open(("/proc/self/fd/" + std::to_string(memory)).c_str(), O_RDONLY);
+  map(kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE, readOnly);
+  close(memory);
+  hold();
+  char* const arguments[] = {const_cast<char*>("true"), nullptr};
+  REQUIRE(endsWell(spawn([&] { _exit(fexecve(readOnly, arguments, environ) == 0 ? 0 : errno); })));
+}
+
 /** Pages of a file that the program has overwritten with zeros are not the file's. */
 void zeroedFilePages() {
   const int fd = open("data", O_RDWR | O_CREAT, 0600);
@@ -284,6 +314,10 @@ const Case kFuture(Supported{"lockedFuture", "memory", "mlockall(MCL_FUTURE)", "
 const Case kAcross(Supported{"sharedAcross", "memory", "shared anonymous memory in several processes, parts moved, unmapped and protected",
                              "restored"},
                    acrossProcesses);
+const Case kFollowsFile(Supported{"followsFile", "memory", "private mappings of a memfd or an unlinked file that is written later",
+                                  "restored"},
+                        followsFile);
+const Case kExecutedMemory(Supported{"executedMemory", "memory", "a memfd that is executed", "restored"}, executedMemory);
 const Case kMemfd(Supported{"memfd", "memory", "memfd: seals, shared and private mappings, several descriptions", "restored"}, memoryFile);
 const Case kPrivate(Supported{"fileMappings", "memory", "private and shared mappings of files, beyond their end", "restored"}, filePrivate);
 const Case kZeroed(Supported{"zeroedFilePages", "memory", "private mappings of files, pages overwritten with zeros", "restored"},
