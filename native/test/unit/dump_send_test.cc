@@ -85,6 +85,13 @@ struct Started {
     close(output[0]);
     if (output[1] >= 0) close(output[1]);
   }
+  /** The outcome; the copy is gone afterwards, as the victim's check of itself expects. */
+  Result<DumpResult> finish() {
+    waitDone(*dump);
+    Result<DumpResult> result = dump->finish();
+    dump.reset();
+    return result;
+  }
   Dumped readAll() {
     Dumped dumped;
     readContext(output[0], dumped);
@@ -131,8 +138,7 @@ TEST(a_sending_copy_holds_the_output_and_nothing_else) {
   CHECK(fstat(started.output[1], &ours) == 0);
   CHECK(count == 1 && theirs.st_ino == ours.st_ino);
   const Dumped dumped = started.readAll();
-  waitDone(*started.dump);
-  CHECK(started.dump->finish().ok());
+  CHECK(started.finish().ok());
   CHECK(dumped.verified && wrongPages(dumped) == 0);
   CHECK(goesOn(victim));
 }
@@ -144,8 +150,7 @@ TEST(a_stop_sent_to_the_group_does_not_stop_it) {
   kill(started.copy, SIGSTOP);
   CHECK(passNext(started));
   const Dumped dumped = started.readAll();
-  waitDone(*started.dump);
-  CHECK(started.dump->finish().ok());
+  CHECK(started.finish().ok());
   CHECK(dumped.verified && wrongPages(dumped) == 0);
   CHECK(goesOn(victim));
 }
@@ -156,8 +161,7 @@ TEST(its_death_fails_the_checkpoint_only) {
   CHECK(started.copy != 0);
   kill(started.copy, SIGKILL);
   CHECK(passNext(started));
-  waitDone(*started.dump);
-  const auto result = started.dump->finish();
+  const auto result = started.finish();
   CHECK(!result.ok() && result.error().code == ESRCH);
   if (!result.ok() && result.error().code != ESRCH) std::printf("  %s (%d)\n", result.error().detail.c_str(), result.error().code);
   CHECK(goesOn(victim));
@@ -168,8 +172,7 @@ TEST(a_request_is_given_up_while_it_waits_for_a_reader) {
   Started started(victim.pid());
   CHECK(started.copy != 0);
   started.dump->cancel();
-  waitDone(*started.dump);
-  const auto result = started.dump->finish();
+  const auto result = started.finish();
   CHECK(!result.ok() && result.error().code == ECANCELED);
   CHECK(goesOn(victim));
 }
@@ -179,8 +182,7 @@ TEST(a_reader_that_goes_away_is_told) {
   Started started(victim.pid());
   CHECK(started.copy != 0);
   close(std::exchange(started.output[0], open("/dev/null", O_RDONLY | O_CLOEXEC)));
-  waitDone(*started.dump);
-  const auto result = started.dump->finish();
+  const auto result = started.finish();
   CHECK(!result.ok() && result.error().code == EPIPE);
   CHECK(goesOn(victim));
 }
