@@ -87,6 +87,7 @@ class Internet {
       case TCP_CLOSE:
         if ((live.events & POLLRDHUP) == 0) return {};
         socket.state = (live.events & POLLERR) != 0 ? SocketState::kReset : SocketState::kClosed;
+        socket.shutWrite = socket.state == SocketState::kClosed;  // both directions have ended: writing fails at once
         socket.name.clear();
         return {};
       case TCP_SYN_SENT:

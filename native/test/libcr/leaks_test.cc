@@ -14,7 +14,7 @@ constexpr long kSlackKb = 2048;  // an allocator's own doing: it does not grow w
 #ifdef __SANITIZE_ADDRESS__
 constexpr long kSlackMappings = 16;  // as above: the one of AddressSanitizer maps each size of object apart
 #else
-constexpr long kSlackMappings = 0;
+constexpr long kSlackMappings = 4;  // as above: an arena of a thread
 #endif
 
 int count = 100;

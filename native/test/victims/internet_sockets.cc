@@ -142,10 +142,11 @@ int main() {
   REQUIRE(any >= 0 && local >= 0);
   const Address anyName = nameOf(any), localName = nameOf(local);
   const Connection plain(any, at("127.0.0.1", anyName.port())), full(local, localName), half(any, at("127.0.0.2", anyName.port()));
-  const Connection closed(local, localName);
+  const Connection closed(local, localName), over(local, localName);
   REQUIRE(say(plain.client, "to the server") && say(plain.server, "to the client"));
   const size_t flood = fill(full.client), back = fill(full.server);
   REQUIRE(say(half.client, "last words") && shutdown(half.client, SHUT_WR) == 0);
+  REQUIRE(shutdown(over.client, SHUT_WR) == 0 && shutdown(over.server, SHUT_WR) == 0);
   REQUIRE(say(closed.server, "testament") && close(closed.server) == 0);
   const int retired = listening("127.0.0.1");
   const Connection pensioner(retired, nameOf(retired));
@@ -200,6 +201,7 @@ int main() {
   REQUIRE(next(half.server) == "last words" && next(half.server) == "EOF" && say(half.server, "answer") && next(half.client) == "answer");
   REQUIRE(!say(half.client, "x") && errno == EPIPE);
   REQUIRE(next(closed.client) == "testament" && next(closed.client) == "EOF");
+  for (const int end : {over.client, over.server}) REQUIRE(next(end) == "EOF" && !say(end, "x") && errno == EPIPE);
   const int accepted = accept(local, nullptr, nullptr);
   REQUIRE(accepted >= 0 && nameOf(accepted, getpeername) == waitingName && nameOf(waiting) == waitingName);
   REQUIRE(say(waiting, "patience") && next(accepted) == "patience");
