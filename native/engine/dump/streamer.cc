@@ -164,14 +164,13 @@ class Streamer {
   /** Memory that is zero by itself. Its pages are looked for part by part, so that the first ones are on their way meanwhile. */
   template <typename Read>
   Status anonymousPages(uint32_t index, const PageMap& map, const image::Area& area, Read read) {
-    constexpr uint64_t kPart = 32 * image::kWindow;
     std::vector<PageRange> ranges;
     for (uint64_t at = area.start; at < area.end;) {
-      const uint64_t end = std::min(area.end, (at / kPart + 1) * kPart);
       ranges.clear();
-      BLCR_TRY(map.privatePages(at, end, false, ranges));
+      const auto next = map.somePrivatePages(at, area.end, ranges);
+      if (!next) return next.error();
       for (const PageRange& range : ranges) BLCR_TRY(copy(index, range.start, range.end, read));
-      at = end;
+      at = next.value();
     }
     return {};
   }

@@ -60,6 +60,9 @@ bool scanTellsGuards() {
   return known;
 }
 
+/** Of a kernel without the scan. */
+bool isUnknown(const Error& error) { return error.code == ENOTTY || error.code == EINVAL; }
+
 }  // namespace
 
 Result<PageMap> PageMap::open(pid_t pid) {
@@ -71,7 +74,7 @@ Result<PageMap> PageMap::open(pid_t pid) {
   return isAlive(pid) ? refused : Error{ESRCH, path + ": the process has ended"};
 }
 
-bool PageMap::scan(uint64_t start, uint64_t end, Kind kind, std::vector<PageRange>& into, int& error) const {
+Result<uint64_t> PageMap::scanSome(uint64_t start, uint64_t end, Kind kind, uint64_t maxPages, std::vector<PageRange>& into) const {
   std::array<ScanRegion, 512> regions;
   ScanArguments arguments{};
   arguments.size = sizeof arguments;
@@ -79,6 +82,7 @@ bool PageMap::scan(uint64_t start, uint64_t end, Kind kind, std::vector<PageRang
   arguments.end = end;
   arguments.vector = reinterpret_cast<uint64_t>(regions.data());
   arguments.vectorLength = regions.size();
+  arguments.maxPages = maxPages;
   if (kind == Kind::kGuards) {
     arguments.categoryMask = arguments.returnMask = kGuard;
   } else {
@@ -88,18 +92,21 @@ bool PageMap::scan(uint64_t start, uint64_t end, Kind kind, std::vector<PageRang
     arguments.categoryAnyOf = kPresent | kSwapped;
     arguments.returnMask = kPresent;
   }
-  while (arguments.start < end) {
-    const long count = ::ioctl(fd_.get(), kScan, &arguments);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) {
-      error = errno;
-      return false;
-    }
-    for (long i = 0; i < count; ++i) append(into, regions[size_t(i)].start, regions[size_t(i)].end);
-    if (arguments.walkEnd <= arguments.start) break;
-    arguments.start = arguments.walkEnd;
+  long count = 0;
+  do count = ::ioctl(fd_.get(), kScan, &arguments);
+  while (count < 0 && errno == EINTR);
+  if (count < 0) return systemError("pagemap scan");
+  for (long i = 0; i < count; ++i) append(into, regions[size_t(i)].start, regions[size_t(i)].end);
+  return arguments.walkEnd <= start ? end : arguments.walkEnd;
+}
+
+Status PageMap::scan(uint64_t start, uint64_t end, Kind kind, std::vector<PageRange>& into) const {
+  while (start < end) {
+    const auto next = scanSome(start, end, kind, 0, into);
+    if (!next) return next.error();
+    start = next.value();
   }
-  return true;
+  return {};
 }
 
 Status PageMap::readEntries(uint64_t start, uint64_t end, Kind kind, std::vector<PageRange>& into) const {
@@ -131,25 +138,28 @@ Status PageMap::privatePages(uint64_t start, uint64_t end, bool filePages, std::
   const Kind kind = filePages ? Kind::kAll : Kind::kPrivate;
   if (featureAllowed("pagemap_scan")) {
     const size_t before = into.size();
-    int error = 0;
-    if (scan(start, end, kind, into, error)) return {};
-    if (error != ENOTTY && error != EINVAL) {
-      errno = error;
-      return systemError("pagemap scan");
-    }
+    const Status scanned = scan(start, end, kind, into);
+    if (scanned || !isUnknown(scanned.error())) return scanned;
     into.resize(before);
   }
   if (end - start >= kLarge && !mayHavePages(start, end)) return {};
   return readEntries(start, end, kind, into);
 }
 
+Result<uint64_t> PageMap::somePrivatePages(uint64_t start, uint64_t end, std::vector<PageRange>& into) const {
+  constexpr uint64_t kPages = 8192;  // found in about a millisecond, and 32 MiB to send
+  if (featureAllowed("pagemap_scan")) {
+    auto next = scanSome(start, end, Kind::kPrivate, kPages, into);
+    if (next || !isUnknown(next.error())) return next;
+  }
+  BLCR_TRY(privatePages(start, end, false, into));
+  return end;
+}
+
 Status PageMap::guards(uint64_t start, uint64_t end, std::vector<PageRange>& into) const {
   if (!scanTellsGuards()) return {};  // Linux before 6.15 tells of them nowhere, and has none before 6.13
   if (!featureAllowed("pagemap_scan")) return readEntries(start, end, Kind::kGuards, into);
-  int error = 0;
-  if (scan(start, end, Kind::kGuards, into, error)) return {};
-  errno = error;
-  return systemError("pagemap scan");
+  return scan(start, end, Kind::kGuards, into);
 }
 
 }  // namespace blcr

@@ -26,6 +26,12 @@ class PageMap {
    */
   [[nodiscard]] Status privatePages(uint64_t start, uint64_t end, bool filePages, std::vector<PageRange>& into) const;
 
+  /**
+   * privatePages() of a first part of [start, end), without pages of the file behind; the result is where the rest begins. A part ends with
+   * a number of pages found, not with a distance: there may be TiBs between two pages. The fall-back does everything at once.
+   */
+  [[nodiscard]] Result<uint64_t> somePrivatePages(uint64_t start, uint64_t end, std::vector<PageRange>& into) const;
+
   /** Appends the guard regions (MADV_GUARD_INSTALL) in [start, end), which fault whatever the area's protection is. */
   [[nodiscard]] Status guards(uint64_t start, uint64_t end, std::vector<PageRange>& into) const;
 
@@ -34,7 +40,9 @@ class PageMap {
   PageMap(pid_t pid, UniqueFd fd) : pid_(pid), fd_(std::move(fd)) {}
   /** Whether smaps says so; true when in doubt. */
   [[nodiscard]] bool mayHavePages(uint64_t start, uint64_t end) const;
-  [[nodiscard]] bool scan(uint64_t start, uint64_t end, Kind kind, std::vector<PageRange>& into, int& error) const;
+  /** One step, of at most so many pages (0 = any number): where the next one begins, or the kernel's error. */
+  [[nodiscard]] Result<uint64_t> scanSome(uint64_t start, uint64_t end, Kind kind, uint64_t maxPages, std::vector<PageRange>& into) const;
+  [[nodiscard]] Status scan(uint64_t start, uint64_t end, Kind kind, std::vector<PageRange>& into) const;
   [[nodiscard]] Status readEntries(uint64_t start, uint64_t end, Kind kind, std::vector<PageRange>& into) const;
   pid_t pid_;
   UniqueFd fd_;

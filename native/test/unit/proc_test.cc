@@ -12,6 +12,7 @@
 #include "proc/inet_table.h"
 #include "proc/maps.h"
 #include "proc/multicast.h"
+#include "proc/pagemap.h"
 #include "proc/status.h"
 
 using namespace blcr;
@@ -166,6 +167,31 @@ TEST(cpu_features_are_compared_by_name) {
   CHECK(missing.size() == 1 && missing[0] == "sse2");
   CHECK(missingFeatures(lesser, host).empty());
   CHECK((cpuXcr0() & 3) == 3);
+}
+
+TEST(pages_are_found_part_by_part_and_far_apart) {
+  constexpr uint64_t kSize = 1ull << 40, kMany = 20000, kPage = 4096;
+  void* area = mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  CHECK(area != MAP_FAILED);
+  if (area == MAP_FAILED) return;
+  madvise(area, kSize, MADV_NOHUGEPAGE);
+  const auto start = reinterpret_cast<uint64_t>(area), end = start + kSize;
+  std::fill_n(static_cast<char*>(area), kMany * kPage, 'x');
+  static_cast<char*>(area)[kSize - 1] = 'x';
+  const auto map = PageMap::open(getpid());
+  CHECK(map.ok());
+  std::vector<PageRange> found;
+  size_t steps = 0;
+  for (uint64_t at = start; at < end; ++steps) {
+    const auto next = map.value().somePrivatePages(at, end, found);
+    CHECK(next.ok() && next.value() > at);
+    if (!next.ok()) break;
+    at = next.value();
+  }
+  CHECK(steps <= 4);  // a part is so many pages, not so much room
+  CHECK(found.size() == 2 && found[0].start == start && found[0].end == start + kMany * kPage);
+  CHECK(found.back().start == end - kPage && found.back().end == end);
+  munmap(area, kSize);
 }
 
 TEST(connections_are_parsed) {
