@@ -166,22 +166,25 @@ TEST(stopped_jobs_are_recognised_and_stay_stopped) {
 }
 
 TEST(signals_before_the_stop_are_delivered) {
-  static volatile sig_atomic_t seen;
-  Child child([] {
-    seen = 0;
-    signal(SIGUSR1, [](int) { seen = seen + 1; });
-    kill(getppid(), SIGURG);  // ignored: only keeps the order of events honest
-    const int64_t end = nowNs() + 20000000000;
-    while (seen < 10 && nowNs() < end) {
+  struct Shared {
+    volatile sig_atomic_t ready, seen;
+  };
+  static auto* const shared =
+      static_cast<Shared*>(mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  const int64_t limit = nowNs() + 20000000000;
+  Child child([limit] {
+    signal(SIGUSR1, [](int) { shared->seen = shared->seen + 1; });
+    shared->ready = 1;
+    while (shared->seen < 10 && nowNs() < limit) {
     }
-    return int(seen);
+    return int(shared->seen);
   });
-  sleepUs(30000);
+  while (shared->ready == 0 && nowNs() < limit) sleepUs(500);
   const uint64_t instruction = syscallInstruction(child.pid());
-  for (int i = 0; i < 10; ++i) {
+  for (int sent = 1; sent <= 10; ++sent) {
     kill(child.pid(), SIGUSR1);
     CHECK(visit(child.pid(), instruction, 1));
-    sleepUs(2000);
+    while (shared->seen < sent && nowNs() < limit) sleepUs(500);  // two of them waiting are one
   }
   CHECK(child.join() == 10);
 }
