@@ -184,7 +184,8 @@ int restartJob() {
   if (!incoming) return refuse(requester, incoming.error(), log);
   auto plan = readPlan(incoming->restore, log);
   if (!plan) return refuse(requester, plan.error(), log);
-  if (incoming->restoreIds) {
+  // Incarnations of a job that has a store are ordered by it: the newer one goes on at once, the older one finds out and ends.
+  if (incoming->restoreIds && !incoming->answers) {
     if (const Status ended = checkEnded(plan->image); !ended) return refuse(requester, ended.error(), log);
   }
   reopenRegularStdio(plan->image, *incoming);
