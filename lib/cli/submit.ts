@@ -101,12 +101,13 @@ async function wrappingOf(args: Arguments, source: string): Promise<Wrapping> {
   if (store === undefined || store === '') throw new UsageError('no store: give --store URL or set $BLCR_STORE');
   const ticket = args.text('ticket');
   if (ticket !== undefined) checkFile('--ticket', ticket);
-  await checkStore(store, args.text('auth'));
+  const auth = args.text('auth');
+  await checkStore(store, auth);
   const [every, after] = ['every', 'vacate-after'].map((name) => args.text(name)?.replaceAll(/\s/g, ''));
   const rate = args.text('max-rate')?.replaceAll(/\s/g, '');
   checkTimes(every, after, rate);
   const options = [
-    ...(args.text('auth') === undefined ? [] : ['--auth', args.text('auth') ?? '']),
+    ...(auth === undefined ? [] : ['--auth', auth]),
     ...(after === undefined ? [] : ['--vacate-after', after]),
     ...(rate === undefined ? [] : ['--max-rate', rate]),
   ];

@@ -119,18 +119,13 @@ void CopySender::begin(uint32_t space, bool checksum, std::function<Status()> ch
 
 Status CopySender::order(image::Writer& writer, uint64_t address, uint32_t length) {
   BLCR_TRY(awaitDone(writer, SendBoard::kSlots - 1));
-  place(address, length);
-  return {};
-}
-
-/** Into the slot that is free. */
-void CopySender::place(uint64_t address, uint32_t length) {
   const uint32_t number = word(board_->ordered).load(std::memory_order_relaxed);
   SendSlot& slot = board_->slots[number % SendBoard::kSlots];
   slot.address = address;
   slot.length = length;
   word(board_->ordered).store(number + 1, std::memory_order_release);
   ::syscall(SYS_futex, &board_->ordered, FUTEX_WAKE, 1, nullptr);
+  return {};
 }
 
 Status CopySender::drain(image::Writer& writer) { return awaitDone(writer, 0); }

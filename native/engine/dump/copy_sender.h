@@ -37,7 +37,6 @@ class CopySender {
 
  private:
   CopySender(pid_t copy, SendBoard* board) : copy_(copy), board_(board) {}
-  void place(uint64_t address, uint32_t length);
   [[nodiscard]] Status check() const;
   [[nodiscard]] Status awaitDone(image::Writer& writer, uint32_t inFlight);
   pid_t copy_;

@@ -41,6 +41,10 @@ Status explainRefusal(pid_t pid, pid_t tid, const Error& error) {
 
 }  // namespace
 
+void tellEnd(const std::function<void(pid_t pid, int status)>& onExit, pid_t pid, int status) {
+  if (onExit && ::kill(pid, 0) != 0 && errno == ESRCH) onExit(pid, status);
+}
+
 bool isCooperating(const DumpRequest& request, pid_t pid) {
   return std::find(request.cooperating.begin(), request.cooperating.end(), pid) != request.cooperating.end();
 }
@@ -94,9 +98,8 @@ Status FrozenSet::attachProcess(pid_t pid, bool& changed) {
 void FrozenSet::noteDeath(FrozenProcess& process, FrozenTask& task) {
   task.dead = true;
   const int status = task.tracee.exitStatus();
-  // Only the wait for the leader of our own child takes the process away; others stay zombies for their real parent.
   const bool taken = task.tracee.tid() == process.pid && (WIFEXITED(status) || WIFSIGNALED(status));
-  if (taken && request_.onExit && ::kill(process.pid, 0) != 0 && errno == ESRCH) request_.onExit(process.pid, status);
+  if (taken) tellEnd(request_.onExit, process.pid, status);
 }
 
 void FrozenSet::dropDead() {
@@ -247,7 +250,7 @@ void FrozenSet::takeEnd(FrozenProcess& process, FrozenTask& task) {
   const pid_t got = ::waitpid(tid, &status, __WALL);
   task.dead = true;
   const bool ended = got == tid && (WIFEXITED(status) || WIFSIGNALED(status));
-  if (ended && tid == process.pid && request_.onExit && ::kill(tid, 0) != 0) request_.onExit(tid, status);
+  if (ended && tid == process.pid) tellEnd(request_.onExit, tid, status);
 }
 
 void FrozenSet::leaveFootholds() {

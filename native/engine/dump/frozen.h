@@ -37,6 +37,10 @@ struct FrozenProcess {
   std::unique_ptr<Foothold> foothold;  // from recordProcess on; refers to the leader, and so goes before the tasks
 };
 
+/** A wait of ours has taken the end of `pid`, with `status`. Where that took the process away, as it does with a child of ours, nobody can
+ * wait for it any more: `onExit` (DumpRequest) is told. Of others a zombie stays for their real parent. */
+void tellEnd(const std::function<void(pid_t pid, int status)>& onExit, pid_t pid, int status);
+
 /**
  * Stops every process of a scope and keeps it so. One thread (the tracer) uses it from beginning to end. Destruction lets everything go on;
  * tasks that were stopped by job control stay stopped.

@@ -170,7 +170,7 @@ Status recordWorkingDirectory(pid_t pid, image::Process& into) {
   auto cwd = readLink("/proc/" + std::to_string(pid) + "/cwd");
   if (!cwd) return cwd.error();
   struct stat info{};
-  if (cwd->ends_with(" (deleted)") && ::stat(cwd->c_str(), &info) != 0) {
+  if (cwd->ends_with(kDeleted) && ::stat(cwd->c_str(), &info) != 0) {
     return Error{kErrorNoSupport, "process " + std::to_string(pid) + ": its working directory was removed: " + *cwd};
   }
   into.cwd = *std::move(cwd);

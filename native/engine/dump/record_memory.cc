@@ -14,8 +14,6 @@
 namespace blcr {
 namespace {
 
-constexpr std::string_view kDeleted = " (deleted)";
-
 struct FlagName {
   const char* code;
   image::AreaFlag flag;

@@ -13,7 +13,6 @@ namespace blcr {
 namespace {
 
 constexpr int kRead = 0, kWrite = 1;
-constexpr std::string_view kDeleted = " (deleted)";
 
 int endOf(const FoundDescriptor& found) { return (found.details.flags & O_ACCMODE) == O_WRONLY ? kWrite : kRead; }
 

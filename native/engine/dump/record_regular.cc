@@ -17,7 +17,6 @@ namespace {
 
 // Source: linux/magic.h
 constexpr unsigned long kProcMagic = 0x9fa0, kQueueMagic = 0x19800202, kHugeMagic = 0x958458f6, kNamespaceMagic = 0x6e736673;
-constexpr std::string_view kDeleted = " (deleted)";
 constexpr uint64_t kMaxCopied = 64ull << 20;  // of one file, while the job waits
 
 unsigned long fileSystemOf(const FoundDescriptor& found) {

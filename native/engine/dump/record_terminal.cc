@@ -171,7 +171,7 @@ Status recordTerminal(FileContext& context, const FoundDescriptor& found, image:
   auto number = numberOf(found, fd.value().get());
   if (!number) return number.error();
   file.end = isMaster(found) ? 0 : 1;
-  const bool hungUp = file.end == 1 && isDead(fd.value().get()) && found.link.ends_with(" (deleted)");
+  const bool hungUp = file.end == 1 && isDead(fd.value().get()) && found.link.ends_with(kDeleted);
   if (hungUp && !context.terminalOf.contains(*number)) addTerminal(context, *number).hungUp = true;
   const auto known = context.terminalOf.find(*number);
   struct stat node{};

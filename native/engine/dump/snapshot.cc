@@ -138,8 +138,7 @@ void removeSnapshots(std::vector<SnapshotProcess>& snapshots, const std::functio
       reapBy(*original, snapshot);
       static_cast<void>(original->detach());
     }
-    // Killed meanwhile, and its end taken by one of the waits above: it cannot be waited for again.
-    if (onExit && ::kill(original->tid(), 0) != 0 && errno == ESRCH) onExit(original->tid(), original->exitStatus());
+    tellEnd(onExit, original->tid(), original->exitStatus());  // it may have been killed meanwhile
   }
   snapshots.clear();
 }

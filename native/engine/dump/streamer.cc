@@ -149,7 +149,7 @@ class Streamer {
       if (area.kind == image::AreaKind::kAnonymous) {
         anonymous.push_back(&area);
       } else {
-        BLCR_TRY(map->privatePages(area.start, area.end, false, written));
+        BLCR_TRY(map->privatePages(area.start, area.end, written));
       }
     }
     const auto read = [&](uint64_t at, std::span<std::byte> into) { return memory.read(at, into); };

@@ -13,6 +13,9 @@
 
 namespace blcr {
 
+/** What the kernel puts behind the name of a file that has lost it, in maps and in links; a name may end so by itself. */
+inline constexpr std::string_view kDeleted = " (deleted)";
+
 struct PageRange {
   uint64_t start = 0, end = 0;
 };
@@ -25,7 +28,7 @@ struct Mapping {
   uint64_t offset = 0;
   uint32_t major = 0, minor = 0;
   uint64_t inode = 0;
-  std::string path;  // unescaped; "[stack]" and the like included; " (deleted)" is kept: only the inode tells what it means
+  std::string path;  // unescaped; "[stack]" and the like included; kDeleted is kept: only the inode tells what it means
 
   friend bool operator==(const Mapping&, const Mapping&) = default;
 };

@@ -88,7 +88,7 @@ Result<uint64_t> PageMap::scanSome(uint64_t start, uint64_t end, Kind kind, uint
   } else {
     const uint64_t guard = scanTellsGuards() ? kGuard : 0;
     arguments.categoryInverted = kFile | kZeroPage | guard;
-    arguments.categoryMask = (kind == Kind::kAll ? kZeroPage : kFile | kZeroPage) | guard;
+    arguments.categoryMask = kFile | kZeroPage | guard;
     arguments.categoryAnyOf = kPresent | kSwapped;
     arguments.returnMask = kPresent;
   }
@@ -118,7 +118,7 @@ Status PageMap::readEntries(uint64_t start, uint64_t end, Kind kind, std::vector
     for (size_t i = 0; i < size_t(got) / 8; ++i, start += kPage) {
       const bool guard = (entries[i] & kEntryGuard) != 0;
       const bool held = !guard && (entries[i] & (kEntryPresent | kEntrySwapped)) != 0;
-      const bool wantedHere = kind == Kind::kGuards ? guard : held && (kind == Kind::kAll || (entries[i] & kEntryFile) == 0);
+      const bool wantedHere = kind == Kind::kGuards ? guard : held && (entries[i] & kEntryFile) == 0;
       if (wantedHere) append(into, start, start + kPage);
     }
   }
@@ -134,16 +134,15 @@ bool PageMap::mayHavePages(uint64_t start, uint64_t end) const {
                      [=](const PageRange& range) { return range.start < end && start < range.end; });
 }
 
-Status PageMap::privatePages(uint64_t start, uint64_t end, bool filePages, std::vector<PageRange>& into) const {
-  const Kind kind = filePages ? Kind::kAll : Kind::kPrivate;
+Status PageMap::privatePages(uint64_t start, uint64_t end, std::vector<PageRange>& into) const {
   if (featureAllowed("pagemap_scan")) {
     const size_t before = into.size();
-    const Status scanned = scan(start, end, kind, into);
+    const Status scanned = scan(start, end, Kind::kPrivate, into);
     if (scanned || !isUnknown(scanned.error())) return scanned;
     into.resize(before);
   }
   if (end - start >= kLarge && !mayHavePages(start, end)) return {};
-  return readEntries(start, end, kind, into);
+  return readEntries(start, end, Kind::kPrivate, into);
 }
 
 Result<uint64_t> PageMap::somePrivatePages(uint64_t start, uint64_t end, std::vector<PageRange>& into) const {
@@ -152,7 +151,7 @@ Result<uint64_t> PageMap::somePrivatePages(uint64_t start, uint64_t end, std::ve
     auto next = scanSome(start, end, Kind::kPrivate, kPages, into);
     if (next || !isUnknown(next.error())) return next;
   }
-  BLCR_TRY(privatePages(start, end, false, into));
+  BLCR_TRY(privatePages(start, end, into));
   return end;
 }
 

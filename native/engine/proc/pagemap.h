@@ -22,13 +22,13 @@ class PageMap {
 
   /**
    * Appends the ranges of [start, end) whose pages belong to the process alone: present or swapped, no page of the file behind, not the
-   * zero page (the fall-back cannot see zero pages and includes them), no guard. `filePages`: pages of the file behind too.
+   * zero page (the fall-back cannot see zero pages and includes them), no guard.
    */
-  [[nodiscard]] Status privatePages(uint64_t start, uint64_t end, bool filePages, std::vector<PageRange>& into) const;
+  [[nodiscard]] Status privatePages(uint64_t start, uint64_t end, std::vector<PageRange>& into) const;
 
   /**
-   * privatePages() of a first part of [start, end), without pages of the file behind; the result is where the rest begins. A part ends with
-   * a number of pages found, not with a distance: there may be TiBs between two pages. The fall-back does everything at once.
+   * privatePages() of a first part of [start, end); the result is where the rest begins. A part ends with a number of pages found, not with
+   * a distance: there may be TiBs between two pages. The fall-back does everything at once.
    */
   [[nodiscard]] Result<uint64_t> somePrivatePages(uint64_t start, uint64_t end, std::vector<PageRange>& into) const;
 
@@ -36,7 +36,7 @@ class PageMap {
   [[nodiscard]] Status guards(uint64_t start, uint64_t end, std::vector<PageRange>& into) const;
 
  private:
-  enum class Kind { kPrivate, kAll, kGuards };
+  enum class Kind { kPrivate, kGuards };
   PageMap(pid_t pid, UniqueFd fd) : pid_(pid), fd_(std::move(fd)) {}
   /** Whether smaps says so; true when in doubt. */
   [[nodiscard]] bool mayHavePages(uint64_t start, uint64_t end) const;
