@@ -333,8 +333,10 @@ void Requests::abandon(int code, const char* reason) {
 void Requests::complete() {
   loop_.forget(pending_->dump->pollFd());
   Result<DumpResult> outcome = pending_->dump->finish();
-  // Removing copies takes as long as the kernel needs to take their memory back: after the answer.
-  const std::unique_ptr<Dump> copies = std::move(pending_->dump);
+  // Removing copies takes as long as the kernel needs to take their memory back: after the answer, where the next request comes to this
+  // keeper. One that serves a single request traces the originals for it, and the next request's keeper would find them traced.
+  std::unique_ptr<Dump> copies = std::move(pending_->dump);
+  if (facts_.root == 0) copies.reset();
   if (!outcome && pending_->abandonCode != 0) outcome = Error{pending_->abandonCode, pending_->abandonReason};
   conclude(std::move(outcome));
 }
