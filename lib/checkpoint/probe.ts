@@ -5,7 +5,7 @@ import { execFile } from 'node:child_process';
 const LIMIT_MS = 60_000;
 
 export interface Probe {
-  /** A program with two threads was checkpointed, killed and restarted. */
+  /** A program (with two threads where the keeper does it) was checkpointed, killed and restarted. */
   readonly ok: boolean;
   /** Why not, in words; empty when it was. */
   readonly reason: string;

@@ -2,6 +2,7 @@
  * The stream between libcr and the caller when the caller asks for one: a pipe where any descriptor will do, and a named FIFO for genuine
  * BLCR, which refuses what has no name in a directory.
  */
+import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, constants, mkdtempSync, openSync, read, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,7 +12,7 @@ import type { Provider } from './types.ts';
 export interface ContextStream {
   /** What libcr gets. */
   readonly forLibrary: number;
-  /** What the caller gets, and closes. */
+  /** What the caller gets, and closes: valid after handOver. */
   readonly forCaller: number;
   /** libcr has its own copy now. */
   handOver(): void;
@@ -47,47 +48,108 @@ function openPipe(binding: NativeBinding, direction: 'in' | 'out'): ContextStrea
   };
 }
 
-/**
- * A FIFO in a directory of our own (0700). It is opened for both first, so that no open blocks; all ends that remain are blocking, as BLCR
- * demands. `hold` is one more reader that lives as long as the request: BLCR writes in the target's context, and without a reader SIGPIPE
- * would kill the target.
- */
-function openFifo(binding: NativeBinding, direction: 'in' | 'out'): ContextStream {
-  const directory = mkdtempSync(join(tmpdir(), 'node-blcr-'));
-  const path = join(directory, 'context');
-  const open: number[] = [];
-  const add = (flags: number): number => {
-    open.push(openSync(path, flags));
-    return open.at(-1) ?? -1;
-  };
-  const release = (keep?: number): void => {
-    for (const fd of open.splice(0)) {
+/** A FIFO in a directory of our own (0700). All ends that remain open are blocking, as BLCR demands. */
+class Fifo {
+  readonly #directory = mkdtempSync(join(tmpdir(), 'node-blcr-'));
+  readonly #path = join(this.#directory, 'context');
+  readonly open: number[] = [];
+
+  /** @returns its first reader and writer. */
+  create(binding: NativeBinding): readonly [reader: number, writer: number] {
+    binding.makeFifo(this.#path);
+    const both = openSync(this.#path, constants.O_RDWR); // so that no open blocks
+    try {
+      return [this.add(constants.O_RDONLY), this.add(constants.O_WRONLY)];
+    } finally {
+      closeSync(both);
+    }
+  }
+
+  add(flags: number): number {
+    this.open.push(openSync(this.#path, flags));
+    return this.open.at(-1) ?? -1;
+  }
+
+  close(fd: number): void {
+    this.open.splice(this.open.indexOf(fd), 1);
+    closeSync(fd);
+  }
+
+  release(keep?: number): void {
+    for (const fd of this.open.splice(0)) {
       if (fd !== keep) closeSync(fd);
     }
-    rmSync(directory, { recursive: true, force: true });
-  };
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+}
+
+function openFifo(binding: NativeBinding, direction: 'in' | 'out'): ContextStream {
+  const fifo = new Fifo();
   try {
-    binding.makeFifo(path);
-    const both = openSync(path, constants.O_RDWR);
-    const reader = add(constants.O_RDONLY);
-    const writer = add(constants.O_WRONLY);
-    const hold = direction === 'out' ? add(constants.O_RDONLY) : undefined;
-    closeSync(both);
-    const [forLibrary, forCaller] = direction === 'out' ? [writer, reader] : [reader, writer];
-    return {
-      forLibrary,
-      forCaller,
-      handOver: () => undefined, // BLCR may open its copy late, and the FIFO must keep its name
-      drain: () => {
-        if (hold !== undefined) discardRest(hold, open);
-      },
-      finish: () => release(forCaller),
-      discard: () => release(),
-    };
+    const ends = fifo.create(binding);
+    return direction === 'out' ? outOf(fifo, ...ends) : into(fifo, ...ends);
   } catch (error) {
-    release();
+    fifo.release();
     throw error;
   }
+}
+
+/**
+ * `hold` is one more reader that lives as long as the request: BLCR writes in the target's context, and without a reader SIGPIPE would kill
+ * the target.
+ */
+function outOf(fifo: Fifo, forCaller: number, forLibrary: number): ContextStream {
+  const hold = fifo.add(constants.O_RDONLY);
+  return {
+    forLibrary,
+    forCaller,
+    handOver: () => undefined, // BLCR may open its copy late, and the FIFO must keep its name
+    drain: () => discardRest(hold, fifo.open),
+    finish: () => fifo.release(forCaller),
+    discard: () => fifo.release(),
+  };
+}
+
+/**
+ * cr_request_restart forks this process, and the child reads the context: a writing end that it got from us would keep the end of a context
+ * that is cut short from it for ever. While it forks, only another program has the FIFO open for writing.
+ */
+function into(fifo: Fifo, forLibrary: number, writer: number): ContextStream {
+  const holder = holdElsewhere(writer);
+  fifo.close(writer);
+  let forCaller = -1;
+  return {
+    forLibrary,
+    get forCaller() {
+      return forCaller;
+    },
+    handOver: () => {
+      forCaller = fifo.add(constants.O_WRONLY);
+      holder.kill('SIGKILL');
+    },
+    drain: () => undefined,
+    finish: () => fifo.release(forCaller),
+    discard: () => {
+      holder.kill('SIGKILL');
+      fifo.release();
+    },
+  };
+}
+
+/** Long for a fork on any machine, and short for a program that nobody ends because this one was killed. */
+const HOLD_SECONDS = 60;
+
+/** @throws the system's error when no program can be started. */
+function holdElsewhere(fd: number): ChildProcess {
+  const holder = spawn('sleep', [String(HOLD_SECONDS)], {
+    cwd: '/',
+    stdio: ['ignore', 'ignore', 'ignore', fd],
+    detached: true, // out of reach of signals to our group
+  });
+  holder.unref();
+  holder.on('error', () => undefined); // told below
+  if (holder.pid === undefined) throw new Error('sleep(1) cannot be started, which holds the context open for BLCR');
+  return holder;
 }
 
 /** Reads and forgets until end-of-file, which comes when the request is over; `open` then no longer closes `fd`: this does. */

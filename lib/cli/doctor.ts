@@ -2,11 +2,12 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import { describeLimits } from '../checkpoint/capabilities.ts';
-import { type Probe, probeHost } from '../checkpoint/probe.ts';
+import type { Probe } from '../checkpoint/probe.ts';
 import { openProvider } from '../checkpoint/provider.ts';
 import type { Provider } from '../checkpoint/types.ts';
 import { NativeLoadError } from '../errors.ts';
 import { EXIT_CODES } from '../job/exit-status.ts';
+import { probeProvider } from '../job/probe.ts';
 import { type Command, expectPositionals, parseArguments } from './command.ts';
 import { exitWith, success } from './exit.ts';
 import { printJson } from './json.ts';
@@ -26,7 +27,7 @@ export const doctorCommand: Command = {
   summary: 'which libcr is used and why, and what this host allows',
   usage: `blcr doctor [--json]
 
-A program with two threads is checkpointed, killed and restarted. Exit: 0 jobs can run here; 75 they cannot.`,
+A program is checkpointed, killed and restarted. Exit: 0 jobs can run here; 75 they cannot.`,
   run: async (args) => {
     const parsed = parseArguments(args, { json: { type: 'boolean' } });
     expectPositionals(parsed.positionals);
@@ -45,10 +46,10 @@ async function examine(): Promise<Report> {
     return { ok: false, library: undefined, kind: undefined, keeper: undefined, reasons, probe: undefined, findings };
   }
   const { path: library, kind, keeper } = provider.info;
-  const probe = keeper === undefined ? undefined : await probeHost(keeper);
-  const ok = kind === 'blcr' || probe?.ok === true;
-  const findings = [...describeProbe(probe), ...describeLimits(provider), ...describeHost(probe)];
-  return { ok, library, kind, keeper, reasons: provider.reasons, probe, findings };
+  const probe = await probeProvider(provider);
+  const proof = kind === 'blcr' ? describeBlcr(probe) : describeProbe(probe);
+  const findings = [...proof, ...describeLimits(provider), ...describeHost(kind, probe)];
+  return { ok: probe.ok, library, kind, keeper, reasons: provider.reasons, probe, findings };
 }
 
 function findProvider(): Provider | NativeLoadError {
@@ -60,19 +61,28 @@ function findProvider(): Provider | NativeLoadError {
   }
 }
 
-function describeProbe(probe: Probe | undefined): string[] {
-  if (probe === undefined) return [];
+function describeProbe({ ok, reason, userNamespaces }: Probe): string[] {
   return [
-    probe.ok
+    ok
       ? 'A program with two threads was checkpointed, killed and restarted here with the same process ids: jobs can run on this host.'
-      : `A program with two threads could not be checkpointed and restarted here: ${probe.reason}. Jobs must not be sent to this host.`,
-    probe.userNamespaces
+      : `A program with two threads could not be checkpointed and restarted here: ${reason}. Jobs must not be sent to this host.`,
+    userNamespaces
       ? 'This user may create user namespaces: jobs are restarted with their own process ids, whatever runs here.'
       : 'This user may not create user namespaces: restarting with the same process ids needs root or CAP_CHECKPOINT_RESTORE.',
   ];
 }
 
-function describeHost(probe: Probe | undefined): string[] {
+function describeBlcr({ ok, reason }: Probe): string[] {
+  return [
+    ok
+      ? 'A program was started under cr_run, checkpointed, killed and restarted here: jobs can run on this host.'
+      : `A program could not be started under cr_run, checkpointed and restarted here: ${reason}. Jobs must not be sent to this host.`,
+  ];
+}
+
+/** What the rootless libcr needs of a host; BLCR's modules ask nobody. */
+function describeHost(kind: Provider['info']['kind'], { kernel }: Probe): string[] {
+  if (kind === 'blcr') return [];
   const findings: string[] = [];
   const scope = readNumber('/proc/sys/kernel/yama/ptrace_scope');
   if (scope !== undefined && scope > 0) {
@@ -84,7 +94,7 @@ function describeHost(probe: Probe | undefined): string[] {
   }
   if (!existsSync('/proc/self/timens_offsets')) {
     findings.push(
-      `This kernel${probe === undefined ? '' : ` (${probe.kernel})`} has no time namespaces: monotonic clocks jump at a restart on another host.`,
+      `This kernel (${kernel}) has no time namespaces: monotonic clocks jump at a restart on another host.`,
     );
   }
   return findings;

@@ -25,10 +25,17 @@ test('a program without libcr', LIMITS, async (context) => {
 test('a program with an epoll descriptor', LIMITS, async (context) => {
   const program = await start(context, 'python3', '-c', 'import select, time; e = select.epoll(); time.sleep(1000)');
   const descriptors = `/proc/${program.target}/fd`;
-  const kinds = () => readdirSync(descriptors).map((fd) => readlinkSync(join(descriptors, fd)));
-  await until(() => kinds().includes('anon_inode:[eventpoll]'));
+  await until(() => readdirSync(descriptors).some((fd) => leadsTo(join(descriptors, fd), 'anon_inode:[eventpoll]')));
   const to = openSync(join(temporaryDirectory(context), 'context'), 'wx', 0o600);
   context.after(() => closeSync(to));
   await assert.rejects(requestCheckpoint({ target: program.target, to }), { code: 'EBADF' });
   process.kill(program.target, 0);
 });
+
+function leadsTo(link: string, what: string): boolean {
+  try {
+    return readlinkSync(link) === what;
+  } catch {
+    return false; // a file of the interpreter's, closed meanwhile
+  }
+}

@@ -1,10 +1,11 @@
 /** The addon on the libcr of this machine: requests, descriptors, errors, handles. */
 import assert from 'node:assert/strict';
-import { closeSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { closeSync, openSync, readFileSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { CheckpointError, requestCheckpoint, requestRestart, startCheckpoint } from 'node-blcr';
+import { CheckpointError, requestCheckpoint, requestRestart, startCheckpoint, startRestart } from 'node-blcr';
 import { isGenuine, PATIENCE_MS, provider, start, startSleeper, temporaryDirectory } from './machine.ts';
 
 const LIMITS = { timeout: PATIENCE_MS };
@@ -114,6 +115,8 @@ test('a context that is none, and one that ends too early', LIMITS, async (conte
   const to = openSync(whole, 'wx', 0o600);
   await requestCheckpoint({ target: program.target, to });
   closeSync(to);
+  program.kill(); // its process id is not to be what a restart fails of
+  await program.exit;
   const bytes = readFileSync(whole);
   for (const [name, content] of [
     ['none', Buffer.alloc(8192, 7)],
@@ -124,6 +127,10 @@ test('a context that is none, and one that ends too early', LIMITS, async (conte
     await assert.rejects(requestRestart({ from: file.fd }), { name: 'RestartError' }, name);
     await file.close();
   }
+  const { context: stream = -1, done } = startRestart({ from: 'pipe' });
+  writeSync(stream, bytes.subarray(0, 4096)); // less than a pipe takes
+  closeSync(stream);
+  await assert.rejects(done, { name: 'RestartError' }, 'cut off');
 });
 
 test('a process id in use', {
@@ -138,4 +145,11 @@ test('a process id in use', {
   const from = openSync(path, 'r');
   context.after(() => closeSync(from));
   await assert.rejects(requestRestart({ from }), { code: 'EBUSY' });
+});
+
+test('blcr doctor proves that jobs can run', LIMITS, () => {
+  const blcr = new URL('../dist/cli/main.js', import.meta.url).pathname;
+  const { status, stdout } = spawnSync(process.execPath, [blcr, 'doctor'], { encoding: 'utf8' });
+  assert.equal(status, 0, stdout);
+  assert.match(stdout, /was (started under cr_run, )?checkpointed, killed and restarted here/);
 });

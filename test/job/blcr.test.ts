@@ -14,7 +14,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -25,6 +25,7 @@ import { SteadyPlace } from '../../lib/job/blcr/steady-place.ts';
 import type { Engine } from '../../lib/job/engine.ts';
 import { Job } from '../../lib/job/job.ts';
 import type { JobOptions } from '../../lib/job/options.ts';
+import { probeProvider } from '../../lib/job/probe.ts';
 import { systemFoundations } from '../../lib/job/system.ts';
 import type { NativeRestartArgs } from '../../lib/native/binding.ts';
 import { openScripted, script } from '../native/scripted.ts';
@@ -177,4 +178,20 @@ test('a path that is not ours is refused, and left alone', options, async (conte
   symlinkSync(home, place);
   await assert.rejects(SteadyPlace.open(id, home), { code: 'ERR_JOB_NODE', exitCode: 75 });
   assert.equal(readFileSync(join(home, 'input'), 'utf8'), 'given\n');
+});
+
+test('what works is proved, and what does not is told', options, async (context) => {
+  stage(context);
+  const provider = openScripted();
+  script({ bytes: 5000, life: 30_000 });
+  assert.deepEqual(await probeProvider(provider), {
+    ...{ ok: true, reason: '' },
+    ...{ userNamespaces: false, kernel: release() },
+  });
+  script({ bytes: 5000, life: 0 });
+  assert.match((await probeProvider(provider)).reason, /ended too early \(exit code 0\)/);
+  script({ error: 77 });
+  assert.match((await probeProvider(provider)).reason, /checkpoint of process \d+/);
+  process.env['PATH'] = '/nowhere';
+  assert.match((await probeProvider(provider)).reason, /cr_run/);
 });

@@ -25,6 +25,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "libcr.h"
@@ -38,6 +39,7 @@ enum kind { FREE, CHECKPOINT, RESTART };
 struct request {
   enum kind kind;
   int handle, own, data; /* own: our copy of the handle, for the caller may close his */
+  int go;                /* restart: a byte in this pipe and the child is the restored program */
   pid_t target, child;
   int signal, flags; /* cr_signal; cr_flags of a restart */
   long delay, error, bytes, life, status;
@@ -136,6 +138,32 @@ static void be_the_child(const struct request* request) {
   _exit((int)request->status);
 }
 
+/* As BLCR does, the caller is forked when it asks, and the child has all of its descriptors for as long as the context is read. */
+static void fork_child(struct request* request) {
+  int go[2];
+  if (pipe2(go, O_CLOEXEC) < 0) die("no pipe");
+  request->go = go[1];
+  request->child = fork();
+  if (request->child != 0) {
+    close(go[0]);
+    return;
+  }
+  char byte;
+  close(go[1]);
+  if (read(go[0], &byte, 1) != 1) _exit(0);
+  be_the_child(request);
+}
+
+static void end_fork(struct request* request) {
+  if (request->error != 0) {
+    kill(request->child, SIGKILL);
+    waitpid(request->child, NULL, 0);
+  } else if (write(request->go, "", 1) != 1) {
+    die("the child is gone");
+  }
+  close(request->go);
+}
+
 static void* serve(void* argument) {
   struct request* request = argument;
   sigset_t pipe_signal;
@@ -150,10 +178,7 @@ static void* serve(void* argument) {
   if (request->kind == CHECKPOINT && request->error == 0 && request->signal != 0) {
     if (kill(-request->target, request->signal) < 0) kill(request->target, request->signal);
   }
-  if (request->kind == RESTART && request->error == 0) {
-    request->child = fork();
-    if (request->child == 0) be_the_child(request);
-  }
+  if (request->child > 0) end_fork(request);
   pthread_mutex_lock(&lock);
   request->done = 1;
   const uint64_t one = 1;
@@ -236,6 +261,7 @@ static int start(enum kind kind, pid_t target, int fd, int is_async, int signal,
   request->life = number("life", 20);
   request->status = number("child", 0);
   if (!script("log", request->log, sizeof request->log)) snprintf(request->log, sizeof request->log, "scripted: %s\n", words);
+  if (kind == RESTART && problem == 0) fork_child(request);
   *handle = (unsigned long)request->handle;
   pthread_t thread;
   pthread_attr_t small;
