@@ -1,6 +1,6 @@
 /** The files of a job: what is captured with a checkpoint, and what the store is told about it. */
 
-import { mkdir, readdir, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, readlink, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CaptureOptions } from '../checkpoint/types.ts';
 import { isSandboxFile } from '../condor/sandbox.ts';
@@ -42,7 +42,7 @@ export class ScratchFiles {
   #baseline: readonly TreeFile[] = [];
   #stored: ReadonlyMap<string, FileEntry> = new Map();
   #count = 0;
-  #listedAt = 0;
+  #listedAt = 0n;
 
   private constructor(
     root: string,
@@ -72,12 +72,8 @@ export class ScratchFiles {
 
   /** The files that are there before the program (or the checkpoint it goes on from) is: its inputs. */
   async listInputs(): Promise<readonly TreeFile[]> {
-    if (this.#files === 'none') return [];
-    const outputs = new Set(this.#outputs.map(({ path }) => path));
-    this.#listedAt = Date.now();
-    const all = await walkTree(this.root, OWN_DIRECTORY);
-    const foreign = new Set([...outputs, ...this.#apart]);
-    return all.filter(({ path }) => !foreign.has(join(this.root, path)));
+    this.#listedAt = await this.#timeHere();
+    return await this.#list();
   }
 
   /** Inputs stay out of checkpoints until they change, unless all files are wanted or the checkpoint resumed from carried them. */
@@ -91,7 +87,7 @@ export class ScratchFiles {
     const directory = join(this.#own, `capture-${++this.#count}`);
     const into = join(directory, 'files');
     const baseline = join(directory, 'baseline');
-    const since = Date.now();
+    const since = await this.#timeHere();
     const isEmpty = this.#files === 'none' && this.#outputs.length === 0;
     if (!isEmpty) await mkdir(into, { recursive: true, mode: 0o700 });
     if (!isEmpty) await writeFile(baseline, formatIndex(this.#baseline));
@@ -117,7 +113,7 @@ export class ScratchFiles {
   /** The program has ended: its files as they are now. */
   async finalEntries(): Promise<readonly FileEntry[]> {
     const known = new Map(this.#baseline.map((file) => [file.path, file]));
-    const all = await this.listInputs();
+    const all = await this.#list();
     const index = all.map((file) => ({ ...file, copied: !isSameFile(known.get(file.path), file) }));
     const entries = await this.#select(index, this.root);
     const outputs = await Promise.all(this.#outputs.map(({ role, path }) => describeOutput(role, path)));
@@ -153,6 +149,21 @@ export class ScratchFiles {
       this.#outputs.map(({ role }, number) => describeOutput(role, join(into, `.extra-${number}`))),
     );
     return [...(await this.#select(below, into)), ...extras];
+  }
+
+  async #list(): Promise<readonly TreeFile[]> {
+    if (this.#files === 'none') return [];
+    const outputs = new Set(this.#outputs.map(({ path }) => path));
+    const all = await walkTree(this.root, OWN_DIRECTORY);
+    const foreign = new Set([...outputs, ...this.#apart]);
+    return all.filter(({ path }) => !foreign.has(join(this.root, path)));
+  }
+
+  /** What the scratch directory's file system has for the time, in nanoseconds: a server's clock may differ from the node's. */
+  async #timeHere(): Promise<bigint> {
+    await mkdir(this.#own, { recursive: true, mode: 0o700 });
+    await utimes(this.#own, 0, 0);
+    return (await stat(this.#own, { bigint: true })).ctimeNs;
   }
 
   /** Copied ones are read from `from`; of the others those that an earlier checkpoint of ours holds are named again. */

@@ -12,10 +12,10 @@ const ROUNDED_NS = 2_000_000_000n;
 /**
  * Whether any later change of the file shows in its time stamp. The time of the last change of its status decides where it is known: HTCondor
  * gives every file it transfers the second of the transfer for a date, whatever the file system could tell.
- * @param sinceMs Wall time before it was looked at, milliseconds.
+ * @param sinceNs Before it was looked at, nanoseconds by the clock of its file system.
  */
-export function isSettled({ kind, mtimeNs, changedNs = mtimeNs }: TreeFile, sinceMs: number): boolean {
+export function isSettled({ kind, mtimeNs, changedNs = mtimeNs }: TreeFile, sinceNs: bigint): boolean {
   const changed = BigInt(changedNs);
   const granularity = changed % 1_000_000_000n === 0n ? ROUNDED_NS : TICK_NS;
-  return kind !== 'file' || changed + granularity < BigInt(sinceMs) * 1_000_000n;
+  return kind !== 'file' || changed + granularity < sinceNs;
 }

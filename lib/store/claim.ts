@@ -61,7 +61,7 @@ async function clearLeftovers(
   const safe = catalog.damaged.length === 0 ? garbage : garbage.filter(isTemporary);
   try {
     for (const name of safe) await run.remove(name, options);
-    await sweepRoot(driver, options);
+    await sweepRoot(driver, run.jobId, options);
   } catch (error) {
     if (isStoreError(error, 'FENCED') || options.signal?.aborted) throw error;
     // Leftovers cost space, nothing else; the next claim tries again.

@@ -118,10 +118,16 @@ export async function removeJob(driver: Driver, jobId: string, options: DriverOp
   return true;
 }
 
-/** Deletes what interrupted creations and removals left in the store's root. */
-export async function sweepRoot(driver: Driver, options: DriverOptions = {}): Promise<void> {
-  for (const { name, modified } of (await driver.list('', options)) ?? []) {
-    const isAbandoned = /^new-[0-9a-f]{24}$/.test(name) && Date.now() - modified > ABANDONED_MS;
+/**
+ * Deletes what interrupted creations and removals left in the store's root. Its clock is the storage's, as of the claim: a node's own may be
+ * hours off, and would take what another node is preparing for abandoned.
+ * @param jobId A job that was claimed just now, which has set the date of its directory.
+ */
+export async function sweepRoot(driver: Driver, jobId: string, options: DriverOptions = {}): Promise<void> {
+  const entries = (await driver.list('', options)) ?? [];
+  const claimed = entries.find(({ name }) => name === jobDirectory(jobId))?.modified ?? 0;
+  for (const { name, modified } of entries) {
+    const isAbandoned = /^new-[0-9a-f]{24}$/.test(name) && claimed - modified > ABANDONED_MS;
     if (isAbandoned || /^trash-[0-9a-f]{24}$/.test(name)) await driver.removeTree(name, options);
   }
 }

@@ -55,6 +55,21 @@ async function engine(options: {
 const sources = (entries: readonly FileEntry[]): Record<string, boolean> =>
   Object.fromEntries(entries.map(({ path, source }) => [path, source !== undefined]));
 
+test('what was written just now is taken along, however far ahead the node’s clock is of the file system’s', async (context) => {
+  const root = directory(context);
+  writeFileSync(join(root, 'before'), 'x');
+  await settle();
+  writeFileSync(join(root, 'now'), 'x');
+  const now = Date.now.bind(Date);
+  context.mock.method(Date, 'now', () => now() + 3 * 3_600_000);
+  const scratch = await ScratchFiles.open(root, 'changed', []);
+  scratch.setInputs(await scratch.listInputs());
+  const capture = await scratch.prepareCapture();
+  assert.ok(capture.options !== undefined);
+  await engine(capture.options);
+  assert.deepEqual(sources(await capture.entries()), { now: true });
+});
+
 test('inputs stay out until they change; what an earlier checkpoint holds is named without content', async (context) => {
   const root = directory(context);
   writeFileSync(join(root, 'input'), 'x');

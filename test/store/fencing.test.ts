@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, utimesSync } from 'node:fs';
+import { readdirSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { openChirpDriver } from '../../lib/store/chirp.ts';
+import { DirectoryDriver } from '../../lib/store/directory.ts';
 import { claimRun } from '../../lib/store/fence.ts';
 import { ChirpServer } from '../support/chirp-server.ts';
 import {
@@ -123,21 +124,27 @@ for (const backend of BACKENDS) {
     await assert.rejects(store.claim('job'), { code: 'ERR_STORE_CLOSED' });
   });
 
-  test(`${backend.name}: a claim clears away what interrupted ones left, and nothing else`, limits, async (context) => {
-    const { url, root } = await backend.start(context);
-    const store = await open(context, url, { key: KEY });
-    await write(context, await store.claim('job'), stream);
-    const uid = process.getuid?.() ?? 0;
-    if (backend.name === 'directory') {
-      for (const name of [`new-${'a'.repeat(24)}`, `trash-${'b'.repeat(24)}`, 'mine']) mkdirSync(join(root, name));
-      utimesSync(join(root, `new-${'a'.repeat(24)}`), 1, 1);
-      assert.ok(uid >= 0);
-    }
-    const next = await store.claim('job');
-    await (await next.open(1)).verify();
-    const names = readdirSync(root).filter((name) => !name.startsWith('.'));
-    assert.deepEqual(names.sort(), backend.name === 'directory' ? ['job-job', 'mine'] : ['job-job']);
-  });
+  for (const hours of [0, 3, -3]) {
+    const place = `${backend.name}, node's clock ${hours} h off`;
+    test(`${place}: a claim clears away what interrupted ones left, and nothing else`, limits, async (context) => {
+      const { url, root } = await backend.start(context);
+      const store = await open(context, url, { key: KEY });
+      await write(context, await store.claim('job'), stream);
+      const driver = url.startsWith('file:') ? new DirectoryDriver(url) : openChirpDriver(url, {});
+      context.after(() => driver.close());
+      const [abandoned, prepared, trash] = [`new-${'a'.repeat(24)}`, `new-${'c'.repeat(24)}`, `trash-${'b'.repeat(24)}`];
+      for (const name of [abandoned, prepared, trash, 'mine']) await driver.mkdir(name);
+      const longAgo = Date.now() / 1000 - 2 * 3600;
+      utimesSync(join(root, abandoned), longAgo, longAgo);
+      const now = Date.now.bind(Date);
+      context.mock.method(Date, 'now', () => now() + hours * 3_600_000);
+      const next = await store.claim('job');
+      await store.claim('another');
+      await (await next.open(1)).verify();
+      const names = readdirSync(root).filter((name) => !name.startsWith('.'));
+      assert.deepEqual(names.sort(), ['job-another', 'job-job', 'mine', prepared]);
+    });
+  }
 
   test(`${backend.name}: a finished record is found until the job goes on`, limits, async (context) => {
     const { url } = await backend.start(context);
