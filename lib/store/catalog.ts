@@ -9,6 +9,8 @@ import type { ObjectSource } from './run-directory.ts';
 import { corrupt, isStoreError, unauthentic } from './store-error.ts';
 
 const MAX_MANIFEST = 2 ** 31;
+/** Times that a directory whose objects vanish is listed: each one means that another checkpoint was stored meanwhile. */
+const LOOKS = 10;
 
 export interface Catalog {
   /** Every object at the time of reading. */
@@ -33,6 +35,22 @@ export type ManifestCache = Map<string, Manifest>;
  *   first damage when nothing at all is readable.
  */
 export async function readCatalog(
+  source: ObjectSource,
+  key: Uint8Array | undefined,
+  cache: ManifestCache,
+  options?: DriverOptions,
+): Promise<Catalog> {
+  for (let look = 1; ; look++) {
+    try {
+      return await readListed(source, key, cache, options);
+    } catch (error) {
+      // Who runs the job has removed a listed checkpoint that need not be kept any more; nobody else does.
+      if (!isStoreError(error, 'NOT_FOUND') || look === LOOKS) throw error;
+    }
+  }
+}
+
+async function readListed(
   source: ObjectSource,
   key: Uint8Array | undefined,
   cache: ManifestCache,

@@ -39,8 +39,7 @@ export async function claimJob(context: ClaimContext, jobId: string, options: Op
   const { driver, key } = context;
   const cache: ManifestCache = new Map();
   await driver.prepare(options);
-  const present = await findRun(driver, jobId, options);
-  if (present !== undefined) await readCatalog(new FollowedRun(driver, jobId, present), key, cache, options);
+  await lookAt(driver, jobId, key, cache, options);
   const run = new RunDirectory(driver, jobId, await claimRun(driver, jobId, options));
   const catalog = await readCatalog(run, key, cache, options);
   const sequence = Math.max(0, ...catalog.manifests.map((manifest) => manifest.sequence));
@@ -48,6 +47,23 @@ export async function claimJob(context: ClaimContext, jobId: string, options: Op
   if (key !== undefined) await writeHead(run, key, { life, epoch: run.epoch, sequence }, options);
   await clearLeftovers(driver, run, catalog, options);
   return new JobClaim(context, run, catalog, life);
+}
+
+async function lookAt(
+  driver: Driver,
+  jobId: string,
+  key: Uint8Array | undefined,
+  cache: ManifestCache,
+  options: OperationOptions,
+): Promise<void> {
+  const present = await findRun(driver, jobId, options);
+  if (present === undefined) return;
+  try {
+    await readCatalog(new FollowedRun(driver, jobId, present), key, cache, options);
+  } catch (error) {
+    // The older incarnation may come to its end, and remove the job.
+    if (!isStoreError(error, 'NOT_FOUND') || (await findRun(driver, jobId, options)) !== undefined) throw error;
+  }
 }
 
 async function clearLeftovers(

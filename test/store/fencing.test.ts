@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
 import { readdirSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { openChirpDriver } from '../../lib/store/chirp.ts';
+import { claimJob } from '../../lib/store/claim.ts';
 import { DirectoryDriver } from '../../lib/store/directory.ts';
+import type { Driver } from '../../lib/store/driver.ts';
 import { claimRun } from '../../lib/store/fence.ts';
+import type { Claim } from '../../lib/store/types.ts';
 import { ChirpServer } from '../support/chirp-server.ts';
 import {
   BACKENDS,
@@ -24,6 +27,12 @@ import { contextStream, randomMemory } from './streams.ts';
 bundleWorkers();
 
 const FENCED = { code: 'ERR_STORE_FENCED' };
+
+function driverOf(context: TestContext, url: string): Driver {
+  const driver = url.startsWith('file:') ? new DirectoryDriver(url) : openChirpDriver(url, {});
+  context.after(() => driver.close());
+  return driver;
+}
 
 for (const backend of BACKENDS) {
   const limits = { timeout: 60_000, skip: skipReason(backend.name) };
@@ -124,15 +133,52 @@ for (const backend of BACKENDS) {
     await assert.rejects(store.claim('job'), { code: 'ERR_STORE_CLOSED' });
   });
 
+  for (const [what, change, left] of [
+    ['keeps fewer checkpoints', (old: Claim) => old.retain(1), [3]],
+    ['ends, and removes the job', (old: Claim) => old.remove(), []],
+  ] as const) {
+    const name = `${backend.name}: a claim while the older incarnation ${what} takes what there is`;
+    test(name, limits, async (context) => {
+      const { url } = await backend.start(context);
+      const old = await (await open(context, url)).claim('job');
+      for (let sequence = 1; sequence <= 3; sequence++) await write(context, old, stream);
+      const driver = driverOf(context, url);
+      let isChanged = false;
+      // It happens between a listing and the first look at what was listed.
+      const watched = new Proxy(driver, {
+        get:
+          (target, method: keyof typeof driver) =>
+          async (...args: never[]) => {
+            if (method === 'get' && !isChanged) {
+              isChanged = true;
+              await change(old);
+            }
+            return await (target[method] as (...args: never[]) => unknown).apply(target, args);
+          },
+      });
+      const newer = await claimJob({ driver: watched, key: undefined, codec: 'none' }, 'job', {});
+      assert.ok(isChanged);
+      const checkpoints = await newer.checkpoints();
+      assert.deepEqual(
+        checkpoints.map(({ sequence }) => sequence),
+        left,
+      );
+      await assert.rejects(old.check(), FENCED);
+    });
+  }
+
   for (const hours of [0, 3, -3]) {
     const place = `${backend.name}, node's clock ${hours} h off`;
     test(`${place}: a claim clears away what interrupted ones left, and nothing else`, limits, async (context) => {
       const { url, root } = await backend.start(context);
       const store = await open(context, url, { key: KEY });
       await write(context, await store.claim('job'), stream);
-      const driver = url.startsWith('file:') ? new DirectoryDriver(url) : openChirpDriver(url, {});
-      context.after(() => driver.close());
-      const [abandoned, prepared, trash] = [`new-${'a'.repeat(24)}`, `new-${'c'.repeat(24)}`, `trash-${'b'.repeat(24)}`];
+      const driver = driverOf(context, url);
+      const [abandoned, prepared, trash] = [
+        `new-${'a'.repeat(24)}`,
+        `new-${'c'.repeat(24)}`,
+        `trash-${'b'.repeat(24)}`,
+      ];
       for (const name of [abandoned, prepared, trash, 'mine']) await driver.mkdir(name);
       const longAgo = Date.now() / 1000 - 2 * 3600;
       utimesSync(join(root, abandoned), longAgo, longAgo);
