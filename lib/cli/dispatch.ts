@@ -7,6 +7,7 @@ import { formatError } from './error-block.ts';
 import { endProcess, exitCodeOf, exitWith, success } from './exit.ts';
 import { formatHelp } from './help.ts';
 import { isClassic } from './invocation.ts';
+import { requireNode } from './node-version.ts';
 import { readVersion } from './version.ts';
 
 /** A job pays for loading no other command than its own; the order is that of the help. */
@@ -69,6 +70,7 @@ const isHelpRequest = ([first]: readonly string[]): boolean => first === '--help
 
 async function attempt(what: string, command: Command, args: readonly string[]): Promise<ProcessEnd> {
   try {
+    requireNode();
     return await command.run(args);
   } catch (error) {
     const code = exitCodeOf(error);

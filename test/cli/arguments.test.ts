@@ -10,6 +10,7 @@ import type { Command } from '../../lib/cli/command.ts';
 import { loadCommand } from '../../lib/cli/dispatch.ts';
 import { formatError } from '../../lib/cli/error-block.ts';
 import { exitCodeOf } from '../../lib/cli/exit.ts';
+import { requireNode } from '../../lib/cli/node-version.ts';
 import { type Finished, runCli } from './run-cli.ts';
 
 const LIMITS = { timeout: 120_000 };
@@ -153,4 +154,15 @@ test('no libcr: exit 75, what was tried, nothing started', LIMITS, async () => {
     assert.match(stderr, /not-a-library/);
     assert.deepEqual(readdirSync(directory), ['not-a-library']);
   });
+});
+
+test('a Node.js that is too old is refused before anything begins, and the batch system may try another node', () => {
+  for (const version of ['20.5.0', '20.20.2', '22.0.0']) requireNode(version);
+  for (const version of ['18.20.0', '20.4.0']) {
+    assert.throws(() => requireNode(version), {
+      code: 'ERR_JOB_NODE',
+      exitCode: 75,
+      message: /Node\.js 20\.5 or newer/,
+    });
+  }
 });
