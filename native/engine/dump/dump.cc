@@ -32,6 +32,7 @@
 #include "dump/streamer.h"
 #include "dump/system_v.h"
 #include "dump/told_stops.h"
+#include "image/tree_plan.h"
 
 namespace blcr {
 namespace {
@@ -161,6 +162,7 @@ class Checkpoint final : public Dump {
         std::any_of(frozen_.processes().begin(), frozen_.processes().end(), [](const FrozenProcess& one) { return !one.zombie; });
     if (!living) return Error{ESRCH, "process " + std::to_string(request_.target) + " has ended"};
     for (FrozenProcess& process : frozen_.processes()) BLCR_TRY(recordOne(process));
+    if (const auto plan = image::planTree(recording_.image.processes, 0); !plan) return Error{kErrorNoSupport, plan.error().detail};
     BLCR_TRY(recordToldStops(frozen_.processes(), recording_.image));
     BLCR_TRY(recordSystemV(frozen_.processes(), recording_));
     BLCR_TRY(recordFiles(frozen_.processes(), request_, recording_));

@@ -8,7 +8,7 @@ namespace blcr {
 
 /**
  * Makes one stub for every recorded process (zombies too), with its number, parent, session and group. EEXIST names a number that is taken,
- * EPERM says that this namespace does not let numbers be chosen, ENOTSUP names a session that cannot be rebuilt. On failure the caller
+ * EPERM says that this namespace does not let numbers be chosen, ENOTSUP names a process that no plan makes. On failure the caller
  * kills Job::spawned. Controlling terminals are those of `sources`.
  */
 [[nodiscard]] Status growTree(Job& job, const Sources& sources);
