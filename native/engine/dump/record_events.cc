@@ -70,10 +70,18 @@ Status recordEventFd(const FoundDescriptor& found, image::OpenFile& file) {
   return {};
 }
 
+/** The first description of the same inode: which dead process a pidfd stands for shows in nothing else. */
+uint32_t firstOf(const FileContext& context, const FoundDescriptor& found) {
+  for (const FoundDescriptor& other : context.found)
+    if (other.info.st_ino == found.info.st_ino && other.info.st_dev == found.info.st_dev) return uint32_t(other.description);
+  return uint32_t(found.description);
+}
+
 Status recordPidFd(const FileContext& context, const FoundDescriptor& found, image::OpenFile& file) {
   file.kind = image::FileKind::kPidFd;
   file.ownerPid = std::max(found.details.process, 0);
-  if (found.details.process <= 0 || context.members.contains(found.details.process)) return {};
+  if (file.ownerPid == 0) file.object = firstOf(context, found);
+  if (file.ownerPid == 0 || context.members.contains(found.details.process)) return {};
   return refuseFile(found, "it stands for process " + std::to_string(found.details.process) + " outside the job");
 }
 

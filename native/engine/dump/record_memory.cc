@@ -21,7 +21,8 @@ struct FlagName {
 constexpr FlagName kFlagNames[] = {
     {"gd", image::kGrowsDown},   {"nr", image::kNoReserve},  {"hg", image::kHugePage}, {"nh", image::kNoHugePage},
     {"dc", image::kDontFork},    {"wf", image::kWipeOnFork}, {"dd", image::kDontDump}, {"lo", image::kLocked},
-    {"lf", image::kLockOnFault}, {"mg", image::kMergeable},  {"sl", image::kSealed},
+    {"lf", image::kLockOnFault}, {"mg", image::kMergeable},  {"sl", image::kSealed},   {"sr", image::kSequential},
+    {"rr", image::kRandom},
 };
 
 // What else of VmFlags matters, above the bits of image::AreaFlag.

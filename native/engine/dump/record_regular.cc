@@ -116,6 +116,7 @@ Status recordPathOnly(const FileContext& context, const FoundDescriptor& found, 
 
 Status recordRegular(FileContext& context, const FoundDescriptor& found, image::OpenFile& file) {
   file.size = uint64_t(found.info.st_size);
+  if (found.info.st_nlink == 0) file.valueNs = int64_t(found.info.st_mtim.tv_sec) * 1000000000 + found.info.st_mtim.tv_nsec;
   switch (fileSystemOf(found)) {
     case kProcMagic:
       return recordProcFile(context, found, file);

@@ -69,6 +69,8 @@ enum AreaFlag : uint32_t {
   kLockOnFault = 1u << 8,
   kMergeable = 1u << 9,
   kSealed = 1u << 10,
+  kSequential = 1u << 11,
+  kRandom = 1u << 12,
 };
 
 /** One VMA. Pages travel in PAGE frames; what has none is zero (anonymous) or the file's content. */
@@ -175,7 +177,7 @@ enum class FileKind : uint8_t {
   kMemFd,   // Image::shared[object]
   kProc,    // /proc/self/… opened by path
   kInotify,
-  kPidFd,     // of process ownerPid, 0 = one that is gone
+  kPidFd,     // of process ownerPid, 0 = one that is gone: the same one for all of an `object`
   kTerminal,  // one end of Image::terminals[object]: 0 the master
 };
 
@@ -209,7 +211,7 @@ struct OpenFile {
   uint64_t sigmask = 0;    // signalfd
   int32_t clock = 0;       // timerfd: clockid, settime flags, value and interval as found
   uint32_t timerFlags = 0;
-  int64_t valueNs = 0, intervalNs = 0;
+  int64_t valueNs = 0, intervalNs = 0;  // of an unlinked file valueNs is its modification time, 0 = not told
   uint64_t expirations = 0;
   int32_t end = 0;  // pipe: 0 read, 1 write
   std::vector<EpollEntry> epoll;

@@ -84,9 +84,12 @@ Status positionStream(Job& job, const OpenFile& file, int fd) {
   return {};
 }
 
-/** Last, because writing takes the bits away that give rights. */
+/** Last, because writing takes the bits away that give rights, and is a modification. */
 Status setMode(const Sources& sources, const OpenFile& file) {
-  return ::fchmod(sources.blobs[file.blob], file.mode & 07777) == 0 ? Status() : systemError("mode of " + file.path);
+  if (::fchmod(sources.blobs[file.blob], file.mode & 07777) != 0) return systemError("mode of " + file.path);
+  const timespec times[] = {{0, UTIME_OMIT}, timespec{file.valueNs / 1000000000, file.valueNs % 1000000000}};
+  if (file.valueNs > 0 && ::futimens(sources.blobs[file.blob], times) != 0) return systemError("time of " + file.path);
+  return {};
 }
 
 Status fillFifos(const Job& job, const Sources& sources) {

@@ -1,9 +1,7 @@
-// inotify instances, and what else is left of things that have ended.
+// inotify instances.
 #include <fcntl.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "restore/objects.h"
@@ -45,17 +43,6 @@ Status addWatches(int fd, const image::OpenFile& file) {
   while (::ioctl(fd, FIONREAD, &waiting) == 0 && waiting > 0 && ::read(fd, events, sizeof events) > 0) {
   }
   return {};
-}
-
-Result<UniqueFd> makeDeadPidFd(const image::OpenFile& file) {
-  const pid_t child = pid_t(::syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0));
-  if (child == 0) ::_exit(0);
-  if (child < 0) return systemError("pidfd");
-  UniqueFd fd(int(::syscall(SYS_pidfd_open, child, file.flags & O_NONBLOCK)));
-  const Error error = systemError("pidfd");
-  ::waitpid(child, nullptr, 0);
-  if (!fd) return error;
-  return fd;
 }
 
 }  // namespace blcr

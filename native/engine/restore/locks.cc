@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "proc/parse.h"
+#include "restore/actor.h"
 
 namespace blcr {
 namespace {
@@ -41,6 +42,11 @@ std::optional<Lock> parseLock(std::string_view text) {
   return lock;
 }
 
+Status done(const Result<uint64_t>& result) {
+  if (!result.ok()) return result.error();
+  return {};
+}
+
 /** A POSIX lock belongs to a process and goes when any descriptor of the file is closed: taken by the process itself, at the very end. */
 Status takePosixLock(Job& job, const Lock& lock, uint32_t file, const struct flock& wanted) {
   for (Building& building : job.processes) {
@@ -49,40 +55,53 @@ Status takePosixLock(Job& job, const Lock& lock, uint32_t file, const struct flo
       if (descriptor.file != file) continue;
       const auto at = building.leader().putObject(wanted);
       if (!at.ok()) return at.error();
-      auto done =
-          building.leader().call("locking " + job.image.files[file].path, SYS_fcntl, {uint64_t(descriptor.fd), F_SETLK, at.value()});
-      if (!done.ok()) return done.error();
-      return {};
+      const std::string what = "locking " + job.image.files[file].path;
+      return done(building.leader().call(what, SYS_fcntl, {uint64_t(descriptor.fd), F_SETLK, at.value()}));
     }
   }
   return Error{ENOLCK, job.image.files[file].path + ": the owner of a lock on it is not part of the job"};
 }
 
-Status takeLock(Job& job, const std::string& text, uint32_t file, int fd) {
-  const auto lock = parseLock(text);
-  const std::string& path = job.image.files[file].path;
-  if (!lock) return Error{EINVAL, path + ": unintelligible lock " + text};
+/** It belongs to the description, but the kernel shows who took it: who may have closed it since, or have ended. */
+Status takeWholeLock(Job& job, const Lock& lock, const std::string& path, int fd) {
+  const std::string what = "locking " + path;
+  const int how = (lock.type == F_WRLCK ? LOCK_EX : LOCK_SH) | LOCK_NB;
+  for (Building& building : job.processes)
+    if (building.process->pid == lock.owner && !building.tasks.empty())
+      return done(building.leader().call(what, SYS_flock, {uint64_t(fd), uint64_t(how)}));
+  return actAs(job.request.restorePid ? uint32_t(lock.owner) : 0, what, [fd, how] { return ::flock(fd, how) == 0 ? 0 : errno; });
+}
+
+Status takeRange(Job& job, const Lock& lock, uint32_t file, int fd) {
   struct flock wanted{};
-  wanted.l_type = short(lock->type);
+  wanted.l_type = short(lock.type);
   wanted.l_whence = SEEK_SET;
-  wanted.l_start = off_t(lock->start);
-  wanted.l_len = off_t(lock->length);
-  if (lock->kind == "POSIX") return takePosixLock(job, *lock, file, wanted);
-  int done = -1;
+  wanted.l_start = off_t(lock.start);
+  wanted.l_len = off_t(lock.length);
+  if (lock.kind == "POSIX") return takePosixLock(job, lock, file, wanted);
   errno = ENOTSUP;
-  if (lock->kind == "FLOCK") done = ::flock(fd, (lock->type == F_WRLCK ? LOCK_EX : LOCK_SH) | LOCK_NB);
-  if (lock->kind == "OFDLCK") done = ::fcntl(fd, F_OFD_SETLK, &wanted);
-  if (done != 0) return systemError("locking " + path);
+  if (lock.kind != "OFDLCK" || ::fcntl(fd, F_OFD_SETLK, &wanted) != 0) return systemError("locking " + job.image.files[file].path);
+  return {};
+}
+
+Status takeAll(Job& job, const Sources& sources, bool whole) {
+  for (uint32_t index = 0; index < job.image.files.size(); ++index) {
+    const image::OpenFile& file = job.image.files[index];
+    for (const std::string& text : file.locks) {
+      const auto lock = parseLock(text);
+      if (!lock) return Error{EINVAL, file.path + ": unintelligible lock " + text};
+      const int fd = sources.files[index];
+      if (fd < 0 || (lock->kind == "FLOCK") != whole) continue;
+      BLCR_TRY(whole ? takeWholeLock(job, *lock, file.path, fd) : takeRange(job, *lock, index, fd));
+    }
+  }
   return {};
 }
 
 }  // namespace
 
-Status takeLocks(Job& job, const Sources& sources) {
-  for (uint32_t index = 0; index < job.image.files.size(); ++index)
-    for (const std::string& lock : job.image.files[index].locks)
-      if (sources.files[index] >= 0) BLCR_TRY(takeLock(job, lock, index, sources.files[index]));
-  return {};
-}
+Status takeWholeLocks(Job& job, const Sources& sources) { return takeAll(job, sources, true); }
+
+Status takeRangeLocks(Job& job, const Sources& sources) { return takeAll(job, sources, false); }
 
 }  // namespace blcr

@@ -6,7 +6,11 @@
 
 namespace blcr {
 
-/** Takes flock, POSIX and OFD locks again, without waiting. EWOULDBLOCK names a file that somebody else has locked meanwhile. */
-[[nodiscard]] Status takeLocks(Job& job, const Sources& sources);
+/** Takes flocks again, without waiting, each by whoever has it: before processes lose the descriptors that they do not have. EWOULDBLOCK
+ * names a file that somebody else has locked meanwhile. */
+[[nodiscard]] Status takeWholeLocks(Job& job, const Sources& sources);
+
+/** The same for POSIX and OFD locks, at the very end. */
+[[nodiscard]] Status takeRangeLocks(Job& job, const Sources& sources);
 
 }  // namespace blcr

@@ -39,7 +39,8 @@ Status adviseArea(Stub& stub, const Area& area) {
     uint32_t flag;
     int advice;
   } kAdvice[] = {{image::kHugePage, MADV_HUGEPAGE},     {image::kNoHugePage, MADV_NOHUGEPAGE}, {image::kDontFork, MADV_DONTFORK},
-                 {image::kWipeOnFork, MADV_WIPEONFORK}, {image::kDontDump, MADV_DONTDUMP},     {image::kMergeable, MADV_MERGEABLE}};
+                 {image::kWipeOnFork, MADV_WIPEONFORK}, {image::kDontDump, MADV_DONTDUMP},     {image::kMergeable, MADV_MERGEABLE},
+                 {image::kSequential, MADV_SEQUENTIAL}, {image::kRandom, MADV_RANDOM}};
   for (const auto& [flag, advice] : kAdvice) {
     if ((area.flags & flag) == 0) continue;
     auto done = stub.attempt(SYS_madvise, {area.start, area.end - area.start, uint64_t(advice)});

@@ -40,9 +40,6 @@ struct Segment {
 [[nodiscard]] Result<UniqueFd> makeInotify(const image::OpenFile& file);
 [[nodiscard]] Status addWatches(int fd, const image::OpenFile& file);
 
-/** A pidfd of a process that has ended and was waited for. */
-[[nodiscard]] Result<UniqueFd> makeDeadPidFd(const image::OpenFile& file);
-
 /** Time that went by while the job did not run: on CLOCK_REALTIME since the checkpoint, on its monotonic clocks since its restart began. */
 struct Elapsed {
   int64_t realNs = 0, monotonicNs = 0;

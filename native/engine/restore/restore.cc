@@ -57,6 +57,7 @@ void killAll(const Job& job) {
 
 Status build(Job& job, const KernelAreas& areas, const Sources& sources) {
   BLCR_TRY(growTree(job, sources));
+  BLCR_TRY(takeWholeLocks(job, sources));
   BLCR_TRY(buryZombies(job));
   BLCR_TRY(openInside(job, sources));
   BLCR_TRY(fillEpolls(job, sources));
@@ -130,7 +131,7 @@ Status run(Job& job, RestorePlan& plan, const KernelAreas& areas) {
     BLCR_TRY(build(job, areas, *sources));
     BLCR_TRY(loadContent(job, plan.reader, *sources));
     BLCR_TRY(dress(job, areas));
-    BLCR_TRY(takeLocks(job, *sources));
+    BLCR_TRY(takeRangeLocks(job, *sources));
     BLCR_TRY(finishSockets(job, *sources));
     BLCR_TRY(commitFiles(job, *sources));
     BLCR_TRY(arm(job));

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <set>
 
+#include "restore/dead_processes.h"
 #include "restore/objects.h"
 #include "restore/relocate.h"
 #include "restore/system_v.h"
@@ -168,10 +169,29 @@ class Opener {
       sources_.files.push_back(socket);
       return setStatus(socket, file);
     }
+    if (const int made = ownDescription(file); made >= 0) {
+      sources_.files.push_back(made);
+      BLCR_TRY(setStatus(made, file));
+      return position(made, file);
+    }
     auto fd = make(file);
     if (!fd) return fd.error();
     BLCR_TRY(position(fd->get(), file));
     return add(sources_.files, std::move(fd));
+  }
+
+  /**
+   * What memfd_create and pipe gave the program differs from what opening it again gives: the one does not keep the memory from being
+   * executed, the other is not marked O_LARGEFILE. The first description that can have been theirs is; -1 = another one.
+   */
+  int ownDescription(const OpenFile& file) {
+    constexpr int kLargeFile = 0100000;  // the macro is 0 here. Source: asm-generic/fcntl.h
+    const int mode = file.flags & O_ACCMODE;
+    if (file.kind == FileKind::kMemFd && mode == O_RDWR && (file.flags & O_PATH) == 0 && image_.shared[file.object].path.empty())
+      return taken_.insert(sources_.segments[file.object]).second ? sources_.segments[file.object] : -1;
+    if (file.kind != FileKind::kPipe || mode != (file.end == 0 ? O_RDONLY : O_WRONLY) || (file.flags & kLargeFile) != 0) return -1;
+    const int end = pipeEnds_[file.object * 2 + size_t(file.end)];
+    return taken_.insert(end).second ? end : -1;
   }
 
   Result<UniqueFd> make(const OpenFile& file) {
@@ -202,7 +222,7 @@ class Opener {
       case FileKind::kInotify:
         return makeInotify(file);
       case FileKind::kPidFd:
-        return makeDeadPidFd(file);
+        return dead_.open(file);
       case FileKind::kTerminal:
         return openTerminal(file, flags);
       default:
@@ -304,6 +324,8 @@ class Opener {
   Log& log_;
   Sources sources_;
   std::set<int> reserved_;
+  std::set<int> taken_;  // descriptors of ownDescription()
+  DeadProcesses dead_;
   TerminalSet terminals_;      // masters
   std::vector<int> pipeEnds_;  // two each
   int next_ = 3;

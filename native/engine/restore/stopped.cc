@@ -41,6 +41,26 @@ Status awaitStop(Building* parent, pid_t pid) {
   return Error{ETIMEDOUT, "process " + std::to_string(pid) + " does not stop again"};
 }
 
+/** A group is orphaned, and ignores the keyboard's stop signals, unless a member's parent is in another group of its session. */
+bool isOrphaned(Job& job, const image::Process& member) {
+  for (const Building& building : job.processes) {
+    const image::Process& other = *building.process;
+    if (other.pgid != member.pgid || other.sid != member.sid || !building.isAlive()) continue;
+    const Building* parent = parentOf(job, other);
+    if (parent != nullptr && parent->process->sid == other.sid && parent->process->pgid != other.pgid) return false;
+  }
+  return true;
+}
+
+/** The signal that stopped it, as wait tells it, where that one is sure to stop it again. */
+int stopSignalOf(Job& job, const image::Process& process) {
+  const int32_t signal = process.tasks.front().stopSignal;
+  const bool fromKeyboard = signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU;
+  const auto index = size_t(signal) - 1;
+  const bool blocked = (process.tasks.front().sigmask >> index & 1) != 0;
+  return fromKeyboard && !blocked && process.actions[index].handler == 0 && !isOrphaned(job, process) ? signal : SIGSTOP;
+}
+
 }  // namespace
 
 bool isStopped(const Building& building) { return building.isAlive() && building.process->tasks.front().stopSignal != 0; }
@@ -69,7 +89,7 @@ Status dropSignalOfParent(Job& job, const image::Process& child, int32_t signal)
 Status stopAgain(Job& job, Building& building) {
   const image::Process& process = *building.process;
   const pid_t pid = building.leader().tid();
-  if (::kill(pid, SIGSTOP) != 0) return systemError("stopping process " + std::to_string(process.pid));
+  if (::kill(pid, stopSignalOf(job, process)) != 0) return systemError("stopping process " + std::to_string(process.pid));
   for (Stub& stub : building.tasks) release(building, stub);
   Building* parent = parentOf(job, process);
   BLCR_TRY(awaitStop(parent, pid));

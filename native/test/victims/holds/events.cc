@@ -211,6 +211,29 @@ void pidFdOfZombie() {
   REQUIRE(waitid(idtype_t(3), id_t(fd), &info, WEXITED) == 0 && info.si_pid == child && info.si_status == 3);
 }
 
+/** Two descriptors of the same process show the same inode, where the kernel tells at all (Linux 6.9), those of another one another. */
+void pidFdsOfTheDead() {
+  const auto of = [](int fd) {
+    struct stat info{};
+    REQUIRE(fstat(fd, &info) == 0);
+    return info.st_ino;
+  };
+  int fds[4];
+  for (int i = 0; i < 4; i += 2) {
+    const pid_t child = spawn([] {});
+    for (const int k : {i, i + 1}) fds[k] = int(syscall(SYS_pidfd_open, child, 0));
+    REQUIRE(endsWell(child));
+  }
+  const bool tells = of(fds[0]) != of(fds[2]);
+  hold();
+  for (const int fd : fds) REQUIRE(syscall(SYS_pidfd_send_signal, fd, 0, nullptr, 0) == -1 && errno == ESRCH && !isQuiet(fd));
+  REQUIRE(of(fds[0]) == of(fds[1]) && of(fds[2]) == of(fds[3]) && (of(fds[0]) != of(fds[2])) == tells);
+  REQUIRE(waitpid(-1, nullptr, WNOHANG) == -1 && errno == ECHILD);
+}
+
+const Case kPidFdDead(Supported{"pidFdsOfTheDead", "descriptors", "pidfds of processes that were waited for: which are the same",
+                                "restored"},
+                      pidFdsOfTheDead);
 const Case kInotify(Supported{"inotifyWatches", "descriptors", "inotify: watches of files and directories", "restored"}, inotifyWatches);
 const Case kPending(Supported{"inotifyPending", "descriptors", "inotify: events that were not read yet",
                               "refused: events are waiting in it"},

@@ -3,6 +3,8 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 
+#include <fstream>
+
 #include "holds.h"
 
 namespace holds {
@@ -28,13 +30,15 @@ void unlinkedFile() {
   const int fd = make("gone", std::string(70000, 'g')), hole = make("holey", "x"), empty = make("empty", "");
   REQUIRE(pwrite(hole, "end", 3, 50ll << 20) == 3 && lseek(fd, 5, SEEK_SET) == 5);
   const int second = open("gone", O_RDONLY), appending = open("gone", O_WRONLY | O_APPEND);
-  REQUIRE(fchmod(empty, 02511) == 0);
+  const timespec times[] = {{1000, 0}, {1234567, 890000000}};
+  REQUIRE(fchmod(empty, 02511) == 0 && futimens(hole, times) == 0);
   REQUIRE(unlink("gone") == 0 && unlink("holey") == 0 && unlink("empty") == 0);
   hold();
   struct stat info{};
   REQUIRE(put(appending, "!") == 0 && fstat(fd, &info) == 0 && info.st_size == 70001 && info.st_nlink == 0 &&
           (info.st_mode & 0777) == 0600);
   REQUIRE(fstat(empty, &info) == 0 && (info.st_mode & 07777) == 02511);
+  REQUIRE(fstat(hole, &info) == 0 && info.st_mtim.tv_sec == 1234567 && info.st_mtim.tv_nsec == 890000000);
   REQUIRE(take(fd, 3) == "ggg" && lseek(second, 70000, SEEK_SET) == 70000 && take(second) == "!");
   REQUIRE(fstat(hole, &info) == 0 && info.st_size == (50ll << 20) + 3 && info.st_blocks * 512 < (10 << 20));
   char end[3];
@@ -203,6 +207,33 @@ void locks() {
   REQUIRE(endsWell(other) && put(ends[1], "x") == 0 && endsWell(child));
 }
 
+/** Who is shown to have a flock: one who has closed the file since, one who has it, one who has ended. */
+void lockOwners() {
+  const auto ownerOf = [](int fd) {
+    std::ifstream file("/proc/self/fdinfo/" + std::to_string(fd));
+    std::string word;
+    while (file >> word && word != "FLOCK") {
+    }
+    int owner = -1;
+    file >> word >> word >> owner;
+    return owner;
+  };
+  const int closed = make("closed", "x"), kept = make("kept", "x"), left = make("left", "x");
+  int ends[2];
+  REQUIRE(pipe(ends) == 0 && flock(closed, LOCK_EX) == 0);
+  const pid_t child = spawn([&] {
+    REQUIRE(flock(kept, LOCK_SH) == 0 && ownerOf(closed) == getppid());
+    take(ends[0], 1);
+    REQUIRE(ownerOf(closed) == getppid());
+  });
+  until([&] { return ownerOf(kept) == child; });
+  REQUIRE(endsWell(spawn([&] { REQUIRE(flock(left, LOCK_EX) == 0); })) && close(closed) == 0);
+  hold();
+  REQUIRE(ownerOf(kept) == child && put(ends[1], "x") == 0 && endsWell(child));
+  const int rivals[] = {open("kept", O_RDWR), open("left", O_RDWR)};
+  REQUIRE(flock(rivals[0], LOCK_EX | LOCK_NB) == -1 && flock(rivals[1], LOCK_SH | LOCK_NB) == -1);
+}
+
 void lease() {
   const int fd = make("leased", "x");
   REQUIRE(fcntl(fd, F_SETLEASE, F_WRLCK) == 0);
@@ -284,6 +315,7 @@ const Case kRemovedCwd(Supported{"cwdRemoved", "tasks", "a working directory tha
                        removedCwd);
 const Case kFifo(Supported{"fifo", "descriptors", "FIFOs with contents", "restored"}, fifo);
 const Case kNameless(Supported{"fifoNameless", "descriptors", "FIFOs without a name", "restored"}, namelessFifo);
+const Case kOwners(Supported{"lockOwners", "descriptors", "who has taken a flock, as `/proc/locks` tells it", "restored"}, lockOwners);
 const Case kLocks(Supported{"locks", "descriptors", "flock, POSIX and OFD locks", "restored"}, locks);
 const Case kLease(Supported{"lease", "descriptors", "file leases", "refused: a lease"}, lease);
 const Case kProc(Supported{"procFiles", "descriptors", "files of /proc and /sys, also those of other processes of the job", "restored"},

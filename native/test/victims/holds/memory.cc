@@ -48,12 +48,16 @@ void advice() {
   char* merge = map(4 * kPage);
   char* huge = map(4 << 20);
   char* noHuge = map(4 << 20);
+  char* inOrder = map(4 * kPage);
+  char* anyOrder = map(4 * kPage);
+  REQUIRE(madvise(inOrder, 4 * kPage, MADV_SEQUENTIAL) == 0 && madvise(anyOrder, 4 * kPage, MADV_RANDOM) == 0);
   REQUIRE(madvise(dontFork, 4 * kPage, MADV_DONTFORK) == 0 && madvise(wipe, 4 * kPage, MADV_WIPEONFORK) == 0);
   REQUIRE(madvise(dontDump, 4 * kPage, MADV_DONTDUMP) == 0 && madvise(noHuge, 4 << 20, MADV_NOHUGEPAGE) == 0);
   const bool merges = madvise(merge, 4 * kPage, MADV_MERGEABLE) == 0, isHuge = madvise(huge, 4 << 20, MADV_HUGEPAGE) == 0;
   for (char* area : {dontFork, wipe, dontDump, merge, huge, noHuge}) area[5] = 'x';
   hold();
   REQUIRE(hasFlag(dontFork, "dc") && hasFlag(wipe, "wf") && hasFlag(dontDump, "dd") && hasFlag(noHuge, "nh"));
+  REQUIRE(hasFlag(inOrder, "sr") && !hasFlag(inOrder, "rr") && hasFlag(anyOrder, "rr") && !hasFlag(anyOrder, "sr"));
   REQUIRE((!merges || hasFlag(merge, "mg")) && (!isHuge || hasFlag(huge, "hg")));
   for (char* area : {dontFork, wipe, dontDump, merge, huge, noHuge}) REQUIRE(area[5] == 'x');
   REQUIRE(endsWell(spawn([&] { REQUIRE(wipe[5] == 0 && syscall(SYS_madvise, dontFork, kPage, MADV_NORMAL) == -1); })));
@@ -188,10 +192,9 @@ void executedMemory() {
   while (!(content = take(program)).empty()) REQUIRE(put(memory, content) == 0);
   const int readOnly = open(("/proc/self/fd/" + std::to_string(memory)).c_str(), O_RDONLY);
   map(kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE, readOnly);
-  close(memory);
   hold();
   char* const arguments[] = {const_cast<char*>("true"), nullptr};
-  REQUIRE(endsWell(spawn([&] { _exit(fexecve(readOnly, arguments, environ) == 0 ? 0 : errno); })));
+  for (const int each : {readOnly, memory}) REQUIRE(endsWell(spawn([&] { _exit(fexecve(each, arguments, environ) == 0 ? 0 : errno); })));
 }
 
 /** Pages of a file that the program has overwritten with zeros are not the file's. */

@@ -14,6 +14,22 @@ void packetPipe() {
   REQUIRE(put(ends[1], "three") == 0 && put(ends[1], "four") == 0 && take(ends[0]) == "three" && take(ends[0]) == "four");
 }
 
+/** What F_GETFL tells: of a pipe's own ends, and of an end that was opened once more. */
+void pipeFlags() {
+  int ends[2];
+  REQUIRE(pipe2(ends, O_NONBLOCK) == 0 && fcntl(ends[1], F_SETFL, 0) == 0);
+  const int again = open(("/proc/self/fd/" + std::to_string(ends[0])).c_str(), O_RDONLY | O_NONBLOCK), copy = dup(ends[1]);
+  const int all[] = {ends[0], ends[1], again, copy};
+  int before[4];
+  for (int i = 0; i < 4; ++i) before[i] = fcntl(all[i], F_GETFL);
+  REQUIRE(put(copy, "held") == 0);
+  hold();
+  for (int i = 0; i < 4; ++i) REQUIRE(fcntl(all[i], F_GETFL) == before[i]);
+  REQUIRE(take(again, 2) == "he" && take(ends[0]) == "ld" && fcntl(copy, F_SETFL, O_NONBLOCK) == 0);
+  REQUIRE(fcntl(ends[1], F_GETFL) == (before[1] | O_NONBLOCK) && fcntl(again, F_SETFL, 0) == 0 && fcntl(ends[0], F_GETFL) == before[0]);
+}
+
+const Case kFlags(Supported{"pipeFlags", "descriptors", "flags of pipes, those that `open` adds by itself too", "restored"}, pipeFlags);
 const Case kPackets(Supported{"packetPipe", "descriptors", "pipes that keep packets apart (`O_DIRECT`)", "restored"}, packetPipe);
 
 }  // namespace

@@ -57,9 +57,15 @@ void stoppedJob() {
   int status = 0;
   REQUIRE(waitpid(job, &status, WUNTRACED) == job && WIFSTOPPED(status));
   const pid_t untold = spawn([] { raise(SIGSTOP); });  // stopped, and its parent has not asked yet
+  const pid_t reader = spawn([&] {
+    REQUIRE(setpgid(0, 0) == 0);
+    raise(SIGTTIN);
+  });
   siginfo_t info{};
-  REQUIRE(waitid(P_PID, id_t(untold), &info, WSTOPPED | WNOWAIT) == 0);
+  for (const pid_t each : {untold, reader}) REQUIRE(waitid(P_PID, id_t(each), &info, WSTOPPED | WNOWAIT) == 0);
   hold();
+  REQUIRE(waitpid(reader, &status, WUNTRACED) == reader && WIFSTOPPED(status) && WSTOPSIG(status) == SIGTTIN);
+  REQUIRE(kill(reader, SIGCONT) == 0 && endsWell(reader));
   REQUIRE(waitpid(job, &status, WNOHANG | WUNTRACED) == 0);
   REQUIRE(waitpid(untold, &status, WUNTRACED) == untold && WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP);
   REQUIRE(kill(job, SIGCONT) == 0 && waitpid(job, &status, WCONTINUED) == job && WIFCONTINUED(status));
