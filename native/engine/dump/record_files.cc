@@ -166,13 +166,18 @@ Status refuseSharedTables(const std::deque<FrozenProcess>& processes) {
   return {};
 }
 
+/** One that was removed keeps the end of its name by which the kernel says so. */
 Status recordWorkingDirectory(pid_t pid, image::Process& into) {
-  auto cwd = readLink("/proc/" + std::to_string(pid) + "/cwd");
+  const std::string link = "/proc/" + std::to_string(pid) + "/cwd";
+  auto cwd = readLink(link);
   if (!cwd) return cwd.error();
-  struct stat info{};
-  if (cwd->ends_with(kDeleted) && ::stat(cwd->c_str(), &info) != 0) {
-    return Error{kErrorNoSupport, "process " + std::to_string(pid) + ": its working directory was removed: " + *cwd};
-  }
+  struct stat mine{}, named{};
+  if (::stat(link.c_str(), &mine) != 0) return systemError(link);
+  const bool isNamed = ::stat(cwd->c_str(), &named) == 0;
+  const bool isThere = isNamed && mine.st_ino == named.st_ino && mine.st_dev == named.st_dev;
+  const bool wasRemoved = !isNamed && cwd->starts_with('/') && !cwd->starts_with("/proc/") && cwd->ends_with(kDeleted);
+  if (!isThere && !wasRemoved)
+    return Error{kErrorNoSupport, "process " + std::to_string(pid) + ": its working directory cannot be reached by its name, " + *cwd};
   into.cwd = *std::move(cwd);
   return {};
 }

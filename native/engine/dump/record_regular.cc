@@ -105,10 +105,13 @@ std::string otherName(const FoundDescriptor& found) {
 Status recordDirectory(const FileContext& context, const FoundDescriptor& found, image::OpenFile& file) {
   if (fileSystemOf(found) == kProcMagic) return recordProcFile(context, found, file);
   file.kind = image::FileKind::kDirectory;
-  return isAt(found, found.link) ? Status() : refuseFile(found, "a directory that was removed");
+  if (isAt(found, found.link)) return {};
+  file.unlinked = found.link.starts_with('/') && found.link.ends_with(kDeleted);
+  return file.unlinked ? Status() : refuseFile(found, "its name leads to another directory now");
 }
 
 Status recordPathOnly(const FileContext& context, const FoundDescriptor& found, image::OpenFile& file) {
+  if (S_ISDIR(found.info.st_mode)) return recordDirectory(context, found, file);
   if (fileSystemOf(found) == kProcMagic) return recordProcFile(context, found, file);
   file.kind = image::FileKind::kDirectory;  // nothing but its name counts
   return isAt(found, found.link) ? Status() : refuseFile(found, "its name leads to another file now");

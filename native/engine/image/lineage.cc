@@ -16,7 +16,7 @@ class Search {
   explicit Search(Lineage& lineage) : all_(lineage) {
     all_.forker = all_.parent;
     all_.birth.assign(all_.parent.size(), Lineage::kUnknown);
-    for (uint32_t node = uint32_t(all_.parent.size()); node-- > 1;) open_.push_back(node);
+    openAll();
   }
 
   std::optional<uint32_t> run() {
@@ -47,8 +47,12 @@ class Search {
   struct Turn {
     size_t done;
     Move other;
-    std::vector<uint32_t> open;
   };
+
+  void openAll() {
+    open_.clear();
+    for (uint32_t node = uint32_t(all_.parent.size()); node-- > 1;) open_.push_back(node);
+  }
 
   /** Whether `node` was in the session of `leader` when, or before, it was its own leader. */
   [[nodiscard]] bool supplies(uint32_t node, uint32_t leader) const {
@@ -85,7 +89,7 @@ class Search {
     const Move deeper{down[common], false, up[common]}, higher{up[common], false, down[common]};
     std::vector<Move> ways{deeper, higher};
     if (canBeBorn) ways.insert(session < all_.gone ? ways.begin() : ways.begin() + 1, born);
-    for (size_t other = ways.size(); other-- > 1;) turns_.push_back({done_.size(), ways[other], open_});
+    for (size_t other = ways.size(); other-- > 1;) turns_.push_back({done_.size(), ways[other]});
     return ways.front();
   }
 
@@ -98,13 +102,13 @@ class Search {
 
   bool goBack() {
     if (turns_.empty()) return false;
-    const Turn turn = std::move(turns_.back());
+    const Turn turn = turns_.back();
     turns_.pop_back();
     for (; done_.size() > turn.done; done_.pop_back()) {
       const Move& undone = done_.back();
       (undone.isBirth ? all_.birth[undone.node] : all_.forker[undone.node]) = undone.value;
     }
-    open_ = turn.open;
+    openAll();
     apply(turn.other);
     return true;
   }

@@ -11,6 +11,7 @@
 #include "restore/dead_processes.h"
 #include "restore/objects.h"
 #include "restore/relocate.h"
+#include "restore/removed_directories.h"
 #include "restore/system_v.h"
 #include "restore/terminals.h"
 
@@ -50,6 +51,7 @@ class Opener {
     if (!sockets) return sockets.error();
     sources_.sockets = *std::move(sockets);
     BLCR_TRY(openTerminals());
+    BLCR_TRY(removed_.make(image_, request_));
     for (const OpenFile& file : image_.files) BLCR_TRY(openFile(file));
     BLCR_TRY(lockTerminals(image_, terminals_));
     for (const image::Process& process : image_.processes) BLCR_TRY(openDirectory(process));
@@ -197,8 +199,10 @@ class Opener {
   Result<UniqueFd> make(const OpenFile& file) {
     const int flags = reopenFlags(file);
     switch (file.kind) {
-      case FileKind::kRegular:
       case FileKind::kDirectory:
+        if (file.unlinked) return openPath(removed_.pathOf(file.path), flags & ~O_NOFOLLOW);
+        return openPath(pathOf(file.path), flags);
+      case FileKind::kRegular:
       case FileKind::kDevice:
         return openPath(pathOf(file.path), flags);
       case FileKind::kUnlinked:
@@ -314,7 +318,8 @@ class Opener {
       sources_.directories.push_back(-1);
       return {};
     }
-    auto fd = openPath(pathOf(process.cwd), O_PATH | O_DIRECTORY);
+    const std::string removed = removed_.pathOf(process.cwd);
+    auto fd = openPath(removed.empty() ? pathOf(process.cwd) : removed, O_PATH | O_DIRECTORY);
     if (!fd) return Error{fd.error().code, "working directory of process " + std::to_string(process.pid) + ": " + fd.error().detail};
     return add(sources_.directories, std::move(fd));
   }
@@ -326,6 +331,7 @@ class Opener {
   std::set<int> reserved_;
   std::set<int> taken_;  // descriptors of ownDescription()
   DeadProcesses dead_;
+  RemovedDirectories removed_;
   TerminalSet terminals_;      // masters
   std::vector<int> pipeEnds_;  // two each
   int next_ = 3;

@@ -141,19 +141,6 @@ void directory() {
   REQUIRE(seen == 302);
 }
 
-void removedDirectory() {
-  mkdir("dir", 0700);
-  const int fd = open("dir", O_RDONLY | O_DIRECTORY);
-  REQUIRE(fd >= 0 && rmdir("dir") == 0);
-  hold();
-}
-
-void removedCwd() {
-  mkdir("dir", 0700);
-  REQUIRE(chdir("dir") == 0 && rmdir((home() + "/dir").c_str()) == 0);
-  hold();
-}
-
 void fifo() {
   REQUIRE(mkfifo("fifo", 0600) == 0);
   const int both = open("fifo", O_RDWR | O_NONBLOCK), reader = open("fifo", O_RDONLY), writer = open("fifo", O_WRONLY);
@@ -307,12 +294,6 @@ const Case kPath(Supported{"filePathOnly", "descriptors", "O_PATH descriptors of
                  pathOnly);
 const Case kTemporary(Supported{"fileTemporary", "descriptors", "O_TMPFILE files", "restored"}, temporary);
 const Case kDirectory(Supported{"directoryOffset", "descriptors", "directories being read", "restored"}, directory);
-const Case kRemoved(Supported{"directoryRemoved", "descriptors", "an open directory that was removed",
-                              "refused: a directory that was removed"},
-                    removedDirectory);
-const Case kRemovedCwd(Supported{"cwdRemoved", "tasks", "a working directory that was removed",
-                                 "refused: its working directory was removed"},
-                       removedCwd);
 const Case kFifo(Supported{"fifo", "descriptors", "FIFOs with contents", "restored"}, fifo);
 const Case kNameless(Supported{"fifoNameless", "descriptors", "FIFOs without a name", "restored"}, namelessFifo);
 const Case kOwners(Supported{"lockOwners", "descriptors", "who has taken a flock, as `/proc/locks` tells it", "restored"}, lockOwners);
