@@ -116,6 +116,12 @@ Status sealSegments(const Job& job, const Sources& sources) {
   return {};
 }
 
+/** What would have sent the content of a memfd to its end, see Opener::ownDescription. */
+Status setAppend(const OpenFile& file, int fd) {
+  if (file.kind != FileKind::kMemFd || (file.flags & O_APPEND) == 0) return {};
+  return ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_APPEND) == 0 ? Status() : systemError("flags of " + file.path);
+}
+
 Status setOwner(const Job& job, const OpenFile& file, int fd) {
   if (file.ownerPid == 0 && file.ownerSignal == 0) return {};
   const f_owner_ex owner{static_cast<__pid_type>(file.ownerType), job.numbers(file.ownerPid)};
@@ -140,6 +146,7 @@ Status commitFiles(Job& job, Sources& sources) {
     if (file.kind == FileKind::kRegular) BLCR_TRY(rollBack(job, file, fd));
     if (file.kind == FileKind::kInherited) BLCR_TRY(positionStream(job, file, fd));
     if (file.kind == FileKind::kUnlinked) BLCR_TRY(setMode(sources, file));
+    BLCR_TRY(setAppend(file, fd));
     BLCR_TRY(setOwner(job, file, fd));
   }
   BLCR_TRY(fillFifos(job, sources));

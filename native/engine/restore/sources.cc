@@ -173,7 +173,7 @@ class Opener {
     }
     if (const int made = ownDescription(file); made >= 0) {
       sources_.files.push_back(made);
-      BLCR_TRY(setStatus(made, file));
+      BLCR_TRY(setStatus(made, file, file.kind == FileKind::kMemFd ? O_APPEND : 0));
       return position(made, file);
     }
     auto fd = make(file);
@@ -295,9 +295,10 @@ class Opener {
     return fd;
   }
 
-  static Status setStatus(int fd, const OpenFile& file) {
+  /** All but `later`: O_APPEND of what content is still to be written to. */
+  static Status setStatus(int fd, const OpenFile& file, int later = 0) {
     constexpr int kSettable = O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME;
-    if (::fcntl(fd, F_SETFL, file.flags & kSettable) != 0) return systemError("flags of " + file.path);
+    if (::fcntl(fd, F_SETFL, file.flags & kSettable & ~later) != 0) return systemError("flags of " + file.path);
     return {};
   }
 

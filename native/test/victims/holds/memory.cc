@@ -192,7 +192,10 @@ void executedMemory() {
   while (!(content = take(program)).empty()) REQUIRE(put(memory, content) == 0);
   const int readOnly = open(("/proc/self/fd/" + std::to_string(memory)).c_str(), O_RDONLY);
   map(kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE, readOnly);
+  const int flags = fcntl(memory, F_GETFL) | O_APPEND;
+  REQUIRE(fcntl(memory, F_SETFL, O_APPEND) == 0 && lseek(memory, 3, SEEK_SET) == 3);
   hold();
+  REQUIRE(fcntl(memory, F_GETFL) == flags && lseek(memory, 0, SEEK_CUR) == 3 && lseek(memory, 0, SEEK_END) == lseek(program, 0, SEEK_END));
   char* const arguments[] = {const_cast<char*>("true"), nullptr};
   for (const int each : {readOnly, memory}) REQUIRE(endsWell(spawn([&] { _exit(fexecve(each, arguments, environ) == 0 ? 0 : errno); })));
 }
