@@ -52,7 +52,14 @@ void PathFinder::lookAround(const std::string& path) {
   look("/");
 }
 
+/** Listing a directory that is watched would tell the program of it. */
+bool PathFinder::isWatched(const std::string& directory) const {
+  struct stat info{};
+  return ::stat(directory.c_str(), &info) == 0 && watched_.contains({info.st_ino, kernelNumber(info.st_dev)});
+}
+
 void PathFinder::walk(const std::string& directory, int depth) {
+  if (isWatched(directory)) return;
   const std::unique_ptr<DIR, int (*)(DIR*)> listing(::opendir(directory.c_str()), ::closedir);
   while (const dirent* entry = listing && !wanted_.empty() && budget_ > 0 ? ::readdir(listing.get()) : nullptr) {
     const std::string name = entry->d_name;
@@ -105,6 +112,7 @@ void PathFinder::prepare(const std::vector<pid_t>& members) {
       for (const InotifyMark& mark : details.value().marks) wanted_.insert({mark.inode, mark.device});
     }
   }
+  watched_ = wanted_;
   if (!wanted_.empty()) search();
 }
 
@@ -116,6 +124,7 @@ std::string PathFinder::find(uint64_t inode, uint32_t device) {
     if (attempt == 1) break;
     // Added or renamed since the first look.
     wanted_.insert(key);
+    watched_.insert(key);
     seen_.clear();
     budget_ = kMaxEntries / 4;
     search();

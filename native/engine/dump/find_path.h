@@ -28,10 +28,11 @@ class PathFinder {
   using Key = std::pair<uint64_t, uint32_t>;
   void look(const std::string& path);
   void lookAround(const std::string& path);
+  [[nodiscard]] bool isWatched(const std::string& directory) const;
   void walk(const std::string& directory, int depth);
   void search();
   std::vector<pid_t> members_;
-  std::set<Key> wanted_;
+  std::set<Key> wanted_, watched_;
   std::map<Key, std::string> known_;
   std::set<std::string> seen_;
   size_t budget_ = 0;

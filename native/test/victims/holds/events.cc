@@ -58,6 +58,20 @@ void inotifyPending() {
   REQUIRE(events(fd) == "1:256:early ");
 }
 
+/** Looking everywhere for a watched file that has no name is nothing that a watched directory tells of. */
+void inotifyUnlinked() {
+  mkdir("watched", 0700);
+  mkdir("watched/inner", 0700);
+  const int fd = inotify_init1(IN_NONBLOCK), file = open("file", O_CREAT | O_RDWR, 0600);
+  REQUIRE(inotify_add_watch(fd, "watched", IN_ALL_EVENTS) == 1 && inotify_add_watch(fd, "file", IN_MODIFY) == 2 && unlink("file") == 0);
+  hold();
+  REQUIRE(isQuiet(fd) && put(file, "x") == 0 && events(fd) == "2:2: ");
+}
+
+const Case kUnlinked(Supported{"inotifyUnlinked", "descriptors", "inotify: watches of files that have no name any more",
+                               "refused: the path of watch 2 is not known"},
+                     inotifyUnlinked);
+
 void signalFd() {
   sigset_t set;
   sigemptyset(&set);
