@@ -116,7 +116,10 @@ Status recordDescription(FileContext& context, const std::array<Stdio, 3>& stdio
 
 /** Owner of SIGIO, when the description asks for signals. */
 void recordOwner(const FoundDescriptor& found, image::OpenFile& file) {
-  if ((found.details.flags & O_ASYNC) == 0 && !S_ISSOCK(found.info.st_mode)) return;  // SIGURG needs an owner only
+  const auto isLease = [](const std::string& lock) { return lock.starts_with("LEASE"); };
+  const bool leased = std::any_of(found.details.locks.begin(), found.details.locks.end(), isLease);
+  // SIGURG needs an owner only
+  if ((found.details.flags & O_ASYNC) == 0 && !S_ISSOCK(found.info.st_mode) && !leased) return;
   const auto own = borrowDescriptor(found.pid, found.fd);
   f_owner_ex owner{};
   if (!own || ::fcntl(own.value().get(), F_GETOWN_EX, &owner) != 0) return;
@@ -134,10 +137,24 @@ bool isStrangersLock(const FileContext& context, std::string_view lock) {
   return !owner || !context.members.contains(pid_t(*owner));
 }
 
+/** Its owner takes it again, through its own descriptor, which the signal of a break tells. */
+Status checkLease(const FileContext& context, const FoundDescriptor& found, const image::OpenFile& file, std::string_view lease) {
+  if (takeField(lease) != "LEASE") return Error{kErrorTemporary, found.name() + ": a lease on it is being broken"};
+  takeField(lease);  // mode
+  skipBlanks(lease);
+  const auto owner = takeNumber(lease, 10);
+  const auto holds = [&](const FoundDescriptor& other) {
+    return other.description == found.description && owner && other.pid == pid_t(*owner);
+  };
+  if (file.kind == image::FileKind::kRegular && std::any_of(context.found.begin(), context.found.end(), holds)) return {};
+  return refuseFile(found, "a lease on it cannot be taken again");
+}
+
 /** A POSIX lock is shown only to the process that holds it, others to all that share the description. */
 Status recordLocks(const FileContext& context, const FoundDescriptor& found, image::OpenFile& file) {
   for (const std::string& lock : found.details.locks) {
-    if (lock.starts_with("LEASE") || lock.starts_with("DELEG")) return refuseFile(found, "a lease on it cannot be taken again");
+    if (lock.starts_with("DELEG")) return refuseFile(found, "a delegation of it cannot be taken again");
+    if (lock.starts_with("LEASE") || lock.starts_with("BREAK")) BLCR_TRY(checkLease(context, found, file, lock));
     if (file.kind == image::FileKind::kInherited || std::find(file.locks.begin(), file.locks.end(), lock) != file.locks.end()) continue;
     if (isStrangersLock(context, lock)) return refuseFile(found, "a lock on it was taken by a process that is not part of the job");
     file.locks.push_back(lock);

@@ -62,11 +62,13 @@ bool takeMark(std::string_view line, InotifyMark& mark) {
   return true;
 }
 
-/** "1: FLOCK  ADVISORY  WRITE 770 fd:00:525 0 EOF" */
+/** "1: FLOCK  ADVISORY  WRITE 770 fd:00:525 0 EOF", "2: LEASE  BREAKING  READ 770 …": a lease that is no longer ACTIVE gets that as its
+ * kind */
 bool takeLock(std::string_view line, std::string& lock) {
   static_cast<void>(takeField(line));  // number
-  const std::string_view kind = takeField(line);
-  static_cast<void>(takeField(line));  // ADVISORY
+  std::string_view kind = takeField(line);
+  const std::string_view state = takeField(line);
+  if (kind == "LEASE" && state != "ACTIVE") kind = state;
   const std::string_view mode = takeField(line);
   const std::string_view owner = takeField(line);
   static_cast<void>(takeField(line));  // device and inode

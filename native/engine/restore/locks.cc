@@ -47,15 +47,18 @@ Status done(const Result<uint64_t>& result) {
   return {};
 }
 
-/** A POSIX lock belongs to a process and goes when any descriptor of the file is closed: taken by the process itself, at the very end. */
-Status takePosixLock(Job& job, const Lock& lock, uint32_t file, const struct flock& wanted) {
+/** A POSIX lock belongs to a process and goes when any descriptor of the file is closed, a lease is told of by a signal to the one who took
+ * it, with the descriptor: taken by the process itself, at the very end. */
+Status takeOwnLock(Job& job, const Lock& lock, uint32_t file, const struct flock& wanted) {
   for (Building& building : job.processes) {
     if (!building.isAlive() || building.process->pid != lock.owner) continue;
     for (const image::Descriptor& descriptor : building.process->descriptors) {
       if (descriptor.file != file) continue;
+      const std::string what = "locking " + job.image.files[file].path;
+      if (lock.kind == "LEASE")
+        return done(building.leader().call(what, SYS_fcntl, {uint64_t(descriptor.fd), F_SETLEASE, uint64_t(lock.type)}));
       const auto at = building.leader().putObject(wanted);
       if (!at.ok()) return at.error();
-      const std::string what = "locking " + job.image.files[file].path;
       return done(building.leader().call(what, SYS_fcntl, {uint64_t(descriptor.fd), F_SETLK, at.value()}));
     }
   }
@@ -78,7 +81,7 @@ Status takeRange(Job& job, const Lock& lock, uint32_t file, int fd) {
   wanted.l_whence = SEEK_SET;
   wanted.l_start = off_t(lock.start);
   wanted.l_len = off_t(lock.length);
-  if (lock.kind == "POSIX") return takePosixLock(job, lock, file, wanted);
+  if (lock.kind == "POSIX" || lock.kind == "LEASE") return takeOwnLock(job, lock, file, wanted);
   errno = ENOTSUP;
   if (lock.kind != "OFDLCK" || ::fcntl(fd, F_OFD_SETLK, &wanted) != 0) return systemError("locking " + job.image.files[file].path);
   return {};

@@ -10,7 +10,7 @@ namespace blcr {
  * names a file that somebody else has locked meanwhile. */
 [[nodiscard]] Status takeWholeLocks(Job& job, const Sources& sources);
 
-/** The same for POSIX and OFD locks, at the very end. */
+/** The same for POSIX and OFD locks and leases, at the very end. */
 [[nodiscard]] Status takeRangeLocks(Job& job, const Sources& sources);
 
 }  // namespace blcr

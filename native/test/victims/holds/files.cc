@@ -221,11 +221,33 @@ void lockOwners() {
   REQUIRE(flock(rivals[0], LOCK_EX | LOCK_NB) == -1 && flock(rivals[1], LOCK_SH | LOCK_NB) == -1);
 }
 
-void lease() {
-  const int fd = make("leased", "x");
-  REQUIRE(fcntl(fd, F_SETLEASE, F_WRLCK) == 0);
+volatile sig_atomic_t brokenFd = -1;
+
+/** One for reading, one for writing; whoever opens the file is waited for, and the owner told by the signal of its choice.
+ */
+void leases() {
+  const int writes = make("written", "x"), made = make("read", "x");
+  const int reads = open("read", O_RDONLY), other = open("read", O_RDONLY);
+  close(made);
+  REQUIRE(fcntl(writes, F_SETLEASE, F_WRLCK) == 0 && fcntl(reads, F_SETLEASE, F_RDLCK) == 0 && fcntl(writes, F_SETSIG, SIGRTMIN + 1) == 0);
+  struct sigaction action{};
+  action.sa_flags = SA_SIGINFO;
+  action.sa_sigaction = [](int, siginfo_t* info, void*) { brokenFd = info->si_fd; };
+  REQUIRE(sigaction(SIGRTMIN + 1, &action, nullptr) == 0);
   hold();
-  REQUIRE(fcntl(fd, F_GETLEASE) == F_WRLCK);
+  REQUIRE(fcntl(writes, F_GETLEASE) == F_WRLCK && fcntl(reads, F_GETLEASE) == F_RDLCK && fcntl(other, F_GETLEASE) == F_UNLCK);
+  REQUIRE(fcntl(writes, F_GETSIG) == SIGRTMIN + 1 && fcntl(writes, F_GETOWN) == getpid() && brokenFd == -1);
+  REQUIRE(open("written", O_RDONLY | O_NONBLOCK) == -1 && errno == EWOULDBLOCK && brokenFd == writes);
+  REQUIRE(fcntl(writes, F_SETLEASE, F_UNLCK) == 0 && open("written", O_RDONLY | O_NONBLOCK) >= 0);
+}
+
+/** Somebody waits to open the file, and the owner has yet to give way. */
+void breakingLease() {
+  const int fd = make("leased", "x");
+  signal(SIGIO, SIG_IGN);
+  REQUIRE(fcntl(fd, F_SETLEASE, F_WRLCK) == 0 && open("leased", O_RDONLY | O_NONBLOCK) == -1 && errno == EWOULDBLOCK);
+  hold();
+  REQUIRE(fcntl(fd, F_SETLEASE, F_UNLCK) == 0);
 }
 
 void procFiles() {
@@ -298,7 +320,10 @@ const Case kFifo(Supported{"fifo", "descriptors", "FIFOs with contents", "restor
 const Case kNameless(Supported{"fifoNameless", "descriptors", "FIFOs without a name", "restored"}, namelessFifo);
 const Case kOwners(Supported{"lockOwners", "descriptors", "who has taken a flock, as `/proc/locks` tells it", "restored"}, lockOwners);
 const Case kLocks(Supported{"locks", "descriptors", "flock, POSIX and OFD locks", "restored"}, locks);
-const Case kLease(Supported{"lease", "descriptors", "file leases", "refused: a lease"}, lease);
+const Case kLease(Supported{"leases", "descriptors", "file leases", "restored"}, leases);
+const Case kBreaking(Supported{"breakingLease", "descriptors", "a file lease that is being broken",
+                               "refused: a lease on it is being broken"},
+                     breakingLease);
 const Case kProc(Supported{"procFiles", "descriptors", "files of /proc and /sys, also those of other processes of the job", "restored"},
                  procFiles);
 const Case kShm(Supported{"posixShm", "memory", "POSIX shared memory, also unlinked", "restored"}, sharedMemoryFile);
