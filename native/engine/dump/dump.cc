@@ -162,10 +162,10 @@ class Checkpoint final : public Dump {
         std::any_of(frozen_.processes().begin(), frozen_.processes().end(), [](const FrozenProcess& one) { return !one.zombie; });
     if (!living) return Error{ESRCH, "process " + std::to_string(request_.target) + " has ended"};
     for (FrozenProcess& process : frozen_.processes()) BLCR_TRY(recordOne(process));
-    if (const auto plan = image::planTree(recording_.image.processes, 0); !plan) return Error{kErrorNoSupport, plan.error().detail};
     BLCR_TRY(recordToldStops(frozen_.processes(), recording_.image));
     BLCR_TRY(recordSystemV(frozen_.processes(), recording_));
     BLCR_TRY(recordFiles(frozen_.processes(), request_, recording_));
+    if (const auto plan = image::planTree(recording_.image.processes, 0); !plan) return Error{kErrorNoSupport, plan.error().detail};
     joinUnnamedViews(recording_);
     // After all timers were read: one that is late is what programs expect, one that is early is not.
     recordClocks(request_.target, recording_.image.host);

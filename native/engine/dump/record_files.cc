@@ -162,24 +162,44 @@ Status recordLocks(const FileContext& context, const FoundDescriptor& found, ima
   return {};
 }
 
-/** Processes that share a table (clone without fork's copying) cannot be rebuilt one by one. */
-Status refuseSharedTables(const std::deque<FrozenProcess>& processes) {
-  struct Kind {
-    kcmp_type type;
-    const char* name;
-  };
-  for (const Kind kind : {Kind{KCMP_FILES, "descriptor table"}, Kind{KCMP_FS, "working directory"}, Kind{KCMP_VM, "memory"}}) {
-    std::vector<pid_t> pids;
-    for (const FrozenProcess& process : processes) {
-      if (!process.zombie) pids.push_back(process.pid);
-    }
-    std::sort(pids.begin(), pids.end(), [&](pid_t a, pid_t b) { return a != b && ::syscall(SYS_kcmp, a, b, kind.type, 0, 0) == 1; });
-    for (size_t i = 1; i < pids.size(); ++i) {
-      if (::syscall(SYS_kcmp, pids[i - 1], pids[i], kind.type, 0, 0) != 0) continue;
-      return Error{kErrorNoSupport,
-                   "processes " + std::to_string(pids[i - 1]) + " and " + std::to_string(pids[i]) + " share one " + kind.name};
-    }
+/** Groups of processes that share something of theirs (clone without fork's copying); alone ones are groups of one. */
+std::vector<std::vector<const FrozenProcess*>> sharers(const std::deque<FrozenProcess>& processes, kcmp_type type) {
+  const auto compare = [type](const FrozenProcess* a, const FrozenProcess* b) { return ::syscall(SYS_kcmp, a->pid, b->pid, type, 0, 0); };
+  std::vector<const FrozenProcess*> alive;
+  for (const FrozenProcess& process : processes)
+    if (!process.zombie) alive.push_back(&process);
+  std::sort(alive.begin(), alive.end(), [&](const auto* a, const auto* b) { return a != b && compare(a, b) == 1; });
+  std::vector<std::vector<const FrozenProcess*>> groups;
+  for (const FrozenProcess* process : alive) {
+    if (groups.empty() || compare(groups.back().back(), process) != 0) groups.emplace_back();
+    groups.back().push_back(process);
   }
+  return groups;
+}
+
+Error refuseSharing(const std::vector<const FrozenProcess*>& group, const char* what) {
+  return Error{kErrorNoSupport,
+               "processes " + std::to_string(group[0]->pid) + " and " + std::to_string(group[1]->pid) + " share one " + what};
+}
+
+/** A descriptor table is shared again by children that their parent makes so; one of a group is the parent or ancestor of the others then.
+ */
+Status recordSharing(const std::deque<FrozenProcess>& processes, image::Image& image) {
+  for (const auto& group : sharers(processes, KCMP_FILES)) {
+    size_t children = 0;
+    for (const FrozenProcess* child : group) {
+      const bool shares = std::any_of(group.begin(), group.end(), [child](const auto* other) { return other->pid == child->stat.ppid; });
+      const auto isIt = [child](const image::Process& process) { return process.pid == child->pid; };
+      if (!shares) continue;
+      ++children;
+      std::find_if(image.processes.begin(), image.processes.end(), isIt)->sharesFilesWithParent = true;
+    }
+    if (children + 1 != group.size()) return refuseSharing(group, "descriptor table");
+  }
+  for (const auto& group : sharers(processes, KCMP_FS))
+    if (group.size() > 1) return refuseSharing(group, "working directory");
+  for (const auto& group : sharers(processes, KCMP_VM))
+    if (group.size() > 1) return refuseSharing(group, "memory");
   return {};
 }
 
@@ -204,7 +224,7 @@ Status recordWorkingDirectory(pid_t pid, image::Process& into) {
 Error refuseFile(const FoundDescriptor& found, const std::string& why) { return Error{kErrorNoSupport, found.name() + ": " + why}; }
 
 Status recordFiles(std::deque<FrozenProcess>& processes, const DumpRequest& request, Recording& recording) {
-  BLCR_TRY(refuseSharedTables(processes));
+  BLCR_TRY(recordSharing(processes, recording.image));
   std::vector<FoundDescriptor> found;
   for (const FrozenProcess& process : processes) {
     if (!process.zombie) BLCR_TRY(findDescriptors(process.pid, found));

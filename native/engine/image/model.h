@@ -342,7 +342,7 @@ struct Process {
   int32_t oomScoreAdjust = 0;
   bool thpDisabled = false;
   std::vector<Task> tasks;             // leader first
-  bool sharesFilesWithParent = false;  // CLONE_FILES across processes (refused until supported)
+  bool sharesFilesWithParent = false;  // CLONE_FILES across processes
   bool stopTold = false;               // stopped (^Z), and its parent has waited for that already
   uint32_t terminal = kNone;           // controlling terminal: Image::terminals; none, or the launcher's
   bool cooperates = false;             // it waits in a checkpoint callback and is told that it was restarted

@@ -23,7 +23,8 @@ class Planner {
     for (Node node = 1; node < kids_.size(); ++node) {
       kids_[lineage_.forker[node]].push_back(node);
       member(node).forker = memberOf(lineage_.forker[node]);
-      if (moves(node) && exitSignal(node) != SIGCHLD) return impossible(node);
+      // What moves is told of to its new parent by SIGCHLD, and its table is that of nobody else.
+      if (moves(node) && (exitSignal(node) != SIGCHLD || processes_[member(node).process].sharesFilesWithParent)) return impossible(node);
     }
     for (const Node node : kids_[0]) grow(node);
     return std::move(plan_);

@@ -130,7 +130,7 @@ Status closeOthers(Stub& stub, std::vector<int32_t> kept) {
 
 Status openInside(Job& job, const Sources& sources) {
   for (Building& building : job.processes) {
-    if (!building.isAlive()) continue;
+    if (!building.isAlive() || building.process->sharesFilesWithParent) continue;
     for (uint32_t index = 0; index < job.image.files.size(); ++index) {
       if (!isOpenedInside(job.image.files[index]) || !holds(building, index)) continue;
       const Status opened = openOneInside(job, building, index, sources.files[index]);

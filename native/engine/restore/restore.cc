@@ -65,7 +65,11 @@ Status build(Job& job, const KernelAreas& areas, const Sources& sources) {
     if (!building.isAlive()) continue;
     BLCR_TRY(buildMemory(job, building, areas, sources));
     BLCR_TRY(dressProcess(job, building, sources));
-    BLCR_TRY(placeDescriptors(job, building, sources));
+  }
+  // Placing takes the sources away, from all that share a table.
+  for (Building& building : job.processes) {
+    if (!building.isAlive()) continue;
+    if (!building.process->sharesFilesWithParent) BLCR_TRY(placeDescriptors(job, building, sources));
     BLCR_TRY(growThreads(job, building));
   }
   return oweSemaphores(job);

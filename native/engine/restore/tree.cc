@@ -1,6 +1,7 @@
 #include "restore/tree.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
@@ -65,7 +66,8 @@ class Tree {
       return {};
     }
     Building& building = job_.processes[member.process];
-    const SpawnRequest request{member.pid, building.process->exitSignal, 0};
+    const uint64_t flags = building.process->sharesFilesWithParent ? CLONE_FILES : 0;
+    const SpawnRequest request{member.pid, building.process->exitSignal, flags};
     auto stub = forker != nullptr ? spawnFrom(job_, *forker, request) : spawnFromCoordinator(job_, request);
     if (!stub) return stub.error();
     building.tasks.push_back(*std::move(stub));

@@ -77,18 +77,6 @@ void hugeFile() {
   hold();
 }
 
-void sharedTables() {
-  int ends[2];
-  REQUIRE(pipe(ends) == 0);
-  static int end;
-  end = ends[0];
-  alignas(16) static char stack[65536];
-  const pid_t child = clone([](void*) { return int(take(end, 1).size()) - 1; }, stack + sizeof stack, CLONE_FILES | SIGCHLD, nullptr);
-  REQUIRE(child > 0);
-  hold();
-  REQUIRE(put(ends[1], "x") == 0 && endsWell(child));
-}
-
 /** Taken by a process that had the same descriptors, and has ended. */
 void lockOfAnother() {
   static int file;
@@ -173,8 +161,6 @@ const Case kUser(Supported{"ownUserNamespace", "hosts", "a program in a user nam
 const Case kMount(Supported{"ownMountNamespace", "hosts", "processes in a mount namespace of their own", "refused: namespace"},
                   ownMountNamespace);
 const Case kHuge(Supported{"hugePageFile", "memory", "huge-page files (hugetlbfs)", "refused: huge-page"}, hugeFile);
-const Case kTables(Supported{"sharedTable", "tasks", "processes that share a descriptor table", "refused: share one descriptor table"},
-                   sharedTables);
 const Case kSecret(Supported{"secretMemory", "memory", "memfd_secret", "refused: secretmem"}, secretMemory);
 
 }  // namespace
