@@ -1,6 +1,7 @@
 // Regular files, directories, memfds.
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/statfs.h>
 #include <unistd.h>
 
@@ -30,13 +31,26 @@ bool isAt(const FoundDescriptor& found, const std::string& path) {
   return ::lstat(path.c_str(), &named) == 0 && named.st_ino == found.info.st_ino && named.st_dev == found.info.st_dev;
 }
 
-/** /proc/N/…: the process it tells of must be there again. */
+/** /proc/N/…: the process it tells of must be there again, or be gone already. */
 Status recordProcFile(const FileContext& context, const FoundDescriptor& found, image::OpenFile& file) {
   file.kind = image::FileKind::kProc;
   if (!found.link.starts_with("/proc/")) return refuseFile(found, "a file of another /proc");
   std::string_view rest = std::string_view(found.link).substr(6);
   const auto owner = takeNumber(rest, 10);
-  if (owner && !context.members.contains(pid_t(*owner))) return refuseFile(found, "it tells of a process outside the job");
+  if (!owner || context.members.contains(pid_t(*owner))) return {};
+  file.unlinked = ::kill(pid_t(*owner), 0) != 0 && errno == ESRCH;
+  if (!file.unlinked) return refuseFile(found, "it tells of a process outside the job");
+  if (file.path.ends_with(kDeleted)) file.path.resize(file.path.size() - kDeleted.size());
+  return {};
+}
+
+/** A namespace, as "net:[4026531833]": restored when it is that of the process itself. */
+Status recordNamespace(const FoundDescriptor& found, image::OpenFile& file) {
+  const std::string name = "/ns/" + found.link.substr(0, found.link.find(':'));
+  const auto own = readLink("/proc/" + std::to_string(found.pid) + name);
+  if (!own || own.value() != found.link) return refuseFile(found, "a namespace that is not the job's own");
+  file.kind = image::FileKind::kProc;
+  file.path = "/proc/self" + name;
   return {};
 }
 
@@ -128,7 +142,7 @@ Status recordRegular(FileContext& context, const FoundDescriptor& found, image::
     case kHugeMagic:
       return refuseFile(found, "memory of huge-page files is not supported");
     case kNamespaceMagic:
-      return refuseFile(found, "a namespace");
+      return recordNamespace(found, file);
     default:
       break;
   }

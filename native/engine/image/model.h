@@ -205,7 +205,7 @@ struct OpenFile {
   uint32_t object = kNone;  // pipes, sockets, shared
   uint32_t blob = kNone;
   int32_t inherited = -1;  // 0, 1, 2, or the number of a pipe whose other end was outside
-  bool unlinked = false;   // FIFO: its name is gone
+  bool unlinked = false;   // FIFO, directory: its name is gone; file of /proc: the process is
   uint64_t counter = 0;    // eventfd count
   bool semaphore = false;  // eventfd: EFD_SEMAPHORE
   uint64_t sigmask = 0;    // signalfd

@@ -25,4 +25,7 @@ class DeadProcesses {
   std::multimap<uint32_t, pid_t> all_;
 };
 
+/** A file of /proc/N, N being a process that has ended: opened by one that has that number for a moment, where numbers can be chosen. */
+[[nodiscard]] Result<UniqueFd> openProcOfDead(const image::OpenFile& file, int flags);
+
 }  // namespace blcr

@@ -227,6 +227,8 @@ class Opener {
         return makeInotify(file);
       case FileKind::kPidFd:
         return dead_.open(file);
+      case FileKind::kProc:
+        return openProcOfDead(file, flags);
       case FileKind::kTerminal:
         return openTerminal(file, flags);
       default:
@@ -341,7 +343,7 @@ class Opener {
 }  // namespace
 
 bool isOpenedInside(const image::OpenFile& file) {
-  return file.kind == FileKind::kProc || (file.kind == FileKind::kPidFd && file.ownerPid != 0);
+  return (file.kind == FileKind::kProc && !file.unlinked) || (file.kind == FileKind::kPidFd && file.ownerPid != 0);
 }
 
 TemporaryNames::~TemporaryNames() {

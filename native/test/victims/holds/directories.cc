@@ -1,4 +1,4 @@
-// Directories that are gone.
+// Directories and processes that are gone, and other things of which only a descriptor is left.
 #include <dirent.h>
 
 #include "holds.h"
@@ -20,6 +20,23 @@ bool isEmpty(int fd) {
   const bool empty = readdir(listing) == nullptr;
   closedir(listing);
   return empty;
+}
+
+struct Pipe {
+  int read = -1, write = -1;
+  Pipe() {
+    int ends[2];
+    REQUIRE(pipe(ends) == 0);
+    read = ends[0], write = ends[1];
+  }
+};
+
+/** Whether the name of an open file is in the directory of that process. */
+bool isProcOf(int fd, pid_t pid) {
+  char link[256];
+  const ssize_t length = readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), link, sizeof link);
+  const std::string name(link, length > 0 ? size_t(length) : 0), wanted = "/proc/" + std::to_string(pid);
+  return name.compare(0, wanted.size(), wanted) == 0;
 }
 
 /** One in the other; the name of the outer one is another directory's by the restart. */
@@ -49,6 +66,33 @@ void removedCwd() {
   REQUIRE(fchdir(above) == 0 && stat("/proc/self/cwd", &here) == 0 && isSame(here, infoOf(above)) && chdir(home().c_str()) == 0);
 }
 
+/** Files of a process that has ended: nothing can be read from them any more. */
+void procOfDead() {
+  int status = -1, directory = -1, path = -1;
+  Pipe pipe;
+  const pid_t child = spawn([&] { take(pipe.read, 1); });
+  const std::string proc = "/proc/" + std::to_string(child);
+  status = open((proc + "/status").c_str(), O_RDONLY), directory = open((proc + "/net").c_str(), O_RDONLY | O_DIRECTORY);
+  path = open(proc.c_str(), O_PATH);
+  REQUIRE(status >= 0 && directory >= 0 && path >= 0 && take(status, 5) == "Name:" && put(pipe.write, "x") == 0 && endsWell(child));
+  hold();
+  REQUIRE(take(status).empty() && openat(directory, "tcp", O_RDONLY) == -1 && openat(path, "stat", O_RDONLY) == -1);
+  REQUIRE((fcntl(path, F_GETFL) & O_PATH) != 0 && isProcOf(status, child) && isProcOf(directory, child) && isProcOf(path, child));
+}
+
+void ownNamespaces() {
+  const char* const names[] = {"net", "pid", "user", "mnt", "uts"};
+  int held[5];
+  for (int i = 0; i < 5; ++i) held[i] = open(("/proc/self/ns/" + std::string(names[i])).c_str(), O_RDONLY);
+  hold();
+  for (int i = 0; i < 5; ++i) {
+    const int own = open(("/proc/self/ns/" + std::string(names[i])).c_str(), O_RDONLY);
+    REQUIRE(held[i] >= 0 && own >= 0 && isSame(infoOf(held[i]), infoOf(own)));
+  }
+}
+
+const Case kDead(Supported{"procOfDead", "descriptors", "files of /proc that tell of a process that has ended", "restored"}, procOfDead);
+const Case kOwn(Supported{"ownNamespaces", "descriptors", "namespaces, the program's own", "restored"}, ownNamespaces);
 const Case kRemoved(Supported{"directoriesRemoved", "descriptors", "open directories that were removed", "restored"}, removedDirectories);
 const Case kRemovedCwd(Supported{"cwdRemoved", "tasks", "a working directory that was removed", "restored"}, removedCwd);
 
