@@ -114,12 +114,10 @@ Status recordDescription(FileContext& context, const std::array<Stdio, 3>& stdio
   }
 }
 
-/** Owner of SIGIO, when the description asks for signals. */
+/** Who is sent SIGIO or SIGURG, or will be once the program asks for signals. */
 void recordOwner(const FoundDescriptor& found, image::OpenFile& file) {
-  const auto isLease = [](const std::string& lock) { return lock.starts_with("LEASE"); };
-  const bool leased = std::any_of(found.details.locks.begin(), found.details.locks.end(), isLease);
-  // SIGURG needs an owner only
-  if ((found.details.flags & O_ASYNC) == 0 && !S_ISSOCK(found.info.st_mode) && !leased) return;
+  if (file.kind == image::FileKind::kPidFd) return;                                              // its process stands there
+  if (file.kind == image::FileKind::kInherited && (found.details.flags & O_ASYNC) == 0) return;  // the launcher's own
   const auto own = borrowDescriptor(found.pid, found.fd);
   f_owner_ex owner{};
   if (!own || ::fcntl(own.value().get(), F_GETOWN_EX, &owner) != 0) return;
