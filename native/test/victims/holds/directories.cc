@@ -22,15 +22,6 @@ bool isEmpty(int fd) {
   return empty;
 }
 
-struct Pipe {
-  int read = -1, write = -1;
-  Pipe() {
-    int ends[2];
-    REQUIRE(pipe(ends) == 0);
-    read = ends[0], write = ends[1];
-  }
-};
-
 /** Whether the name of an open file is in the directory of that process. */
 bool isProcOf(int fd, pid_t pid) {
   char link[256];

@@ -67,6 +67,15 @@ inline std::string take(int fd, size_t length = 4096) {
   return text;
 }
 
+struct Pipe {
+  int read = -1, write = -1;
+  Pipe() {
+    int ends[2];
+    REQUIRE(pipe(ends) == 0);
+    read = ends[0], write = ends[1];
+  }
+};
+
 template <typename Body>
 pid_t spawn(const Body& body) {
   const pid_t pid = fork();

@@ -18,15 +18,6 @@ namespace {
 constexpr int kIoPriorityOfProcess = 1;
 constexpr int kBestEffortSix = 2 << 13 | 6;
 
-struct Pipe {
-  int read = -1, write = -1;
-  Pipe() {
-    int ends[2];
-    REQUIRE(pipe(ends) == 0);
-    read = ends[0], write = ends[1];
-  }
-};
-
 /** A job in the background whose shell has gone, in a group whose leader is gone, too. */
 void groupWithoutLeader() {
   Pipe go, number;
