@@ -51,6 +51,12 @@ uint16_t portOf(const std::string& name) {
   return ntohs(reinterpret_cast<const sockaddr_in*>(address.get())->sin_port);
 }
 
+bool isAnyAddress(const std::string& name) {
+  const SocketAddress address(name);
+  if (address.family() == AF_INET) return reinterpret_cast<const sockaddr_in*>(address.get())->sin_addr.s_addr == htonl(INADDR_ANY);
+  return address.family() == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&reinterpret_cast<const sockaddr_in6*>(address.get())->sin6_addr) != 0;
+}
+
 std::string withPort(const std::string& name, uint16_t port) {
   std::string changed = name;
   const uint16_t wire = htons(port);

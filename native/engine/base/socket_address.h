@@ -40,6 +40,9 @@ class SocketAddress {
 /** 0 for other families than IPv4 and IPv6. */
 [[nodiscard]] uint16_t portOf(const std::string& name);
 
+/** 0.0.0.0 or ::, whatever the port. */
+[[nodiscard]] bool isAnyAddress(const std::string& name);
+
 /** The same address with another port. */
 [[nodiscard]] std::string withPort(const std::string& name, uint16_t port);
 

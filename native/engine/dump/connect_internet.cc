@@ -6,12 +6,15 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <map>
 #include <optional>
 
 #include "base/codes.h"
+#include "base/features.h"
 #include "base/socket_address.h"
 #include "dump/connect_sockets.h"
 #include "dump/tcp_flow.h"
+#include "proc/inet_diag.h"
 #include "proc/inet_table.h"
 
 namespace blcr {
@@ -72,8 +75,66 @@ class Internet {
   Status datagrams(const Entry& entry) {
     image::Socket& socket = socketOf(entry);
     if (!socket.peerName.empty()) socket.state = SocketState::kConnected;
-    socket.shutRead = (entry.live->events & POLLRDHUP) != 0;
+    const uint8_t ended = directions(entry);
+    socket.shutRead = (entry.live->events & POLLRDHUP) != 0 || (ended & 1) != 0;
+    socket.shutWrite = (ended & 2) != 0;
+    socket.foreignName = isForeign(socket.name);
     return {};
+  }
+
+  /** What was shut down, as the kernel tells it; the end of writing shows nowhere else. */
+  uint8_t directions(const Entry& entry) {
+    const std::pair<int, int> kind(entry.live->domain, entry.live->protocol);
+    if (!shutdowns_.contains(kind)) {
+      auto read = featureAllowed("sock_diag") ? readShutdowns(kind.first, kind.second) : Result<Shutdowns>(Error{ENOENT, ""});
+      shutdowns_[kind] = read ? *std::move(read) : Shutdowns();
+    }
+    const Shutdowns& all = shutdowns_[kind];
+    const auto found = all.find(foundOf(entry).info.st_ino);
+    return found == all.end() ? 0 : found->second;
+  }
+
+  /** Whether only a socket that was allowed to (IP_FREEBIND) can be bound to it here. */
+  static bool isForeign(const std::string& name) {
+    if (name.empty() || isAnyAddress(name)) return false;
+    const SocketAddress address(withPort(name, 0));
+    const UniqueFd probe(::socket(address.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    return probe && ::bind(probe.get(), address.get(), address.size()) != 0 && errno == EADDRNOTAVAIL;
+  }
+
+  /** Both ends have closed their direction, and both are open still. */
+  [[nodiscard]] static bool hasEnded(const LiveSocket& live) {
+    return live.connection == TCP_CLOSE && (live.events & POLLRDHUP) != 0 && (live.events & POLLERR) == 0 && !live.peerName.empty();
+  }
+
+  Status ended(const Entry& entry) {
+    image::Socket& socket = socketOf(entry);
+    const LiveSocket& live = *entry.live;
+    socket.state = (live.events & POLLERR) != 0 ? SocketState::kReset : SocketState::kClosed;
+    socket.shutWrite = socket.state == SocketState::kClosed;  // both directions have ended: writing fails at once
+    if (!hasEnded(live)) {
+      socket.name.clear();
+      socket.peerName.clear();
+      return {};
+    }
+    if (const Entry* other = otherEnd(entry); other != nullptr && hasEnded(*other->live)) join(entry, *other);
+    return {};
+  }
+
+  [[nodiscard]] const Entry* otherEnd(const Entry& entry) const {
+    const Endpoint local = endpointOf(entry.live->name), remote = endpointOf(entry.live->peerName);
+    for (const Entry& other : all_) {
+      if (other.live->type != SOCK_STREAM || other.live == entry.live || other.live->peerName.empty()) continue;
+      if (endpointOf(other.live->name) == remote && endpointOf(other.live->peerName) == local) return &other;
+    }
+    return nullptr;
+  }
+
+  void join(const Entry& entry, const Entry& other) {
+    image::Socket& socket = socketOf(entry);
+    socket.state = SocketState::kConnected;
+    socket.peer = other.index;
+    socket.inheritsName = wasAccepted(entry, other);
   }
 
   Status stream(const Entry& entry) {
@@ -81,14 +142,13 @@ class Internet {
     const LiveSocket& live = *entry.live;
     switch (live.connection) {
       case TCP_LISTEN:
+        socket.foreignName = isForeign(socket.name);
         socket.state = SocketState::kListening;
         socket.backlog = int32_t(live.backlog);
         return {};
       case TCP_CLOSE:
-        if ((live.events & POLLRDHUP) == 0) return {};
-        socket.state = (live.events & POLLERR) != 0 ? SocketState::kReset : SocketState::kClosed;
-        socket.shutWrite = socket.state == SocketState::kClosed;  // both directions have ended: writing fails at once
-        socket.name.clear();
+        if ((live.events & POLLRDHUP) != 0) return ended(entry);
+        socket.foreignName = isForeign(socket.name);
         return {};
       case TCP_SYN_SENT:
         return beginning(entry);
@@ -114,19 +174,15 @@ class Internet {
     image::Socket& socket = socketOf(entry);
     const LiveSocket& live = *entry.live;
     socket.shutWrite = live.connection != TCP_ESTABLISHED && live.connection != TCP_CLOSE_WAIT;
-    socket.shutRead = live.connection == TCP_ESTABLISHED && (live.events & POLLRDHUP) != 0;
+    const bool peerIsOpen = live.connection == TCP_ESTABLISHED || live.connection == TCP_FIN_WAIT1 || live.connection == TCP_FIN_WAIT2;
+    socket.shutRead = peerIsOpen && (live.events & POLLRDHUP) != 0;
     const Endpoint local = endpointOf(live.name), remote = endpointOf(live.peerName);
     if (local == remote) return refuseFile(foundOf(entry), "it is connected with itself");
     if (live.protocol != IPPROTO_TCP) return refuseFile(foundOf(entry), "a connection of Multipath TCP is not supported");
-    for (const Entry& other : all_) {
-      if (other.live->type != SOCK_STREAM || other.live == &live || other.live->peerName.empty()) continue;
-      if (endpointOf(other.live->name) != remote || endpointOf(other.live->peerName) != local) continue;
-      socket.state = SocketState::kConnected;
-      socket.peer = other.index;
-      socket.inheritsName = wasAccepted(entry, other);
-      return {};
-    }
-    return alone(entry, local, remote);
+    const Entry* other = otherEnd(entry);
+    if (other == nullptr || other->live->connection == TCP_CLOSE) return alone(entry, local, remote);
+    join(entry, *other);
+    return {};
   }
 
   /** The end whose port somebody listens on; when nobody does any more, clients are those with the higher port. */
@@ -227,6 +283,7 @@ class Internet {
   FileContext& context_;
   std::vector<Entry> all_;
   std::optional<std::vector<InetRow>> table_;
+  std::map<std::pair<int, int>, Shutdowns> shutdowns_;  // by family and protocol
 };
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "base/io.h"
 #include "base/socket_address.h"
 #include "dump/connect_sockets.h"
+#include "proc/file_system.h"
 
 namespace blcr {
 namespace {
@@ -53,11 +54,19 @@ class Local {
     struct stat info{};
     const std::string full = path.starts_with('/') ? path : directory + "/" + path;
     if (::lstat(full.c_str(), &info) != 0 || !S_ISSOCK(info.st_mode) || uint32_t(info.st_ino) != live_.local.fileInode) return false;
+    if (!isOnFileSystem(full, info.st_dev, live_.local.fileDevice)) return false;
     socket().fileMode = info.st_mode & 07777;
     socket().fileUid = info.st_uid;
     socket().fileGid = info.st_gid;
     socket().directory = directory;
     return true;
+  }
+
+  /** Bound by a relative name, and nobody works in that directory any more. */
+  void findDirectory(const std::string& path) {
+    const std::string full = context_.recording.paths.find(live_.local.fileInode, live_.local.fileDevice, path);
+    if (full.size() <= path.size() || !full.ends_with("/" + path)) return;
+    socket().unlinked = !leadsHere(full.substr(0, std::max<size_t>(full.size() - path.size() - 1, 1)), path);
   }
 
   Status findFile() {
@@ -70,8 +79,9 @@ class Local {
       if (!directory.ok()) continue;
       if (socket().directory.empty()) socket().directory = directory.value();
       socket().unlinked = !leadsHere(directory.value(), path);
-      if (!socket().unlinked || path.starts_with('/')) break;
+      if (!socket().unlinked || path.starts_with('/')) return {};
     }
+    findDirectory(path);
     return {};
   }
 

@@ -1,13 +1,14 @@
 #include "dump/find_path.h"
 
 #include <dirent.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 #include <memory>
 
 #include "base/io.h"
 #include "proc/fdinfo.h"
+#include "proc/file_system.h"
 #include "proc/maps.h"
 
 namespace blcr {
@@ -16,11 +17,9 @@ namespace {
 constexpr size_t kMaxEntries = 20000;  // of directories walked through
 constexpr int kMaxDepth = 8;
 
-uint32_t kernelNumber(dev_t device) { return uint32_t(major(device) << 20 | minor(device)); }
-
 bool leadsTo(const std::string& path, uint64_t inode, uint32_t device) {
   struct stat info{};
-  return ::lstat(path.c_str(), &info) == 0 && info.st_ino == inode && kernelNumber(info.st_dev) == device;
+  return ::lstat(path.c_str(), &info) == 0 && info.st_ino == inode && kernelDevice(info.st_dev) == device;
 }
 
 /** Words of an argument list or environment that are, or end in, paths. */
@@ -41,25 +40,32 @@ std::vector<std::string> wordsOf(const std::string& text, const std::string& cwd
 void PathFinder::look(const std::string& path) {
   struct stat info{};
   if (!path.starts_with('/') || !seen_.insert(path).second || ::lstat(path.c_str(), &info) != 0) return;
-  const Key key{info.st_ino, kernelNumber(info.st_dev)};
+  const Key key{info.st_ino, kernelDevice(info.st_dev)};
   if (wanted_.erase(key) != 0) known_[key] = path;
 }
 
 void PathFinder::lookAround(const std::string& path) {
   look(path);
-  for (size_t slash = path.rfind('/'); slash != std::string::npos && slash > 0; slash = path.rfind('/', slash - 1))
+  if (!ending_.empty()) look(path + "/" + ending_);
+  for (size_t slash = path.rfind('/'); slash != std::string::npos && slash > 0; slash = path.rfind('/', slash - 1)) {
     look(path.substr(0, slash));
+    if (!ending_.empty()) look(path.substr(0, slash + 1) + ending_);
+  }
   look("/");
 }
 
-/** Listing a directory that is watched would tell the program of it. */
-bool PathFinder::isWatched(const std::string& directory) const {
+/** The watchers of a directory are told what happens to it, and to everything in it. */
+bool PathFinder::isHeard(const std::string& path) const {
+  const size_t slash = path.rfind('/');
   struct stat info{};
-  return ::stat(directory.c_str(), &info) == 0 && watched_.contains({info.st_ino, kernelNumber(info.st_dev)});
+  const auto hears = [&](const std::string& each) {
+    return ::stat(each.c_str(), &info) == 0 && heard_.contains({info.st_ino, kernelDevice(info.st_dev)});
+  };
+  return !heard_.empty() && (hears(path) || hears(slash == 0 ? "/" : path.substr(0, slash)));
 }
 
 void PathFinder::walk(const std::string& directory, int depth) {
-  if (isWatched(directory)) return;
+  if (isHeard(directory)) return;
   const std::unique_ptr<DIR, int (*)(DIR*)> listing(::opendir(directory.c_str()), ::closedir);
   while (const dirent* entry = listing && !wanted_.empty() && budget_ > 0 ? ::readdir(listing.get()) : nullptr) {
     const std::string name = entry->d_name;
@@ -99,36 +105,46 @@ void PathFinder::search() {
     if (!wanted_.empty() && directory != "/") walk(directory, kMaxDepth);
 }
 
-void PathFinder::prepare(const std::vector<pid_t>& members) {
-  members_ = members;
-  budget_ = kMaxEntries;
-  for (const pid_t pid : members) {
+void PathFinder::readWatches(const std::function<void(const Key&)>& each) {
+  heard_.clear();
+  for (const pid_t pid : members_) {
     const auto numbers = listDescriptors(pid);
     for (const int fd : numbers.ok() ? numbers.value() : std::vector<int>()) {
       const auto link = readLink("/proc/" + std::to_string(pid) + "/fd/" + std::to_string(fd));
       if (!link.ok() || link.value() != "anon_inode:inotify") continue;
       const auto details = readFdInfo(pid, fd);
       if (!details.ok()) continue;
-      for (const InotifyMark& mark : details.value().marks) wanted_.insert({mark.inode, mark.device});
+      for (const InotifyMark& mark : details.value().marks) {
+        const Key key{mark.inode, mark.device};
+        if ((mark.mask & (IN_OPEN | IN_ACCESS | IN_CLOSE_NOWRITE)) != 0) heard_.insert(key);
+        each(key);
+      }
     }
   }
-  watched_ = wanted_;
+}
+
+void PathFinder::prepare(const std::vector<pid_t>& members) {
+  members_ = members;
+  budget_ = kMaxEntries;
+  readWatches([this](const Key& key) { wanted_.insert(key); });
   if (!wanted_.empty()) search();
 }
 
-std::string PathFinder::find(uint64_t inode, uint32_t device) {
+std::string PathFinder::find(uint64_t inode, uint32_t device, const std::string& ending) {
   const Key key{inode, device};
-  for (int attempt = 0; attempt < 2; ++attempt) {
-    const auto known = known_.find(key);
-    if (known != known_.end() && leadsTo(known->second, inode, device)) return known->second;
-    if (attempt == 1) break;
-    // Added or renamed since the first look.
-    wanted_.insert(key);
-    watched_.insert(key);
-    seen_.clear();
-    budget_ = kMaxEntries / 4;
-    search();
-  }
+  const auto known = known_.find(key);
+  if (known != known_.end() && leadsTo(known->second, inode, device)) return known->second;
+  if (missed_.contains(key)) return {};
+  // Added or renamed since the first look.
+  wanted_.insert(key);
+  ending_ = ending;
+  seen_.clear();
+  budget_ = kMaxEntries / 4;
+  readWatches([](const Key&) {});
+  search();
+  const auto found = known_.find(key);
+  if (found != known_.end() && leadsTo(found->second, inode, device)) return found->second;
+  missed_.insert(key);
   return {};
 }
 

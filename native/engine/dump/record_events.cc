@@ -12,6 +12,7 @@
 #include "base/features.h"
 #include "dump/find_path.h"
 #include "dump/record_files.h"
+#include "proc/file_system.h"
 
 namespace blcr {
 namespace {
@@ -85,6 +86,14 @@ Status recordPidFd(const FileContext& context, const FoundDescriptor& found, ima
   return refuseFile(found, "it stands for process " + std::to_string(found.details.process) + " outside the job");
 }
 
+/** A description of a watched file that has no name any more; kNone when the job has it not open. */
+uint32_t openFile(const FileContext& context, const InotifyMark& mark) {
+  for (const FoundDescriptor& each : context.found)
+    if (S_ISREG(each.info.st_mode) && each.info.st_ino == mark.inode && kernelDevice(each.info.st_dev) == mark.device)
+      return each.description;
+  return image::kNone;
+}
+
 Status recordInotify(FileContext& context, const FoundDescriptor& found, image::OpenFile& file) {
   file.kind = image::FileKind::kInotify;
   const auto own = borrowDescriptor(found.pid, found.fd);
@@ -95,8 +104,10 @@ Status recordInotify(FileContext& context, const FoundDescriptor& found, image::
   if (waiting != 0) return Error{kErrorTemporary, found.name() + ": events are waiting in it"};
   for (const InotifyMark& mark : found.details.marks) {
     const std::string path = context.recording.paths.find(mark.inode, mark.device);
-    if (path.empty()) return refuseFile(found, "the path of watch " + std::to_string(mark.number) + " is not known");
-    file.watches.push_back({mark.number, mark.mask, path});
+    const uint32_t open = path.empty() ? openFile(context, mark) : image::kNone;
+    if (path.empty() && open == image::kNone)
+      return refuseFile(found, "the path of watch " + std::to_string(mark.number) + " is not known");
+    file.watches.push_back({mark.number, mark.mask, path, open});
   }
   std::sort(file.watches.begin(), file.watches.end(), [](const auto& a, const auto& b) { return a.number < b.number; });
   return {};

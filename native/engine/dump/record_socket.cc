@@ -18,9 +18,9 @@ uint32_t peerPid(int fd) {
   return ::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.pid > 0 ? uint32_t(peer.pid) : 0;
 }
 
-/** "" for an internet socket that has no port yet. */
+/** "" for an internet socket that has neither an address nor a port yet. */
 std::string boundName(const std::string& name) {
-  return SocketAddress(name).family() != AF_UNIX && portOf(name) == 0 ? std::string() : name;
+  return SocketAddress(name).family() != AF_UNIX && portOf(name) == 0 && isAnyAddress(name) ? std::string() : name;
 }
 
 Status recordState(const FileContext& context, LiveSocket& live, image::Socket& socket) {
@@ -70,7 +70,19 @@ Status recordSocket(FileContext& context, const FoundDescriptor& found, image::O
   return recordState(context, live->second, socket);
 }
 
+/** What belongs to a process is opened by that process, and to none while it is under way. */
+Status checkPassed(const FileContext& context) {
+  for (const FoundDescriptor& found : context.found) {
+    const image::OpenFile& file = context.recording.image.files[found.description];
+    const bool owned =
+        (file.kind == image::FileKind::kProc && !file.unlinked) || (file.kind == image::FileKind::kPidFd && file.ownerPid != 0);
+    if (owned && found.pid == ::getpid()) return refuseFile(found, "it stands for a process");
+  }
+  return {};
+}
+
 Status connectSockets(FileContext& context) {
+  BLCR_TRY(checkPassed(context));
   for (auto& [key, live] : context.sockets) {
     const auto index = context.socketOf.find(key);
     if (index == context.socketOf.end() || live.domain != AF_UNIX || live.leadsToKeeper) continue;

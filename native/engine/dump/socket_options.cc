@@ -72,6 +72,7 @@ constexpr int kTcpLevel[] = {TCP_NODELAY,       TCP_CORK,         TCP_KEEPIDLE, 
                              TCP_KEEPCNT,       TCP_SYNCNT,       TCP_LINGER2,  TCP_DEFER_ACCEPT,
                              TCP_CONGESTION,    TCP_USER_TIMEOUT, TCP_FASTOPEN, TCP_FASTOPEN_CONNECT,
                              TCP_NOTSENT_LOWAT, TCP_INQ,          TCP_SAVE_SYN, TCP_THIN_LINEAR_TIMEOUTS};
+constexpr int kUdpLiteLevel[] = {10 /* UDPLITE_SEND_CSCOV */, 11 /* UDPLITE_RECV_CSCOV */};  // linux/udp.h does not have them
 constexpr int kUdpLevel[] = {UDP_SEGMENT, UDP_GRO, 101 /* UDP_NO_CHECK6_TX */, 102 /* UDP_NO_CHECK6_RX */};
 
 void readLevel(int fd, int level, std::span<const int> names, std::vector<image::SocketOption>& into) {
@@ -123,6 +124,7 @@ Result<std::vector<image::SocketOption>> readSocketOptions(int fd, int domain, i
   if (type == SOCK_DGRAM) readLevel(fd, IPPROTO_IP, kIpMulticast, options);
   if (type == SOCK_DGRAM && domain == AF_INET6) readLevel(fd, IPPROTO_IPV6, kIpv6Multicast, options);
   if (protocol == IPPROTO_UDP) readLevel(fd, IPPROTO_UDP, kUdpLevel, options);
+  if (protocol == IPPROTO_UDPLITE) readLevel(fd, IPPROTO_UDPLITE, kUdpLiteLevel, options);
   if (type == SOCK_DGRAM) BLCR_TRY(readMemberships(fd, domain, options));
   if (type != SOCK_STREAM) return options;
   char layer[16] = {};

@@ -59,9 +59,17 @@ Status checkFamily(const FoundDescriptor& found, const LiveSocket& socket) {
         found, (family != nullptr ? family : "a socket of family " + std::to_string(socket.domain)) + std::string(" is not supported"));
   }
   const bool stream = socket.type == SOCK_STREAM && (socket.protocol == IPPROTO_TCP || socket.protocol == IPPROTO_MPTCP);
-  if (stream || (socket.type == SOCK_DGRAM && socket.protocol == IPPROTO_UDP)) return {};
+  if (stream || (socket.type == SOCK_DGRAM && (socket.protocol == IPPROTO_UDP || socket.protocol == IPPROTO_UDPLITE))) return {};
   if (socket.type == SOCK_RAW) return refuseFile(found, "a raw socket is not supported");
   return refuseFile(found, "an internet socket of protocol " + std::to_string(socket.protocol) + " is not supported");
+}
+
+/** Where a connection that has ended once led: getpeername tells it no more. */
+std::string formerPeer(int fd, int domain) {
+  sockaddr_storage address{};
+  socklen_t size = domain == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);  // asking for more than there is fails
+  if (::getsockopt(fd, SOL_SOCKET, SO_PEERNAME, &address, &size) != 0) return {};
+  return std::string(reinterpret_cast<const char*>(&address), size);
 }
 
 void lookAtConnection(LiveSocket& socket) {
@@ -69,6 +77,7 @@ void lookAtConnection(LiveSocket& socket) {
   socklen_t size = sizeof info;
   if (::getsockopt(socket.fd.get(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return;
   socket.connection = info.tcpi_state;
+  if (info.tcpi_state == TCP_CLOSE && (socket.events & POLLRDHUP) != 0) socket.peerName = formerPeer(socket.fd.get(), socket.domain);
   socket.idleMs = info.tcpi_last_ack_recv;
   // Source: tcp_get_info() of the kernel: a listening socket tells its backlog in these two.
   if (info.tcpi_state == TCP_LISTEN) socket.accepting = info.tcpi_unacked, socket.backlog = info.tcpi_sacked;

@@ -192,6 +192,7 @@ struct InotifyWatch {
   int32_t number = 0;  // watch descriptor
   uint32_t mask = 0;
   std::string path;
+  uint32_t file = kNone;  // without a path: the description in Image::files whose file it is
 };
 
 /** One open file description, shared by any number of descriptors. */
@@ -261,6 +262,7 @@ struct Socket {
   bool inheritsName = false;                        // it was accepted: the name is that of the listening socket
   uint32_t fileMode = 0, fileUid = 0, fileGid = 0;  // AF_UNIX: of the file
   bool shutRead = false, shutWrite = false;
+  bool foreignName = false;  // bound to an address that the host did not have: IP_FREEBIND was set then
   int32_t backlog = 0;
   std::vector<uint32_t> waiting;  // kListening: clients to be accepted, in order; Image::sockets
   uint32_t peerPid = 0;           // SO_PEERCRED; kListening: who listens

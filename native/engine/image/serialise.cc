@@ -133,7 +133,7 @@ void visit(A& a, S& s, const OpenFile*) {
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const InotifyWatch*) {
-  a(s.number, s.mask, s.path);
+  a(s.number, s.mask, s.path, s.file);
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const Pipe*) {
@@ -150,7 +150,7 @@ void visit(A& a, S& s, const SocketOption*) {
 template <typename A, typename S>
 void visit(A& a, S& s, const Socket*) {
   a(s.domain, s.type, s.protocol, s.state, s.name, s.peerName, s.peer, s.directory, s.unlinked, s.inheritsName, s.fileMode, s.fileUid,
-    s.fileGid, s.shutRead, s.shutWrite, s.backlog, s.waiting, s.peerPid, s.queue, s.options);
+    s.fileGid, s.shutRead, s.shutWrite, s.foreignName, s.backlog, s.waiting, s.peerPid, s.queue, s.options);
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const Terminal*) {

@@ -135,7 +135,8 @@ Status checkFile(const Image& image, const OpenFile& file, const std::string& wh
     return wrong(who + "an unknown terminal");
   if (file.kind == FileKind::kMemFd && !isIndex(file.object, image.shared.size())) return wrong(who + "an unknown segment");
   for (const InotifyWatch& watch : file.watches)
-    if (watch.number <= 0 || hasZero(watch.path)) return wrong(who + "an impossible watch");
+    if (watch.number <= 0 || hasZero(watch.path) || !isIndexOrNone(watch.file, image.files.size()))
+      return wrong(who + "an impossible watch");
   if (isPipe && file.end != 0 && file.end != 1) return wrong(who + "an impossible end");
   if (!isIndexOrNone(file.blob, image.blobs.size())) return wrong(who + "unknown content");
   if (file.kind == FileKind::kUnlinked && file.blob == kNone) return wrong(who + "content is missing");
@@ -156,8 +157,9 @@ Status checkSocket(const Image& image, const Socket& socket, const std::string& 
   if (hasZero(socket.directory)) return wrong(who + "a path with a zero byte");
   if (!isIndexOrNone(socket.peer, image.sockets.size())) return wrong(who + "an unknown peer");
   const Socket* peer = socket.peer == kNone ? nullptr : &image.sockets[socket.peer];
-  if (peer != nullptr && (peer == &socket || (peer->domain == AF_UNIX) != (socket.domain == AF_UNIX)))
-    return wrong(who + "a peer of another family");
+  if (peer != nullptr && (peer->domain == AF_UNIX) != (socket.domain == AF_UNIX)) return wrong(who + "a peer of another family");
+  if (peer == &socket && (socket.domain != AF_UNIX || socket.type != SOCK_DGRAM || socket.name.empty()))
+    return wrong(who + "it cannot be its own peer");
   if (socket.state == SocketState::kPending && (peer == nullptr || peer->state != SocketState::kListening))
     return wrong(who + "waits for no listening socket");
   for (const uint32_t client : socket.waiting)

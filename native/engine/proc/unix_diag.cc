@@ -1,14 +1,11 @@
 #include "proc/unix_diag.h"
 
-#include <linux/netlink.h>
-#include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
 #include <linux/unix_diag.h>
 #include <sys/socket.h>
 
-#include <cstring>
-
 #include "base/unique_fd.h"
+#include "proc/netlink.h"
 
 namespace blcr {
 namespace {
@@ -18,34 +15,26 @@ struct Request {
   unix_diag_req diag;
 };
 
-template <typename T>
-T valueOf(const void* data, size_t size) {
-  T value{};
-  if (size >= sizeof value) std::memcpy(&value, data, sizeof value);
-  return value;
-}
-
-void applyAttribute(const rtattr& attribute, UnixSocket& socket) {
-  const size_t size = RTA_PAYLOAD(&attribute);
-  const char* data = reinterpret_cast<const char*>(&attribute) + RTA_LENGTH(0);
-  switch (attribute.rta_type) {
+void applyAttribute(int type, const char* data, size_t size, UnixSocket& socket) {
+  switch (type) {
     case UNIX_DIAG_PEER:
-      socket.peer = valueOf<uint32_t>(data, size);
+      socket.peer = attributeValue<uint32_t>(data, size);
       socket.hasPeer = true;
       break;
     case UNIX_DIAG_VFS:
-      socket.fileInode = valueOf<unix_diag_vfs>(data, size).udiag_vfs_ino;
+      socket.fileInode = attributeValue<unix_diag_vfs>(data, size).udiag_vfs_ino;
+      socket.fileDevice = attributeValue<unix_diag_vfs>(data, size).udiag_vfs_dev;
       break;
     case UNIX_DIAG_RQLEN:
-      socket.queued = valueOf<unix_diag_rqlen>(data, size).udiag_rqueue;
-      socket.limit = valueOf<unix_diag_rqlen>(data, size).udiag_wqueue;
+      socket.queued = attributeValue<unix_diag_rqlen>(data, size).udiag_rqueue;
+      socket.limit = attributeValue<unix_diag_rqlen>(data, size).udiag_wqueue;
       break;
     case UNIX_DIAG_ICONS:
       for (size_t at = 0; at + sizeof(uint32_t) <= size; at += sizeof(uint32_t))
-        socket.waiting.push_back(valueOf<uint32_t>(data + at, sizeof(uint32_t)));
+        socket.waiting.push_back(attributeValue<uint32_t>(data + at, sizeof(uint32_t)));
       break;
     case UNIX_DIAG_SHUTDOWN: {
-      const auto bits = valueOf<uint8_t>(data, size);
+      const auto bits = attributeValue<uint8_t>(data, size);
       socket.shutRead = (bits & 1) != 0;
       socket.shutWrite = (bits & 2) != 0;
       break;
@@ -81,16 +70,8 @@ Result<UnixSocket> readUnixSocket(uint64_t inode) {
   UnixSocket socket;
   socket.type = found->udiag_type;
   socket.state = found->udiag_state;
-  size_t left = header->nlmsg_len - NLMSG_LENGTH(sizeof(unix_diag_msg));
-  const char* at = answer + NLMSG_HDRLEN + NLMSG_ALIGN(sizeof(unix_diag_msg));
-  while (left >= sizeof(rtattr)) {
-    const auto* attribute = reinterpret_cast<const rtattr*>(at);
-    if (attribute->rta_len < sizeof(rtattr) || attribute->rta_len > left) break;
-    applyAttribute(*attribute, socket);
-    const size_t step = std::min<size_t>(RTA_ALIGN(attribute->rta_len), left);
-    at += step;
-    left -= step;
-  }
+  forEachAttribute(answer + NLMSG_HDRLEN + NLMSG_ALIGN(sizeof(unix_diag_msg)), header->nlmsg_len - NLMSG_LENGTH(sizeof(unix_diag_msg)),
+                   [&](int type, const char* data, size_t size) { applyAttribute(type, data, size, socket); });
   return socket;
 }
 

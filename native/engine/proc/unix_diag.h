@@ -15,6 +15,7 @@ struct UnixSocket {
   uint64_t peer = 0;  // inode; 0 when the peer was closed
   bool shutRead = false, shutWrite = false;
   uint32_t fileInode = 0;         // of the file that it is bound to, 0 = none
+  uint32_t fileDevice = 0;        // as the kernel numbers it: major << 20 | minor
   uint32_t queued = 0;            // bytes to be read; a listening socket: connections to be accepted
   uint32_t limit = 0;             // a listening socket: how many may wait
   std::vector<uint32_t> waiting;  // a listening socket: inodes of the clients to be accepted, in order; 0 = already closed

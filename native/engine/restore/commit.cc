@@ -160,13 +160,19 @@ Watchers keepWatchers(const Job& job, const Sources& sources) {
   Watchers watchers;
   for (size_t index = 0; index < job.image.files.size(); ++index) {
     const OpenFile& file = job.image.files[index];
-    if (!file.watches.empty()) watchers.emplace_back(UniqueFd(::fcntl(sources.files[index], F_DUPFD_CLOEXEC, 3)), &file);
+    if (file.watches.empty()) continue;
+    std::vector<UniqueFd> targets;
+    for (const image::InotifyWatch& watch : file.watches) {
+      const std::string path = watch.file == image::kNone ? "/" : "/proc/self/fd/" + std::to_string(sources.files[watch.file]);
+      targets.emplace_back(::open(path.c_str(), O_PATH | O_CLOEXEC));
+    }
+    watchers.push_back({UniqueFd(::fcntl(sources.files[index], F_DUPFD_CLOEXEC, 3)), &file, std::move(targets)});
   }
   return watchers;
 }
 
 Status startWatching(const Watchers& watchers) {
-  for (const auto& [fd, file] : watchers) BLCR_TRY(addWatches(fd.get(), *file));
+  for (const Watcher& watcher : watchers) BLCR_TRY(addWatches(watcher.fd.get(), *watcher.file, watcher.targets));
   return {};
 }
 

@@ -13,7 +13,12 @@ namespace blcr {
 [[nodiscard]] Status commitFiles(Job& job, Sources& sources);
 
 /** inotify instances without their watches: these would report that our own descriptors are closed. */
-using Watchers = std::vector<std::pair<UniqueFd, const image::OpenFile*>>;
+struct Watcher {
+  UniqueFd fd;
+  const image::OpenFile* file;
+  std::vector<UniqueFd> targets;  // by watch: what has no path, open in a way that nobody is told of when it ends
+};
+using Watchers = std::vector<Watcher>;
 [[nodiscard]] Watchers keepWatchers(const Job& job, const Sources& sources);
 [[nodiscard]] Status startWatching(const Watchers& watchers);
 

@@ -24,6 +24,14 @@ Building* firstOwner(Job& job, uint32_t file) {
   return nullptr;
 }
 
+/** A description under way in a socket belongs to nobody: any process will do. */
+Building* ownerOf(Job& job, uint32_t file) {
+  Building* owner = firstOwner(job, file);
+  for (size_t index = 0; owner == nullptr && index < job.processes.size(); ++index)
+    if (job.processes[index].isAlive()) owner = &job.processes[index];
+  return owner;
+}
+
 /** An entry is a pair of descriptor number and description: the number is occupied just for the addition. */
 Status addEntry(Stub& stub, int epoll, const image::EpollEntry& entry, int source) {
   const std::string what = "epoll entry of descriptor " + std::to_string(entry.fd);
@@ -142,7 +150,7 @@ Status openInside(Job& job, const Sources& sources) {
 
 Status fillEpolls(Job& job, const Sources& sources) {
   for (uint32_t index = 0; index < job.image.files.size(); ++index) {
-    Building* owner = job.image.files[index].epoll.empty() ? nullptr : firstOwner(job, index);
+    Building* owner = job.image.files[index].epoll.empty() ? nullptr : ownerOf(job, index);
     if (owner == nullptr) continue;
     for (const image::EpollEntry& entry : job.image.files[index].epoll) {
       if (entry.file == image::kNone) continue;

@@ -38,7 +38,8 @@ struct Segment {
 
 /** Without its watches, which addWatches gives it when nobody but the job touches files any more. ENOENT when a watched path is gone. */
 [[nodiscard]] Result<UniqueFd> makeInotify(const image::OpenFile& file);
-[[nodiscard]] Status addWatches(int fd, const image::OpenFile& file);
+/** `targets`: by watch, open files that have no path. */
+[[nodiscard]] Status addWatches(int fd, const image::OpenFile& file, const std::vector<UniqueFd>& targets);
 
 /** Time that went by while the job did not run: on CLOCK_REALTIME since the checkpoint, on its monotonic clocks since its restart began. */
 struct Elapsed {

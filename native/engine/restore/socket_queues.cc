@@ -34,15 +34,12 @@ class Outgoing {
     add(SCM_CREDENTIALS, &credentials, sizeof credentials);
   }
 
-  /** Bytes taken, or -errno. Credentials name a process that must exist: one that has ended is impersonated. A relative path is one from
-   * `directory`. */
-  [[nodiscard]] ssize_t send(int fd, size_t from, const std::string& directory) {
-    const std::string path = socketPath(receiver_);
-    const bool relative = !path.empty() && !path.starts_with('/'), ended = sender_ != 0 && ::kill(pid_t(sender_), 0) != 0;
-    if (!relative && !ended) return sendFrom(fd, from);
+  /** Bytes taken, or -errno. Credentials name a process that must exist: one that has ended is impersonated. */
+  [[nodiscard]] ssize_t send(int fd, size_t from) {
+    const bool ended = sender_ != 0 && ::kill(pid_t(sender_), 0) != 0;
+    if (!ended) return sendFrom(fd, from);
     ssize_t sent = -EIO;
-    const Status done = actAs(ended ? sender_ : 0, "sending a message", [&] {
-      if (relative && ::chdir(directory.c_str()) != 0) return errno;
+    const Status done = actAs(sender_, "sending a message", [&] {
       const ssize_t count = sendFrom(fd, from);
       return count < 0 ? int(-count) : 0;
     });
@@ -82,7 +79,7 @@ class Outgoing {
 
 class Filler {
  public:
-  Filler(Job& job, const Sources& sources) : job_(job), sources_(sources) {}
+  Filler(Job& job, const Sources& sources, const SocketDoors& doors) : job_(job), sources_(sources), doors_(doors) {}
 
   Status all() {
     for (uint32_t index = 0; index < job_.image.sockets.size(); ++index)
@@ -103,8 +100,10 @@ class Filler {
   [[nodiscard]] int otherEnd(uint32_t index) const {
     const Socket& self = socket(index);
     if (sources_.sockets.other[index]) return sources_.sockets.other[index].get();
-    const bool mutual = self.peer != image::kNone && socket(self.peer).peer == index;
-    return mutual && self.state == SocketState::kConnected ? sources_.sockets.own[self.peer] : -1;
+    const bool connected = self.type == SOCK_DGRAM
+                               ? isDatagramPair(job_.image, index)
+                               : self.peer != image::kNone && socket(self.peer).peer == index && self.state == SocketState::kConnected;
+    return connected ? sources_.sockets.own[self.peer] : -1;
   }
 
   [[nodiscard]] int holderOf(const std::string& name, int domain) const {
@@ -125,8 +124,10 @@ class Filler {
   }
 
   /** Where a datagram can be sent that this socket is to receive: bound to every address, it is reached through loopback. */
-  [[nodiscard]] std::string reachable(const Socket& self) const {
-    if (self.domain == AF_UNIX || self.name != withPort(anyOf(self.name), portOf(self.name))) return self.name;
+  [[nodiscard]] std::string reachable(uint32_t index) const {
+    const Socket& self = socket(index);
+    if (self.domain == AF_UNIX) return doors_.addressOf(index);
+    if (self.name != withPort(anyOf(self.name), portOf(self.name))) return self.name;
     sockaddr_storage address{};
     std::memcpy(&address, self.name.data(), std::min(self.name.size(), sizeof address));
     if (address.ss_family == AF_INET)
@@ -143,32 +144,28 @@ class Filler {
     const bool fromPeer =
         message.sender.empty() || self.type != SOCK_DGRAM || (self.peer != image::kNone && socket(self.peer).name == message.sender);
     if (way.fd >= 0 && (fromPeer || self.name.empty())) return way;
-    way.receiver = reachable(self);
+    way.receiver = reachable(index);
     way.fd = message.sender.empty() ? -1 : holderOf(message.sender, self.domain);
     if (way.fd >= 0 && !way.receiver.empty()) return way;
-    way.temporary = UniqueFd(::socket(self.domain, self.type | SOCK_CLOEXEC, 0));
+    way.temporary = UniqueFd(::socket(self.domain, self.type | SOCK_CLOEXEC, self.domain == AF_UNIX ? 0 : self.protocol));
     way.fd = way.temporary.get();
     if (way.fd < 0 || way.receiver.empty()) return Error{ENOTSUP, "a message from a socket that is gone, to one without a name"};
-    BLCR_TRY(impersonate(way, message.sender, self.directory));
+    BLCR_TRY(impersonate(way.fd, message.sender));
     return way;
   }
 
   /** The sender has gone; its name remains in the message. */
-  Status impersonate(Way& way, const std::string& sender, const std::string& directory) {
+  static Status impersonate(int fd, const std::string& sender) {
     if (sender.empty()) return {};
-    const SocketAddress to(way.receiver), from(sender);
     const std::string path = socketPath(sender);
-    const auto bindIt = [&] { return ::bind(way.fd, from.get(), from.size()) == 0 ? 0 : errno; };
+    const SocketAddress from(sender);
+    const auto bindIt = [&] { return ::bind(fd, from.get(), from.size()) == 0 ? 0 : errno; };
+    const std::string what = "a message from " + addressText(sender);
     if (path.empty()) {
       errno = bindIt();
-      return errno == 0 ? Status() : systemError("a message from " + addressText(sender));
+      return errno == 0 ? Status() : systemError(what);
     }
-    BLCR_TRY(actAs(0, "a message to " + addressText(way.receiver), [&] {
-      if (!directory.empty() && ::chdir(directory.c_str()) != 0) return errno;
-      return ::connect(way.fd, to.get(), to.size()) == 0 ? 0 : errno;
-    }));
-    way.receiver.clear();
-    return actAs(0, "a message from " + addressText(sender), [&] {
+    return actAs(0, what, [&] {
       const int code = enterEmptyRoot(path, "/");
       return code != 0 ? code : bindIt();
     });
@@ -187,7 +184,7 @@ class Filler {
     size_t sent = 0;
     int waited = 0;
     do {
-      const ssize_t count = outgoing.send(way->fd, sent, self.directory);
+      const ssize_t count = outgoing.send(way->fd, sent);
       if (count >= 0) {
         sent += size_t(count);
         continue;
@@ -209,10 +206,11 @@ class Filler {
 
   Job& job_;
   const Sources& sources_;
+  const SocketDoors& doors_;
 };
 
 }  // namespace
 
-Status fillQueues(Job& job, const Sources& sources) { return Filler(job, sources).all(); }
+Status fillQueues(Job& job, const Sources& sources, const SocketDoors& doors) { return Filler(job, sources, doors).all(); }
 
 }  // namespace blcr

@@ -2,11 +2,12 @@
 #pragma once
 
 #include "restore/job.h"
+#include "restore/socket_doors.h"
 #include "restore/sources.h"
 
 namespace blcr {
 
 /** Sends every recorded message again, from where it came. ENOBUFS when one does not fit. */
-[[nodiscard]] Status fillQueues(Job& job, const Sources& sources);
+[[nodiscard]] Status fillQueues(Job& job, const Sources& sources, const SocketDoors& doors);
 
 }  // namespace blcr

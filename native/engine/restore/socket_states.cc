@@ -9,6 +9,7 @@
 #include "restore/actor.h"
 #include "restore/lingering.h"
 #include "restore/relocate.h"
+#include "restore/socket_doors.h"
 #include "restore/socket_options.h"
 #include "restore/socket_queues.h"
 #include "restore/tcp_connect.h"
@@ -21,84 +22,66 @@ using image::SocketState;
 
 class Finisher {
  public:
-  Finisher(Job& job, Sources& sources) : job_(job), sources_(sources) {}
+  Finisher(Job& job, Sources& sources) : job_(job), sources_(sources), doors_(job.image.sockets, sources.sockets.own) {
+    for (const UniqueFd& other : sources.sockets.other) hadPair_.push_back(bool(other));
+  }
 
   Status all() {
-    for (const bool unlinked : {true, false})  // a file that took the place of an unlinked one comes after it
-      for (uint32_t index = 0; index < count(); ++index)
-        if (socket(index).unlinked == unlinked) BLCR_TRY(bindToFile(index));
-    BLCR_TRY(fillQueues(job_, sources_));
-    for (uint32_t index = 0; index < count(); ++index) BLCR_TRY(connectDatagrams(index));
+    BLCR_TRY(doors_.bindAll());
+    BLCR_TRY(fillQueues(job_, sources_, doors_));
+    BLCR_TRY(connectDatagrams());
     for (uint32_t index = 0; index < count(); ++index) endPeer(index);
     for (uint32_t index = 0; index < count(); ++index) shutDown(index);
     for (uint32_t index = 0; index < count(); ++index) BLCR_TRY(listen(index));
+    BLCR_TRY(doors_.setOwnersAndModes());
     for (uint32_t index = 0; index < count(); ++index) BLCR_TRY(setOptions(fd(index), socket(index), job_.log));
     return {};
   }
 
-  void removeFiles() {
-    for (const auto& [directory, path] : files_) ::unlink(path.starts_with('/') ? path.c_str() : (directory + "/" + path).c_str());
-  }
+  void removeFiles() const { doors_.removeFiles(); }
 
  private:
   [[nodiscard]] uint32_t count() const { return uint32_t(job_.image.sockets.size()); }
   [[nodiscard]] const Socket& socket(uint32_t index) const { return job_.image.sockets[index]; }
   [[nodiscard]] int fd(uint32_t index) const { return sources_.sockets.own[index]; }
 
-  /** Runs what takes a path: relative ones need another working directory than ours. */
-  static Status withPath(const std::string& name, const std::string& directory, const std::string& what, const std::function<int()>& act) {
-    const std::string path = socketPath(name);
-    if (path.empty() || path.starts_with('/')) {
-      errno = act();
-      return errno == 0 ? Status() : systemError(what);
-    }
-    return actAs(0, what, [&] { return ::chdir(directory.c_str()) == 0 ? act() : errno; });
-  }
-
-  /** A file of the name may be in the way: of an earlier life of the job when nobody listens at it. */
-  static int clearPath(const std::string& path, const SocketAddress& address, int type) {
-    struct stat info{};
-    if (::lstat(path.c_str(), &info) != 0) return errno == ENOENT ? 0 : errno;
-    if (!S_ISSOCK(info.st_mode)) return EEXIST;
-    const UniqueFd probe(::socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    if (::connect(probe.get(), address.get(), address.size()) == 0 || errno != ECONNREFUSED) return EADDRINUSE;
-    return ::unlink(path.c_str()) == 0 ? 0 : errno;
-  }
-
-  Status bindToFile(uint32_t index) {
+  [[nodiscard]] bool connectsByItself(uint32_t index) const {
     const Socket& self = socket(index);
-    const std::string path = socketPath(self.name);
-    if (self.domain != AF_UNIX || path.empty() || self.inheritsName) return {};
-    const SocketAddress address(self.name);
-    const std::string what = "the socket file " + path;
-    if (self.unlinked)  // no file remains: made and lost where nobody sees it
-      return actAs(0, what, [&]() -> int {
-        if (const int code = enterEmptyRoot(path, self.directory); code != 0) return code;
-        return ::bind(fd(index), address.get(), address.size()) == 0 ? 0 : errno;
-      });
-    BLCR_TRY(withPath(self.name, self.directory, what, [&]() -> int {
-      if (const int code = clearPath(path, address, self.type); code != 0) return code;
-      if (::bind(fd(index), address.get(), address.size()) != 0) return errno;
-      struct stat info{};
-      if (::lstat(path.c_str(), &info) != 0) return errno;
-      if ((info.st_uid != self.fileUid || info.st_gid != self.fileGid) && ::lchown(path.c_str(), self.fileUid, self.fileGid) != 0)
-        errno = 0;  // a user's own group is good enough where supplementary ones cannot be mapped
-      return (info.st_mode & 07777) == self.fileMode || ::chmod(path.c_str(), self.fileMode) == 0 ? 0 : errno;
-    }));
-    files_.emplace_back(self.directory, path);
+    return self.type == SOCK_DGRAM && (self.state == SocketState::kConnected || self.state == SocketState::kClosed) &&
+           !isDatagramPair(job_.image, index) && !hadPair_[index];
+  }
+
+  /** The peer that does not accept others once it is connected itself; kNone when the order does not matter. */
+  [[nodiscard]] uint32_t goesBefore(uint32_t index) const {
+    const Socket& self = socket(index);
+    const bool mutual = self.peer == image::kNone || self.peer == index || socket(self.peer).peer == index;
+    return mutual || !connectsByItself(self.peer) ? image::kNone : self.peer;
+  }
+
+  /** A local socket that is connected can be reached by its peer only: whoever leads to it comes first. */
+  Status connectDatagrams() {
+    std::vector<uint32_t> awaited(count(), 0), next;
+    for (uint32_t index = 0; index < count(); ++index)
+      if (connectsByItself(index) && goesBefore(index) != image::kNone) ++awaited[goesBefore(index)];
+    for (uint32_t index = 0; index < count(); ++index)
+      if (connectsByItself(index) && awaited[index] == 0) next.push_back(index);
+    for (size_t at = 0; at < next.size(); ++at) {
+      BLCR_TRY(connectDatagrams(next[at]));
+      const uint32_t after = goesBefore(next[at]);
+      if (after != image::kNone && --awaited[after] == 0) next.push_back(after);
+    }
+    for (uint32_t index = 0; index < count(); ++index)
+      if (awaited[index] != 0) return Error{EINVAL, "sockets that are connected in a circle"};
     return {};
   }
 
   Status connectDatagrams(uint32_t index) {
     const Socket& self = socket(index);
-    if (self.type != SOCK_DGRAM || self.state != SocketState::kConnected) return {};
-    const bool paired = self.domain == AF_UNIX && self.peer != image::kNone && socket(self.peer).peer == index;
-    if (paired && !self.inheritsName) return {};  // made as a pair
-    const SocketAddress peer(self.peerName);
-    const std::string& directory = self.peer == image::kNone ? self.directory : socket(self.peer).directory;
-    const Status done = withPath(self.peerName, directory, "connecting a socket with " + addressText(self.peerName),
-                                 [&] { return ::connect(fd(index), peer.get(), peer.size()) == 0 ? 0 : errno; });
-    if (done.ok() || self.peer != image::kNone) return done;
+    const std::string what = "connecting a socket with " + addressText(self.peerName);
+    if (self.state == SocketState::kClosed) return self.domain == AF_UNIX ? orphan(index) : Status();
+    if (self.peer != image::kNone) return reachByName(fd(index), doors_.addressOf(self.peer), "", what);
+    const Status done = reachByName(fd(index), self.peerName, self.directory, what);
+    if (done.ok()) return done;
     job_.log.line(done.error().detail + ": the program finds it gone");
     return self.domain == AF_UNIX ? orphan(index) : Status();
   }
@@ -106,11 +89,11 @@ class Finisher {
   /** Connected with a socket that is gone: sending gives ECONNREFUSED, as after the end of a daemon. */
   Status orphan(uint32_t index) {
     const UniqueFd passing(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    if (!passing) return systemError("a socket");
+    if (connectPrivately(fd(index), passing.get(), socket(index).peerName).ok()) return {};
     const sa_family_t family = AF_UNIX;  // the kernel chooses an abstract name
-    if (!passing || ::bind(passing.get(), reinterpret_cast<const sockaddr*>(&family), sizeof family) != 0) return systemError("a socket");
-    const SocketAddress name(addressOf(passing.get(), ::getsockname));
-    if (::connect(fd(index), name.get(), name.size()) != 0) return systemError("a socket");
-    return {};
+    if (::bind(passing.get(), reinterpret_cast<const sockaddr*>(&family), sizeof family) != 0) return systemError("a socket");
+    return reachByName(fd(index), addressOf(passing.get(), ::getsockname), "", "a socket");
   }
 
   /** The other end goes as it went: in good order, or with an error for the program. */
@@ -173,8 +156,7 @@ class Finisher {
     int number = -1;
     const std::string path = socketPath(listener.name);
     Stub* stub = path.empty() || path.starts_with('/') ? holderOf(client, 0, number) : nullptr;
-    if (stub == nullptr || listener.unlinked)
-      return withPath(listener.name, listener.directory, what, [&] { return ::connect(fd(client), to.get(), to.size()) == 0 ? 0 : errno; });
+    if (stub == nullptr || listener.unlinked) return reachByName(fd(client), doors_.addressOf(self.peer), "", what);
     const auto at = stub->put(std::as_bytes(std::span(reinterpret_cast<const char*>(to.get()), to.size())));
     if (!at.ok()) return at.error();
     auto done = stub->call(what, SYS_connect, {uint64_t(number), at.value(), to.size()});
@@ -184,7 +166,8 @@ class Finisher {
 
   Job& job_;
   Sources& sources_;
-  std::vector<std::pair<std::string, std::string>> files_;
+  SocketDoors doors_;
+  std::vector<bool> hadPair_;  // made together with an end that is gone
 };
 
 Result<std::string> relocatedName(const RestoreRequest& request, const std::string& name) {

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <map>
 
 #include "base/socket_address.h"
@@ -38,11 +39,22 @@ class SharedNumbers {
   int* numbers_ = nullptr;
 };
 
+/** `then` runs where a connection by that name leads to the socket. */
+Status bindPrivately(int fd, const std::string& name, const std::function<int()>& then) {
+  const std::string path = socketPath(name);
+  const SocketAddress address(name);
+  return actAs(0, "the socket " + addressText(name), [&]() -> int {
+    if (!path.empty())
+      if (const int code = enterEmptyRoot(path, "/"); code != 0) return code;
+    return ::bind(fd, address.get(), address.size()) == 0 ? then() : errno;
+  });
+}
+
 int made(Status status) { return status.ok() ? 0 : status.error().code; }
 
 class Maker {
  public:
-  Maker(const image::Image& image, const PlaceDescriptor& place) : image_(image), place_(place) {
+  Maker(const image::Image& image, const PlaceDescriptor& place, Log& log) : image_(image), place_(place), log_(log) {
     set_.own.assign(image.sockets.size(), -1);
     set_.other.resize(image.sockets.size());
   }
@@ -53,7 +65,7 @@ class Maker {
       if (set_.own[index] >= 0) continue;
       const Socket& socket = image_.sockets[index];
       const bool connection = socket.type != SOCK_DGRAM && socket.state == SocketState::kConnected;
-      const bool gone = socket.state == SocketState::kClosed || socket.state == SocketState::kReset;
+      const bool gone = socket.type != SOCK_DGRAM && (socket.state == SocketState::kClosed || socket.state == SocketState::kReset);
       if (connection && !leads(index)) continue;  // made together with its peer
       if (socket.domain == AF_UNIX)
         BLCR_TRY(connection || gone ? makeNamedConnection(index) : makeSingle(index));
@@ -64,6 +76,7 @@ class Maker {
     }
     // After the connections: their temporary listeners had the same addresses.
     for (uint32_t index = 0; index < image_.sockets.size(); ++index) BLCR_TRY(bindSingle(index));
+    nameTheDead();
     return std::move(set_);
   }
 
@@ -99,11 +112,22 @@ class Maker {
       const Socket* peer = peerOf(socket);
       if (socket.domain != AF_UNIX || socket.inheritsName || (peer != nullptr && peer->inheritsName)) continue;
       const bool lost = socket.state == SocketState::kClosed || socket.state == SocketState::kReset;
-      const bool paired = socket.state == SocketState::kConnected && isMutual(index) && index < socket.peer;
-      if ((lost && socket.peerName.empty()) || (lost && socket.type == SOCK_DGRAM) || paired) byMaker[socket.peerPid].push_back(index);
+      const bool connected =
+          socket.type == SOCK_DGRAM ? isDatagramPair(image_, index) : socket.state == SocketState::kConnected && isMutual(index);
+      const bool alone = lost && (socket.peerName.empty() || (socket.type == SOCK_DGRAM && socket.peerPid != 0));
+      if (alone || (connected && index < socket.peer)) byMaker[socket.peerPid].push_back(index);
     }
     for (const auto& [maker, indices] : byMaker) BLCR_TRY(makePairsAs(maker, indices));
     return {};
+  }
+
+  /** Of pairs whose other end had a name: it is still told. Somebody else may have taken an abstract one, which leaves none. */
+  void nameTheDead() {
+    for (uint32_t index = 0; index < image_.sockets.size(); ++index) {
+      const Socket& socket = image_.sockets[index];
+      if (set_.other[index] && socket.type == SOCK_DGRAM && !socket.peerName.empty())
+        static_cast<void>(bindPrivately(set_.other[index].get(), socket.peerName, [] { return 0; }));
+    }
   }
 
   Status makePairsAs(uint32_t maker, const std::vector<uint32_t>& indices) {
@@ -205,7 +229,18 @@ class Maker {
   }
 
   Status makeLostConnection(uint32_t index) {
-    auto ends = makeAnonymousConnection(image_.sockets[index].domain, image_.sockets[index].protocol);
+    const Socket& socket = image_.sockets[index];
+    if (socket.state == SocketState::kClosed && !socket.name.empty() && !socket.peerName.empty()) {
+      BLCR_TRY(makeSingle(index));
+      setFlag(set_.own[index], SOL_SOCKET, SO_REUSEADDR);  // its port may be the one that another listens at
+      auto accepted = connectPair(set_.own[index], socket.name, socket.peerName, socket.peerName, socket.protocol);
+      if (accepted) {
+        set_.other[index] = *std::move(accepted);
+        return {};
+      }
+      log_.line("a connection that has ended has other addresses now: " + accepted.error().detail);
+    }
+    auto ends = makeAnonymousConnection(socket.domain, socket.protocol);
     if (!ends) return ends.error();
     set_.other[index] = std::move((*ends)[1]);
     return put(index, std::move((*ends)[0]));
@@ -226,7 +261,44 @@ class Maker {
     if (!single) return {};
     setEarlyOptions(fd, socket);
     if (socket.name.empty()) return {};
+    if (sharesPort(index)) setFlag(fd, SOL_SOCKET, SO_REUSEPORT);
+    if (socket.type == SOCK_DGRAM && meetsOthers(index)) setFlag(fd, SOL_SOCKET, SO_REUSEADDR);
+    if (socket.foreignName) setFlag(fd, IPPROTO_IP, IP_FREEBIND);
+    if (portOf(socket.name) == 0) setFlag(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT);
     return socket.type == SOCK_STREAM ? bindInternet(fd, socket.name) : bindDatagrams(fd, socket);
+  }
+
+  /** Options of the time when it was bound, which the program has changed since: what they are now is set in the end. */
+  static void setFlag(int fd, int level, int name) {
+    const int on = 1;
+    ::setsockopt(fd, level, name, &on, sizeof on);
+  }
+
+  [[nodiscard]] bool meets(const Socket& one, const Socket& other) const {
+    const bool single = other.type == SOCK_DGRAM || other.state == SocketState::kUnconnected || other.state == SocketState::kListening;
+    return &one != &other && single && other.domain != AF_UNIX && one.type == other.type && one.protocol == other.protocol &&
+           portOf(one.name) != 0 && portOf(one.name) == portOf(other.name);
+  }
+
+  [[nodiscard]] bool meetsOthers(uint32_t index) const {
+    const auto& all = image_.sockets;
+    return std::any_of(all.begin(), all.end(), [&](const Socket& other) { return meets(all[index], other); });
+  }
+
+  /** Several sockets at one port: two that listen at one address must share it, and who shares does so with all. */
+  [[nodiscard]] bool sharesPort(uint32_t index) const {
+    const Socket& self = image_.sockets[index];
+    const auto shares = [&](const Socket& other) {
+      const bool listen = self.state == SocketState::kListening && other.state == SocketState::kListening && self.name == other.name;
+      return meets(self, other) && (listen || isSet(self, SO_REUSEPORT) || isSet(other, SO_REUSEPORT));
+    };
+    return std::any_of(image_.sockets.begin(), image_.sockets.end(), shares);
+  }
+
+  static bool isSet(const Socket& socket, int name) {
+    return std::any_of(socket.options.begin(), socket.options.end(), [name](const image::SocketOption& option) {
+      return option.level == SOL_SOCKET && option.name == name && option.value.find_first_not_of('\0') != std::string::npos;
+    });
   }
 
   /** The address of a connected socket may have been chosen by the routes of the old host. */
@@ -244,11 +316,27 @@ class Maker {
 
   const image::Image& image_;
   const PlaceDescriptor& place_;
+  Log& log_;
   SocketSet set_;
 };
 
 }  // namespace
 
-Result<SocketSet> makeSockets(const image::Image& image, const PlaceDescriptor& place) { return Maker(image, place).all(); }
+bool isDatagramPair(const image::Image& image, uint32_t index) {
+  const Socket& self = image.sockets[index];
+  if (self.domain != AF_UNIX || self.type != SOCK_DGRAM || self.state != SocketState::kConnected) return false;
+  if (self.peer == image::kNone || self.peer == index) return false;
+  const Socket& peer = image.sockets[self.peer];
+  // Who called connect() has no credentials of its peer, and the peer had a name.
+  return peer.peer == index && (self.peerPid != 0 || self.name.empty() || peer.name.empty());
+}
+
+Status connectPrivately(int fd, int peer, const std::string& peerName) {
+  if (peerName.empty()) return Error{EINVAL, "a socket without a name"};
+  const SocketAddress address(peerName);
+  return bindPrivately(peer, peerName, [&] { return ::connect(fd, address.get(), address.size()) == 0 ? 0 : errno; });
+}
+
+Result<SocketSet> makeSockets(const image::Image& image, const PlaceDescriptor& place, Log& log) { return Maker(image, place, log).all(); }
 
 }  // namespace blcr

@@ -47,7 +47,7 @@ class Opener {
     BLCR_TRY(makeSystemV(image_, log_));
     BLCR_TRY(mappedFiles());
     for (const image::Pipe& pipe : image_.pipes) BLCR_TRY(openPipe(pipe));
-    auto sockets = makeSockets(image_, [this](UniqueFd fd) { return place(std::move(fd)); });
+    auto sockets = makeSockets(image_, [this](UniqueFd fd) { return place(std::move(fd)); }, log_);
     if (!sockets) return sockets.error();
     sources_.sockets = *std::move(sockets);
     BLCR_TRY(openTerminals());

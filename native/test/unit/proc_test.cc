@@ -1,5 +1,9 @@
 // Parsers of /proc: known lines, this very process, and thousands of damaged texts.
+#include <linux/netlink.h>
+#include <netinet/in.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,6 +13,8 @@
 #include "arch/x86_64/vdso.h"
 #include "base/io.h"
 #include "check.h"
+#include "proc/file_system.h"
+#include "proc/inet_diag.h"
 #include "proc/inet_table.h"
 #include "proc/maps.h"
 #include "proc/multicast.h"
@@ -205,6 +211,34 @@ TEST(connections_are_parsed) {
   CHECK(rows[0].local == std::string("\x7f\0\0\1", 4) && rows[0].localPort == 8080 && rows[0].state == 10 && rows[0].inode == 4711);
   CHECK(rows[1].local == std::string(15, '\0') + '\1' && rows[1].remotePort == 0xc001 && rows[1].unread == 31 && rows[1].inode == 0);
   CHECK(parseInetTable("").empty() && parseInetTable("heading").empty());
+}
+
+TEST(devices_of_mounts_are_parsed) {
+  const std::string text =
+      "21 1 0:19 / /proc rw - proc proc rw\n30 21 254:3 /a\\040b /mnt rw shared:1 - ext4 /dev/x rw\n31 x broken\n32 1 7";
+  CHECK(deviceOfMount(text, 21) == 19 && deviceOfMount(text, 30) == (254u << 20 | 3));
+  CHECK(deviceOfMount(text, 31) == 0 && deviceOfMount(text, 32) == 0 && deviceOfMount(text, 33) == 0 && deviceOfMount("", 1) == 0);
+  struct stat info{};
+  CHECK(::stat("/proc", &info) == 0 && isOnFileSystem("/proc", info.st_dev, kernelDevice(info.st_dev)));
+  CHECK(!isOnFileSystem("/proc", info.st_dev, kernelDevice(info.st_dev) + 1));
+}
+
+TEST(shut_directions_are_told) {
+  const UniqueFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_in any{};
+  any.sin_family = AF_INET;
+  struct stat info{};
+  CHECK(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&any), sizeof any) == 0 && ::fstat(fd.get(), &info) == 0);
+  ::shutdown(fd.get(), SHUT_WR);  // ENOTCONN, and is done nevertheless
+  const auto told = readShutdowns(AF_INET, IPPROTO_UDP);
+  CHECK(!told.ok() || (told.value().contains(info.st_ino) && told.value().at(info.st_ino) == 2));
+  Shutdowns none;
+  alignas(nlmsghdr) char damaged[64] = {};
+  for (const uint32_t length : {0u, 8u, 17u, 40u, 64u, 65u, ~0u}) {
+    std::memcpy(damaged, &length, sizeof length);
+    for (size_t size = 0; size <= sizeof damaged; ++size) static_cast<void>(takeShutdowns({damaged, size}, none));
+  }
+  CHECK(none.empty());
 }
 
 TEST(multicast_groups_are_parsed) {

@@ -3,6 +3,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
+#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
@@ -27,6 +28,29 @@ std::string events(int fd) {
     at += ssize_t(sizeof *event + event->len);
   }
   return text;
+}
+
+/** A file that has lost its name is watched, and so is the directory that it lay in. */
+void watchedNameless() {
+  REQUIRE(mkdir("watched", 0700) == 0);
+  const int fd = inotify_init1(IN_NONBLOCK), file = open("watched/file", O_CREAT | O_WRONLY, 0600);
+  const int watch = inotify_add_watch(fd, "watched/file", IN_MODIFY), directory = inotify_add_watch(fd, "watched", IN_CREATE);
+  REQUIRE(file >= 0 && watch > 0 && directory > 0 && unlink("watched/file") == 0 && events(fd).empty());
+  hold();
+  REQUIRE(isQuiet(fd) && put(file, "x") == 0 && events(fd) == std::to_string(watch) + ":2: ");
+  close(open("watched/new", O_CREAT | O_WRONLY, 0600));
+  REQUIRE(events(fd) == std::to_string(directory) + ":256:new ");
+}
+
+/** What is mapped but neither open nor named is looked for in vain, and whoever watches the directories is not told of that. */
+void unheardSearch() {
+  REQUIRE(mkdir("heard", 0700) == 0 && mkdir("heard/below", 0700) == 0);
+  const int fd = inotify_init1(IN_NONBLOCK), file = open("heard/below/file", O_CREAT | O_RDWR, 0600);
+  REQUIRE(put(file, "content") == 0 && mmap(nullptr, 4096, PROT_READ, MAP_SHARED, file, 0) != MAP_FAILED);
+  REQUIRE(inotify_add_watch(fd, "heard/below/file", IN_MODIFY) > 0 && close(file) == 0 && unlink("heard/below/file") == 0);
+  REQUIRE(inotify_add_watch(fd, "heard", IN_OPEN | IN_ACCESS | IN_CLOSE) > 0 && isQuiet(fd));
+  hold();
+  REQUIRE(isQuiet(fd));
 }
 
 void inotifyWatches() {
@@ -58,19 +82,11 @@ void inotifyPending() {
   REQUIRE(events(fd) == "1:256:early ");
 }
 
-/** Looking everywhere for a watched file that has no name is nothing that a watched directory tells of. */
-void inotifyUnlinked() {
-  mkdir("watched", 0700);
-  mkdir("watched/inner", 0700);
-  const int fd = inotify_init1(IN_NONBLOCK), file = open("file", O_CREAT | O_RDWR, 0600);
-  REQUIRE(inotify_add_watch(fd, "watched", IN_ALL_EVENTS) == 1 && inotify_add_watch(fd, "file", IN_MODIFY) == 2 && unlink("file") == 0);
-  hold();
-  REQUIRE(isQuiet(fd) && put(file, "x") == 0 && events(fd) == "2:2: ");
-}
-
-const Case kUnlinked(Supported{"inotifyUnlinked", "descriptors", "inotify: watches of files that have no name any more",
-                               "refused: the path of watch 2 is not known"},
-                     inotifyUnlinked);
+const Case kNameless(Supported{"watchedNameless", "descriptors", "inotify watches of open files that were removed", "restored"},
+                     watchedNameless);
+const Case kUnheard(Supported{"unheardSearch", "descriptors", "inotify watches of files that are neither open nor found",
+                              "refused: the path of watch"},
+                    unheardSearch);
 
 void signalFd() {
   sigset_t set;
