@@ -47,6 +47,17 @@ RseqConfiguration glibcRegistration(uint64_t threadPointer, int64_t offset) {
   return {threadPointer + uint64_t(offset), 32, 0x53053053, 0, 0};
 }
 
+/** As the kernel does when a task goes on inside a section; true when it was in one. */
+Result<bool> moveToAbort(const RemoteMemory& memory, uint64_t address, user_regs_struct& regs) {
+  auto area = memory.get<RseqArea>(address);
+  if (!area) return area.error();
+  if (area->criticalSection == 0) return false;
+  auto section = memory.get<CriticalSection>(area->criticalSection);
+  if (!section || regs.rip - section->start >= section->length) return false;
+  regs.rip = section->abort;
+  return true;
+}
+
 /** A wait that was called through syscall(3), whose code does not say for what. Only what its arguments leave no doubt about. */
 bool looksLikeFutexWait(const user_regs_struct& regs, const RemoteMemory& memory) {
   const uint64_t operation = regs.rsi & ~uint64_t(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME);
@@ -98,6 +109,17 @@ void replaceRestartBlock(user_regs_struct& regs, long number) {
   if (number == SYS_clock_nanosleep && regs.r10 != 0) regs.rdx = regs.r10;
 }
 
+void leaveCriticalSection(Tracee& task, uint64_t rseqAddress) {
+  RseqConfiguration found{};
+  const bool told = ::ptrace(static_cast<__ptrace_request>(kGetRseqConfiguration), task.tid(), sizeof found, &found) >= 0;
+  const uint64_t address = told && featureAllowed("rseq_config") ? found.address : rseqAddress;
+  auto regs = task.registers();
+  // A task that has died meanwhile needs nothing.
+  if (address == 0 || !regs) return;
+  const auto moved = moveToAbort(RemoteMemory(task.tid()), address, *regs);
+  if (moved && moved.value()) static_cast<void>(task.setRegisters(*regs));
+}
+
 Result<bool> recordRseq(pid_t tid, const RemoteMemory& memory, int64_t glibcOffset, user_regs_struct& regs, image::Task& into) {
   RseqConfiguration found{};
   if (::ptrace(static_cast<__ptrace_request>(kGetRseqConfiguration), tid, sizeof found, &found) < 0 || !featureAllowed("rseq_config")) {
@@ -106,14 +128,7 @@ Result<bool> recordRseq(pid_t tid, const RemoteMemory& memory, int64_t glibcOffs
   into.rseqAddress = found.address;
   into.rseqSize = found.size;
   into.rseqSignature = found.signature;
-  if (found.address == 0) return false;
-  auto area = memory.get<RseqArea>(found.address);
-  if (!area) return area.error();
-  if (area->criticalSection == 0) return false;
-  auto section = memory.get<CriticalSection>(area->criticalSection);
-  if (!section || regs.rip - section->start >= section->length) return false;
-  regs.rip = section->abort;
-  return true;
+  return found.address == 0 ? Result<bool>(false) : moveToAbort(memory, found.address, regs);
 }
 
 }  // namespace blcr

@@ -42,4 +42,7 @@ void replaceRestartBlock(user_regs_struct& regs, long number);
 [[nodiscard]] Result<bool> recordRseq(pid_t tid, const RemoteMemory& memory, int64_t glibcOffset, user_regs_struct& regs,
                                       image::Task& into);
 
+/** The same for a task that is stopped once more. `rseqAddress`: as recorded, for kernels that do not tell. */
+void leaveCriticalSection(Tracee& task, uint64_t rseqAddress);
+
 }  // namespace blcr

@@ -90,7 +90,7 @@ Result<SnapshotProcess> takeSnapshot(FrozenProcess& process, const image::Proces
   const std::vector<pid_t> children = leader.takeChildren();
   if (!made) return made.error();
   if (children.size() != 1) return Error{ECHILD, "process " + std::to_string(process.pid) + ": its copy was not attached"};
-  SnapshotProcess snapshot{children.front(), process.pid, false, foothold.scratch().ofCopy(), false};
+  SnapshotProcess snapshot{children.front(), process.pid, false, foothold.scratch().ofCopy(), false, recorded.tasks.front().rseqAddress};
   Tracee copy = Tracee::adopt(snapshot.pid, leader.options());  // EXITKILL is on: the options of the injection
   Status ready = advised ? copy.waitStop(-1) : Error{EINVAL, "process " + std::to_string(process.pid) + ": fork advice"};
   if (ready && featureAllowed("close_range")) {
@@ -135,6 +135,7 @@ void removeSnapshots(std::vector<SnapshotProcess>& snapshots, const std::functio
     if (!original) continue;
     if (original->waitStop(1000)) {
       undoSpuriousInterrupt(*original);
+      leaveCriticalSection(*original, snapshot.rseqAddress);
       reapBy(*original, snapshot);
       static_cast<void>(original->detach());
     }

@@ -18,7 +18,8 @@ struct SnapshotProcess {
   pid_t parent = 0;  // the copied process, which must reap it
   bool dead = false;
   CopyScratch scratch;
-  bool isEmpty = false;  // certainly holds no descriptor
+  bool isEmpty = false;      // certainly holds no descriptor
+  uint64_t rseqAddress = 0;  // of the copied process's leader
 };
 
 /**
