@@ -1,6 +1,7 @@
 // Internet sockets whose state shows in few places: directions that were shut, options changed since a bind, addresses of ended
 // connections.
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 
 #include "sockets.h"
@@ -111,6 +112,30 @@ void liteDatagrams() {
   REQUIRE(option(two, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_UDPLITE && says(one, "later") && hears(two) == "later");
 }
 
+/** Options that few programs set. */
+void rareOptions() {
+  struct Setting {
+    int fd, level, name, value;
+  };
+  const int tcp = socket(AF_INET, SOCK_STREAM, 0), udp = socket(AF_INET, SOCK_DGRAM, 0), wide = socket(AF_INET6, SOCK_DGRAM, 0);
+  constexpr int kReceiveFragmentSize = 25, kReceiveLongErrors = 26, kSendFlow = 33, kNoCookie = 34, kDelay = 37;
+  const Setting settings[] = {{tcp, IPPROTO_TCP, TCP_MAXSEG, 1000},     {tcp, IPPROTO_TCP, kNoCookie, 1},
+                              {tcp, IPPROTO_TCP, kDelay, 3000},         {udp, IPPROTO_IP, kReceiveFragmentSize, 1},
+                              {udp, IPPROTO_IP, kReceiveLongErrors, 1}, {wide, IPPROTO_IPV6, IPV6_RECVPATHMTU, 1},
+                              {wide, IPPROTO_IPV6, kSendFlow, 1}};
+  constexpr size_t kCount = sizeof settings / sizeof settings[0];
+  int before[kCount];
+  for (size_t at = 0; at < kCount; ++at) {
+    const Setting& each = settings[at];
+    static_cast<void>(turn(each.fd, each.level, each.name, each.value));  // kernels do not know all of them
+    before[at] = option(each.fd, each.level, each.name);
+  }
+  REQUIRE(before[0] == 1000 && binds(tcp, loopback()) && listen(tcp, 1) == 0);
+  hold();
+  for (size_t at = 0; at < kCount; ++at) REQUIRE(option(settings[at].fd, settings[at].level, settings[at].name) == before[at]);
+}
+
+const Case kRare(Supported{"rareOptions", "descriptors", "rare options of TCP and UDP sockets", "restored"}, rareOptions);
 const Case kShut(Supported{"shutDatagrams", "descriptors", "UDP sockets that were shut down in one direction", "restored"}, shutDatagrams);
 const Case kShared(Supported{"sharedPort", "descriptors", "TCP and UDP sockets that share a port, with options changed since", "restored"},
                    sharedPort);
