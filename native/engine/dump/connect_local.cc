@@ -69,6 +69,15 @@ class Local {
     socket().unlinked = !leadsHere(full.substr(0, std::max<size_t>(full.size() - path.size() - 1, 1)), path);
   }
 
+  /** Others would come by a name that cannot be given by bind(). Who is connected is not waited for by anybody. */
+  Status refuseRenamed(const std::string& path) {
+    if (live_.local.state == TCP_ESTABLISHED) return {};
+    const std::string full = path.starts_with('/') ? path : socket().directory + "/" + path;
+    const std::string directory = full.substr(0, std::max<size_t>(full.rfind('/'), 1));
+    const std::string found = context_.recording.paths.findIn(directory, live_.local.fileInode, live_.local.fileDevice);
+    return found.empty() ? Status() : refuseFile(this->found(), "the socket file " + path + " was renamed to " + found);
+  }
+
   Status findFile() {
     const std::string path = socketPath(live_.name);
     if (path.empty()) return {};
@@ -79,10 +88,11 @@ class Local {
       if (!directory.ok()) continue;
       if (socket().directory.empty()) socket().directory = directory.value();
       socket().unlinked = !leadsHere(directory.value(), path);
-      if (!socket().unlinked || path.starts_with('/')) return {};
+      if (!socket().unlinked) return {};
+      if (path.starts_with('/')) return refuseRenamed(path);
     }
     findDirectory(path);
-    return {};
+    return socket().unlinked ? refuseRenamed(path) : Status();
   }
 
   Status listen() {

@@ -148,4 +148,16 @@ std::string PathFinder::find(uint64_t inode, uint32_t device, const std::string&
   return {};
 }
 
+std::string PathFinder::findIn(const std::string& directory, uint64_t inode, uint32_t device) {
+  const Key key{inode, device};
+  wanted_.insert(key);
+  seen_.clear();
+  budget_ = kMaxEntries / 10;
+  readWatches([](const Key&) {});
+  walk(directory, 0);
+  wanted_.erase(key);
+  const auto found = known_.find(key);
+  return found != known_.end() && leadsTo(found->second, inode, device) ? found->second : std::string();
+}
+
 }  // namespace blcr

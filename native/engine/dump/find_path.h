@@ -28,6 +28,9 @@ class PathFinder {
    */
   [[nodiscard]] std::string find(uint64_t inode, uint32_t device, const std::string& ending = {});
 
+  /** The same, looking into one directory only. */
+  [[nodiscard]] std::string findIn(const std::string& directory, uint64_t inode, uint32_t device);
+
  private:
   using Key = std::pair<uint64_t, uint32_t>;
   void readWatches(const std::function<void(const Key&)>& each);

@@ -123,6 +123,15 @@ void passedEpoll() {
   REQUIRE(epoll_ctl(watcher, EPOLL_CTL_DEL, pair[1], nullptr) == 0);
 }
 
+void renamedFile() {
+  const int server = socket(AF_UNIX, SOCK_STREAM, 0);
+  REQUIRE(binds(server, pathName(home() + "/new")) && listen(server, 1) == 0 && rename("new", "final") == 0);
+  hold();
+  REQUIRE(reaches(socket(AF_UNIX, SOCK_STREAM, 0), pathName("final")) && accept(server, nullptr, nullptr) >= 0);
+}
+
+const Case kRenamed(Supported{"renamedFile", "descriptors", "AF_UNIX sockets whose file was renamed", "refused: was renamed to"},
+                    renamedFile);
 const Case kLost(Supported{"lostNames", "descriptors", "AF_UNIX datagram sockets whose file and directory are gone, with their queues",
                            "restored"},
                  lostNames);
