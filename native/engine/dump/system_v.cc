@@ -5,13 +5,13 @@
 #include <sys/sem.h>
 #include <sys/shm.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <map>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/codes.h"
 
 namespace blcr {
@@ -20,16 +20,18 @@ namespace {
 /** Clocks of different kinds are compared: leave them two seconds. */
 constexpr int64_t kSlack = 2;
 
+/** The date of the machine's start by its present clock, which moves when somebody sets that. */
+int64_t bootDate() { return (nowNs(CLOCK_REALTIME) - nowNs(CLOCK_BOOTTIME)) / 1000000000; }
+
+/** As it was when the keeper, and with it the job, began: what the kernel dated before the clock was set has its times by this. */
+const int64_t kBootDateAtStart = bootDate();
+
 enum class User { kNobody, kJob, kOutsider, kEnded };
 
 /** Tells whose the objects of the namespace are. */
 class Owners {
  public:
   explicit Owners(const std::deque<FrozenProcess>& processes) : isolated_(::getpid() == 1) {
-    timespec now{}, up{};
-    ::clock_gettime(CLOCK_REALTIME, &now);
-    ::clock_gettime(CLOCK_BOOTTIME, &up);
-    booted_ = now.tv_sec - up.tv_sec;
     for (const FrozenProcess& process : processes) starts_[process.pid] = startOf(process.stat);
     for (const auto& [pid, start] : starts_) began_ = std::min(began_, start);
     struct stat info{};
@@ -56,7 +58,9 @@ class Owners {
     return booted_ + int64_t(stat.startTime / kTicks);
   }
   bool isolated_;
-  int64_t booted_ = 0, began_ = INT64_MAX;
+  /** The earlier one: an object too many in a checkpoint harms nobody, one that is missing is missed. */
+  const int64_t booted_ = std::min(kBootDateAtStart, bootDate());
+  int64_t began_ = INT64_MAX;
   uid_t uid_ = uid_t(-1);
   std::map<pid_t, int64_t> starts_;
 };
