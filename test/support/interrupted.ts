@@ -41,11 +41,15 @@ export async function startIn(directory: string, [command, ...args]: readonly [s
   }
 }
 
-/** A later life, from a context file. */
-export async function restartFrom(context: string): Promise<Life> {
+/**
+ * A later life, from a context file.
+ * @param beside The earlier one may still be there, as with a job that has a store, whose incarnations the store orders.
+ */
+export async function restartFrom(context: string, beside = false): Promise<Life> {
   const from = openSync(context, 'r');
+  const onStoreRequest = (): Promise<never> => Promise.reject(new Error('there is no store'));
   try {
-    const { pid, exit } = await requestRestart({ from });
+    const { pid, exit } = await requestRestart(beside ? { from, onStoreRequest } : { from });
     return { root: pid, target: pid, exit, kill: () => trySignal(pid, 'SIGKILL') };
   } finally {
     closeSync(from);

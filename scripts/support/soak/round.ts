@@ -159,7 +159,7 @@ class Round {
       await standStill(life);
       this.#bystanders.push(life);
     }
-    const next = fate.startsWith('runs on') ? life : await restartFrom(context);
+    const next = fate.startsWith('runs on') ? life : await restartFrom(context, this.#bystanders.length > 0);
     rmSync(context, { force: true });
     return next;
   }
