@@ -28,7 +28,7 @@ bool asksToBeOmitted(pid_t pid, const ProcStatus& status) {
 
 std::string pathOf(int fd) {
   char path[4096];
-  const ssize_t length = ::readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), path, sizeof path);
+  const ssize_t length = ::readlink(descriptorPath(fd).c_str(), path, sizeof path);
   const std::string_view text(path, length > 0 ? size_t(length) : 0);
   return text.starts_with('/') && !text.ends_with(" (deleted)") ? std::string(text) : std::string();
 }

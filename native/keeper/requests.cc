@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/codes.h"
+#include "base/io.h"
 #include "dump/frozen.h"
 #include "log_once.h"
 #include "proc/status.h"
@@ -49,7 +50,7 @@ bool letGoLate(pid_t pid, int status) {
 UniqueFd withoutBlocking(UniqueFd context) {
   struct stat status{};
   if (!context || ::fstat(context.get(), &status) != 0 || !S_ISFIFO(status.st_mode)) return context;
-  const std::string path = "/proc/self/fd/" + std::to_string(context.get());
+  const std::string path = descriptorPath(context.get());
   UniqueFd own(::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
   return own ? std::move(own) : std::move(context);
 }

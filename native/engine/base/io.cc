@@ -86,4 +86,10 @@ Result<std::string> readLink(const std::string& path) {
   return std::string(buffer, size_t(count));
 }
 
+std::string descriptorPath(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
+
+std::string pathFrom(const std::string& directory, const std::string& path) {
+  return path.starts_with('/') ? path : directory + "/" + path;
+}
+
 }  // namespace blcr

@@ -29,4 +29,10 @@ namespace blcr {
 /** Target of a symbolic link. */
 [[nodiscard]] Result<std::string> readLink(const std::string& path);
 
+/** A path that opens once more what descriptor `fd` of this process stands for. Source: proc(5), /proc/PID/fd. */
+[[nodiscard]] std::string descriptorPath(int fd);
+
+/** `path` as it is understood in `directory`. */
+[[nodiscard]] std::string pathFrom(const std::string& directory, const std::string& path);
+
 }  // namespace blcr

@@ -52,7 +52,7 @@ class Local {
   /** Whether, relative to `directory`, the recorded name still leads to this very socket. */
   bool leadsHere(const std::string& directory, const std::string& path) {
     struct stat info{};
-    const std::string full = path.starts_with('/') ? path : directory + "/" + path;
+    const std::string full = pathFrom(directory, path);
     if (::lstat(full.c_str(), &info) != 0 || !S_ISSOCK(info.st_mode) || uint32_t(info.st_ino) != live_.local.fileInode) return false;
     if (!isOnFileSystem(full, info.st_dev, live_.local.fileDevice)) return false;
     socket().fileMode = info.st_mode & 07777;
@@ -72,7 +72,7 @@ class Local {
   /** Others would come by a name that cannot be given by bind(). Who is connected is not waited for by anybody. */
   Status refuseRenamed(const std::string& path) {
     if (live_.local.state == TCP_ESTABLISHED) return {};
-    const std::string full = path.starts_with('/') ? path : socket().directory + "/" + path;
+    const std::string full = pathFrom(socket().directory, path);
     const std::string directory = full.substr(0, std::max<size_t>(full.rfind('/'), 1));
     const std::string found = context_.recording.paths.findIn(directory, live_.local.fileInode, live_.local.fileDevice);
     return found.empty() ? Status() : refuseFile(this->found(), "the socket file " + path + " was renamed to " + found);

@@ -29,7 +29,7 @@ std::vector<std::string> wordsOf(const std::string& text, const std::string& cwd
     size_t end = text.find_first_of(std::string_view("\0:=", 3), from);
     if (end == std::string::npos) end = text.size();
     const std::string word = text.substr(from, end - from);
-    if (!word.empty()) words.push_back(word.starts_with('/') ? word : cwd + "/" + word);
+    if (!word.empty()) words.push_back(pathFrom(cwd, word));
     from = end + 1;
   }
   return words;
@@ -130,34 +130,39 @@ void PathFinder::prepare(const std::vector<pid_t>& members) {
   if (!wanted_.empty()) search();
 }
 
+/** What was found under way, if it leads there still. */
+std::string PathFinder::known(const Key& key) const {
+  const auto found = known_.find(key);
+  return found != known_.end() && leadsTo(found->second, key.first, key.second) ? found->second : std::string();
+}
+
+/** Before one more look, of so many entries. */
+void PathFinder::want(const Key& key, size_t budget) {
+  wanted_.insert(key);
+  seen_.clear();
+  budget_ = budget;
+  readWatches([](const Key&) {});
+}
+
 std::string PathFinder::find(uint64_t inode, uint32_t device, const std::string& ending) {
   const Key key{inode, device};
-  const auto known = known_.find(key);
-  if (known != known_.end() && leadsTo(known->second, inode, device)) return known->second;
-  if (missed_.contains(key)) return {};
+  std::string path = known(key);
+  if (!path.empty() || missed_.contains(key)) return path;
   // Added or renamed since the first look.
-  wanted_.insert(key);
   ending_ = ending;
-  seen_.clear();
-  budget_ = kMaxEntries / 4;
-  readWatches([](const Key&) {});
+  want(key, kMaxEntries / 4);
   search();
-  const auto found = known_.find(key);
-  if (found != known_.end() && leadsTo(found->second, inode, device)) return found->second;
-  missed_.insert(key);
-  return {};
+  path = known(key);
+  if (path.empty()) missed_.insert(key);
+  return path;
 }
 
 std::string PathFinder::findIn(const std::string& directory, uint64_t inode, uint32_t device) {
   const Key key{inode, device};
-  wanted_.insert(key);
-  seen_.clear();
-  budget_ = kMaxEntries / 10;
-  readWatches([](const Key&) {});
+  want(key, kMaxEntries / 10);
   walk(directory, 0);
   wanted_.erase(key);
-  const auto found = known_.find(key);
-  return found != known_.end() && leadsTo(found->second, inode, device) ? found->second : std::string();
+  return known(key);
 }
 
 }  // namespace blcr

@@ -35,6 +35,8 @@ class PathFinder {
   using Key = std::pair<uint64_t, uint32_t>;
   void readWatches(const std::function<void(const Key&)>& each);
   [[nodiscard]] bool isHeard(const std::string& path) const;
+  [[nodiscard]] std::string known(const Key& key) const;
+  void want(const Key& key, size_t budget);
   void look(const std::string& path);
   void lookAround(const std::string& path);
   void walk(const std::string& directory, int depth);

@@ -236,7 +236,7 @@ Status recordFiles(std::deque<FrozenProcess>& processes, const DumpRequest& requ
   BLCR_TRY(lookAtTerminals(context, processes));
   const std::array<Stdio, 3> stdio = lookAtStdio(request);
   for (size_t i = 0; i < 3; ++i) {
-    const auto path = readLink("/proc/self/fd/" + std::to_string(stdio[i].fd));
+    const auto path = readLink(descriptorPath(stdio[i].fd));
     if (path && stdio[i].fd >= 0 && S_ISREG(stdio[i].info.st_mode)) recording.image.inheritedPath[i] = path.value();
   }
   std::vector<image::OpenFile>& files = recording.image.files;

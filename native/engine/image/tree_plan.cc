@@ -10,6 +10,9 @@
 namespace blcr::image {
 namespace {
 
+/** Zombies that the keeper has yet to reap are not the job's business. */
+bool isPlanned(const Process& process) { return process.state == ProcessState::kAlive || process.ppid != 0; }
+
 using Node = uint32_t;  // 0: whoever restarts; the others are members, counted from 1
 
 class Planner {
@@ -120,8 +123,6 @@ class Planner {
 };
 
 }  // namespace
-
-bool isPlanned(const Process& process) { return process.state == ProcessState::kAlive || process.ppid != 0; }
 
 Result<TreePlan> planTree(const std::vector<Process>& processes, int32_t outerSession) { return Planner(processes, outerSession).plan(); }
 

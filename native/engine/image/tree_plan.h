@@ -33,9 +33,6 @@ struct TreePlan {
   std::vector<TreeStep> steps;
 };
 
-/** Zombies that the keeper has yet to reap are not the job's business, and not part of a plan. */
-[[nodiscard]] bool isPlanned(const Process& process);
-
 /**
  * `outerSession` is a session that whoever restarts the job is in instead of its leader, 0 = none: as for a session that is not known.
  * ENOTSUP names a process that cannot get both its parent and its session.

@@ -1,19 +1,12 @@
 #include "proc/inet_diag.h"
 
 #include <linux/inet_diag.h>
-#include <linux/sock_diag.h>
 #include <sys/socket.h>
 
-#include "base/unique_fd.h"
 #include "proc/netlink.h"
 
 namespace blcr {
 namespace {
-
-struct Request {
-  nlmsghdr header;
-  inet_diag_req_v2 diag;
-};
 
 void takeSocket(const char* at, size_t size, Shutdowns& into) {
   if (size < sizeof(inet_diag_msg)) return;
@@ -39,20 +32,16 @@ bool takeShutdowns(std::string_view answer, Shutdowns& into) {
 }
 
 Result<Shutdowns> readShutdowns(int family, int protocol) {
-  const UniqueFd link(::socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
-  if (!link) return systemError("sock_diag");
-  Request request{};
-  request.header.nlmsg_len = sizeof request;
-  request.header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
-  request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-  request.diag.sdiag_family = uint8_t(family);
-  request.diag.sdiag_protocol = uint8_t(protocol);
-  request.diag.idiag_states = ~0u;
-  if (::send(link.get(), &request, sizeof request, 0) != ssize_t(sizeof request)) return systemError("sock_diag");
+  inet_diag_req_v2 wanted{};
+  wanted.sdiag_family = uint8_t(family);
+  wanted.sdiag_protocol = uint8_t(protocol);
+  wanted.idiag_states = ~0u;
+  auto link = askSockDiag(wanted, NLM_F_DUMP);
+  if (!link) return link.error();
   Shutdowns found;
   alignas(nlmsghdr) char answer[32 * 1024];
   for (bool more = true; more;) {
-    const ssize_t length = ::recv(link.get(), answer, sizeof answer, 0);
+    const ssize_t length = ::recv(link->get(), answer, sizeof answer, 0);
     if (length <= 0) return systemError("sock_diag");
     const auto* first = reinterpret_cast<const nlmsghdr*>(answer);
     if (size_t(length) >= sizeof *first && first->nlmsg_type == NLMSG_ERROR) return Error{ENOENT, "sock_diag does not know this protocol"};

@@ -1,19 +1,12 @@
 #include "proc/unix_diag.h"
 
-#include <linux/sock_diag.h>
 #include <linux/unix_diag.h>
 #include <sys/socket.h>
 
-#include "base/unique_fd.h"
 #include "proc/netlink.h"
 
 namespace blcr {
 namespace {
-
-struct Request {
-  nlmsghdr header;
-  unix_diag_req diag;
-};
 
 void applyAttribute(int type, const char* data, size_t size, UnixSocket& socket) {
   switch (type) {
@@ -47,20 +40,16 @@ void applyAttribute(int type, const char* data, size_t size, UnixSocket& socket)
 }  // namespace
 
 Result<UnixSocket> readUnixSocket(uint64_t inode) {
-  const UniqueFd link(::socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
-  if (!link) return systemError("sock_diag");
-  Request request{};
-  request.header.nlmsg_len = sizeof request;
-  request.header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
-  request.header.nlmsg_flags = NLM_F_REQUEST;
-  request.diag.sdiag_family = AF_UNIX;
-  request.diag.udiag_states = ~0u;
-  request.diag.udiag_ino = uint32_t(inode);
-  request.diag.udiag_show = UDIAG_SHOW_VFS | UDIAG_SHOW_PEER | UDIAG_SHOW_ICONS | UDIAG_SHOW_RQLEN;
-  request.diag.udiag_cookie[0] = request.diag.udiag_cookie[1] = ~0u;
-  if (::send(link.get(), &request, sizeof request, 0) != ssize_t(sizeof request)) return systemError("sock_diag");
+  unix_diag_req wanted{};
+  wanted.sdiag_family = AF_UNIX;
+  wanted.udiag_states = ~0u;
+  wanted.udiag_ino = uint32_t(inode);
+  wanted.udiag_show = UDIAG_SHOW_VFS | UDIAG_SHOW_PEER | UDIAG_SHOW_ICONS | UDIAG_SHOW_RQLEN;
+  wanted.udiag_cookie[0] = wanted.udiag_cookie[1] = ~0u;
+  auto link = askSockDiag(wanted, 0);
+  if (!link) return link.error();
   alignas(nlmsghdr) char answer[32 * 1024];  // a backlog is told in four bytes for each client
-  const ssize_t length = ::recv(link.get(), answer, sizeof answer, 0);
+  const ssize_t length = ::recv(link->get(), answer, sizeof answer, 0);
   if (length < ssize_t(sizeof(nlmsghdr))) return Error{EIO, "sock_diag: short answer"};
   const auto* header = reinterpret_cast<const nlmsghdr*>(answer);
   if (header->nlmsg_type == NLMSG_ERROR || header->nlmsg_len < NLMSG_LENGTH(sizeof(unix_diag_msg)) || header->nlmsg_len > size_t(length)) {

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/clock.h"
+#include "base/io.h"
 #include "restore/objects.h"
 #include "restore/relocate.h"
 #include "restore/system_v.h"
@@ -163,7 +164,7 @@ Watchers keepWatchers(const Job& job, const Sources& sources) {
     if (file.watches.empty()) continue;
     std::vector<UniqueFd> targets;
     for (const image::InotifyWatch& watch : file.watches) {
-      const std::string path = watch.file == image::kNone ? "/" : "/proc/self/fd/" + std::to_string(sources.files[watch.file]);
+      const std::string path = watch.file == image::kNone ? "/" : descriptorPath(sources.files[watch.file]);
       targets.emplace_back(::open(path.c_str(), O_PATH | O_CLOEXEC));
     }
     watchers.push_back({UniqueFd(::fcntl(sources.files[index], F_DUPFD_CLOEXEC, 3)), &file, std::move(targets)});

@@ -23,11 +23,6 @@ uint64_t ownPermitted() {
   return own.data[0].permitted | uint64_t(own.data[1].permitted) << 32;
 }
 
-Status done(const Result<uint64_t>& result) {
-  if (!result.ok()) return result.error();
-  return {};
-}
-
 Status dropBounding(Stub& stub, const Credentials& saved) {
   for (uint64_t capability = 0; capability < 64; ++capability) {
     const int held = ::prctl(PR_CAPBSET_READ, capability, 0, 0, 0);

@@ -99,9 +99,7 @@ bool holds(const Building& building, uint32_t file) {
 Status asyncAgain(Stub& stub, const image::OpenFile& file, int fd) {
   constexpr int kSettable = O_APPEND | O_NONBLOCK | O_ASYNC | O_DIRECT | O_NOATIME;
   if ((file.flags & O_ASYNC) == 0 || file.kind == image::FileKind::kInherited) return {};  // that one is the launcher's
-  auto done = stub.call("flags of descriptor " + std::to_string(fd), SYS_fcntl, {uint64_t(fd), F_SETFL, uint64_t(file.flags & kSettable)});
-  if (!done.ok()) return done.error();
-  return {};
+  return done(stub.call("flags of descriptor " + std::to_string(fd), SYS_fcntl, {uint64_t(fd), F_SETFL, uint64_t(file.flags & kSettable)}));
 }
 
 Status closeRange(Stub& stub, uint64_t first, uint64_t last) {

@@ -8,11 +8,7 @@
 namespace blcr {
 namespace {
 
-Status setGroup(Stub& stub, pid_t group) {
-  auto done = stub.call("setpgid", SYS_setpgid, {0, uint64_t(group)});
-  if (!done.ok()) return done.error();
-  return {};
-}
+Status setGroup(Stub& stub, pid_t group) { return done(stub.call("setpgid", SYS_setpgid, {0, uint64_t(group)})); }
 
 /** One group: its number comes from a process that has it now or had it once, else from a child of a member. */
 Status found(StandIns& standIns, int32_t group, Building* namesake, Building& member) {

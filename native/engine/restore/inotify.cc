@@ -4,6 +4,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "restore/objects.h"
 
 namespace blcr {
@@ -40,7 +41,7 @@ Result<UniqueFd> makeInotify(const image::OpenFile& file) {
 Status addWatches(int fd, const image::OpenFile& file, const std::vector<UniqueFd>& targets) {
   for (size_t index = 0; index < file.watches.size(); ++index) {
     const bool named = file.watches[index].file == image::kNone;
-    const std::string path = named ? file.watches[index].path : "/proc/self/fd/" + std::to_string(targets[index].get());
+    const std::string path = named ? file.watches[index].path : descriptorPath(targets[index].get());
     BLCR_TRY(addWithNumber(fd, file.watches[index], path));
   }
   char events[4096];

@@ -74,9 +74,7 @@ class Loader {
   }
 
   Status protect(Stub& stub, const Area& area, int protection) {
-    auto done = stub.call("mprotect", SYS_mprotect, {area.start, area.end - area.start, uint64_t(protection)});
-    if (!done.ok()) return done.error();
-    return {};
+    return done(stub.call("mprotect", SYS_mprotect, {area.start, area.end - area.start, uint64_t(protection)}));
   }
 
   Status open(uint32_t index, const Area& area) {

@@ -42,11 +42,6 @@ std::optional<Lock> parseLock(std::string_view text) {
   return lock;
 }
 
-Status done(const Result<uint64_t>& result) {
-  if (!result.ok()) return result.error();
-  return {};
-}
-
 /** A POSIX lock belongs to a process and goes when any descriptor of the file is closed, a lease is told of by a signal to the one who took
  * it, with the descriptor: taken by the process itself, at the very end. */
 Status takeOwnLock(Job& job, const Lock& lock, uint32_t file, const struct flock& wanted) {

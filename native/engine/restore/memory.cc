@@ -99,9 +99,7 @@ Status describeMemory(const Job& job, Building& building, const Sources& sources
   const auto at = stub.putObject(map);
   if (!at.ok()) return at.error();
   const std::string path = memory.exe == image::kNone ? "none" : job.image.mapped[memory.exe].path;
-  auto done = stub.call("describing its memory, executable " + path, SYS_prctl, {PR_SET_MM, PR_SET_MM_MAP, at.value(), sizeof map});
-  if (!done.ok()) return done.error();
-  return {};
+  return done(stub.call("describing its memory, executable " + path, SYS_prctl, {PR_SET_MM, PR_SET_MM_MAP, at.value(), sizeof map}));
 }
 
 }  // namespace

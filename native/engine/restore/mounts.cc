@@ -14,8 +14,6 @@
 namespace blcr {
 namespace {
 
-std::string ownPath(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
-
 Status bind(const std::string& from, const std::string& over) {
   if (::mount(from.c_str(), over.c_str(), nullptr, MS_BIND | MS_REC, nullptr) != 0)
     return systemError("bind mount of " + from + " over " + over);
@@ -48,7 +46,7 @@ Status makeDirectories(const std::string& path) {
 Status bindBack(int directory, const std::string& name, const std::string& target) {
   struct stat info{};
   if (::fstatat(directory, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return {};  // removed meanwhile
-  const std::string original = ownPath(directory) + "/" + name;
+  const std::string original = descriptorPath(directory) + "/" + name;
   if (S_ISLNK(info.st_mode)) {
     const auto link = readLink(original);
     if (!link.ok()) return link.error();
@@ -192,7 +190,7 @@ Status bindPaths(const std::vector<PathPair>& pairs) {
     sources.emplace_back(::open(pair.to.c_str(), O_PATH | O_CLOEXEC));
     if (!sources.back()) return systemError("bind source " + pair.to);
   }
-  for (size_t index = 0; index < pairs.size(); ++index) BLCR_TRY(bind(ownPath(sources[index].get()), pairs[index].from));
+  for (size_t index = 0; index < pairs.size(); ++index) BLCR_TRY(bind(descriptorPath(sources[index].get()), pairs[index].from));
   return {};
 }
 

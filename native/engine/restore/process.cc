@@ -14,11 +14,6 @@
 namespace blcr {
 namespace {
 
-Status done(const Result<uint64_t>& result) {
-  if (!result.ok()) return result.error();
-  return {};
-}
-
 Status setActions(Stub& stub, const image::Process& process) {
   for (size_t index = 0; index < process.actions.size(); ++index) {
     const image::SignalAction& action = process.actions[index];

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "proc/maps.h"
 #include "restore/relocate.h"
 
@@ -16,8 +17,6 @@ bool wasRemoved(const std::string& path) {
   struct stat info{};
   return path.ends_with(kDeleted) && ::stat(path.c_str(), &info) != 0;
 }
-
-std::string ownPath(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
 
 Result<UniqueFd> openDirectory(const std::string& path) {
   UniqueFd fd(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
@@ -79,12 +78,12 @@ Status RemovedDirectories::make(const image::Image& image, const RestoreRequest&
 }
 
 RemovedDirectories::~RemovedDirectories() {
-  for (const auto& [_, each] : all_) static_cast<void>(::chmod(ownPath(each.fd.get()).c_str(), each.mode));
+  for (const auto& [_, each] : all_) static_cast<void>(::chmod(descriptorPath(each.fd.get()).c_str(), each.mode));
 }
 
 std::string RemovedDirectories::pathOf(const std::string& recorded) const {
   const auto found = all_.find(recorded);
-  return found == all_.end() ? std::string() : ownPath(found->second.fd.get());
+  return found == all_.end() ? std::string() : descriptorPath(found->second.fd.get());
 }
 
 }  // namespace blcr

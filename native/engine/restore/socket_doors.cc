@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "base/socket_address.h"
 #include "restore/actor.h"
 
@@ -51,8 +52,6 @@ Status inDirectory(const std::string& path, const std::string& directory, const 
   return actAs(0, what, [&] { return ::chdir(directory.c_str()) == 0 ? act() : errno; });
 }
 
-std::string viaDescriptor(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
-
 }  // namespace
 
 Status reachByName(int fd, const std::string& peerName, const std::string& directory, const std::string& what) {
@@ -92,7 +91,7 @@ Status SocketDoors::bindOne(uint32_t index) {
 }
 
 std::string SocketDoors::addressOf(uint32_t index) const {
-  if (doors_[index]) return localName(viaDescriptor(doors_[index].get()));
+  if (doors_[index]) return localName(descriptorPath(doors_[index].get()));
   const Socket& self = sockets_[index];
   return self.inheritsName || !socketPath(self.name).empty() ? std::string() : self.name;
 }
@@ -106,7 +105,7 @@ Status SocketDoors::setOwnersAndModes() {
     // A user's own group is good enough where supplementary ones cannot be mapped.
     if (info.st_uid != self.fileUid || info.st_gid != self.fileGid)
       static_cast<void>(!::fchownat(door, "", self.fileUid, self.fileGid, AT_EMPTY_PATH));
-    if ((info.st_mode & 07777) != self.fileMode && ::chmod(viaDescriptor(door).c_str(), self.fileMode) != 0)
+    if ((info.st_mode & 07777) != self.fileMode && ::chmod(descriptorPath(door).c_str(), self.fileMode) != 0)
       return systemError("the mode of the socket file " + socketPath(self.name));
   }
   return {};
@@ -114,8 +113,8 @@ Status SocketDoors::setOwnersAndModes() {
 
 void SocketDoors::removeFiles() const {
   for (const uint32_t index : made_) {
-    const std::string path = socketPath(sockets_[index].name);
-    ::unlink(path.starts_with('/') ? path.c_str() : (sockets_[index].directory + "/" + path).c_str());
+    const Socket& self = sockets_[index];
+    ::unlink(pathFrom(self.directory, socketPath(self.name)).c_str());
   }
 }
 

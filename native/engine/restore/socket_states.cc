@@ -159,9 +159,7 @@ class Finisher {
     if (stub == nullptr || listener.unlinked) return reachByName(fd(client), doors_.addressOf(self.peer), "", what);
     const auto at = stub->put(std::as_bytes(std::span(reinterpret_cast<const char*>(to.get()), to.size())));
     if (!at.ok()) return at.error();
-    auto done = stub->call(what, SYS_connect, {uint64_t(number), at.value(), to.size()});
-    if (!done.ok()) return done.error();
-    return {};
+    return done(stub->call(what, SYS_connect, {uint64_t(number), at.value(), to.size()}));
   }
 
   Job& job_;

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/io.h"
 #include "restore/dead_processes.h"
 #include "restore/objects.h"
 #include "restore/relocate.h"
@@ -29,8 +30,6 @@ int reopenFlags(const OpenFile& file) {
   const int flags = file.flags & ~kOpenTimeFlags;
   return (flags & O_TMPFILE) == O_TMPFILE ? flags & ~O_TMPFILE : flags;
 }
-
-std::string ownPath(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
 
 class Opener {
  public:
@@ -106,7 +105,7 @@ class Opener {
         if (area.kind == image::AreaKind::kFile && area.shared && area.maybeWritable) writable.insert(area.file);
     for (uint32_t index = 0; index < image_.mapped.size(); ++index) {
       const image::MappedFile& file = image_.mapped[index];
-      const std::string path = file.blob != image::kNone ? ownPath(sources_.blobs[file.blob]) : pathOf(file.path);
+      const std::string path = file.blob != image::kNone ? descriptorPath(sources_.blobs[file.blob]) : pathOf(file.path);
       BLCR_TRY(add(sources_.mapped, openPath(path, O_RDONLY)));
       if (!writable.contains(index)) {
         sources_.mappedWritable.push_back(-1);
@@ -130,7 +129,7 @@ class Opener {
     auto made = makeSegment(segment);
     if (!made) return made.error();
     sources_.temporary.add(std::move(made->path));
-    const std::string path = ownPath(made->fd.get());
+    const std::string path = descriptorPath(made->fd.get());
     auto readable = openPath(path, O_RDONLY);
     BLCR_TRY(add(sources_.segments, std::move(made->fd)));
     return add(sources_.segmentsReadable, std::move(readable));
@@ -206,9 +205,9 @@ class Opener {
       case FileKind::kDevice:
         return openPath(pathOf(file.path), flags);
       case FileKind::kUnlinked:
-        return openPath(ownPath(sources_.blobs[file.blob]), flags & ~O_NOFOLLOW);
+        return openPath(descriptorPath(sources_.blobs[file.blob]), flags & ~O_NOFOLLOW);
       case FileKind::kMemFd:
-        return openPath(ownPath(sources_.segments[file.object]), flags & ~O_NOFOLLOW);
+        return openPath(descriptorPath(sources_.segments[file.object]), flags & ~O_NOFOLLOW);
       case FileKind::kPipe:
         return openPipeEnd(file, flags);
       case FileKind::kFifo:
@@ -238,7 +237,7 @@ class Opener {
 
   /** O_DIRECT, which keeps packets apart, is taken by fcntl but not by open. */
   Result<UniqueFd> openPipeEnd(const OpenFile& file, int flags) {
-    auto fd = openPath(ownPath(pipeEnds_[file.object * 2 + size_t(file.end)]), flags & ~O_DIRECT);
+    auto fd = openPath(descriptorPath(pipeEnds_[file.object * 2 + size_t(file.end)]), flags & ~O_DIRECT);
     if (fd && (flags & O_DIRECT) != 0) BLCR_TRY(setStatus(fd->get(), file));
     return fd;
   }
@@ -292,7 +291,7 @@ class Opener {
     const int own = (flags & ~(O_DIRECT | O_NOFOLLOW)) | O_NONBLOCK;
     Result<UniqueFd> fd = Error{ENOENT, file.path};
     if (!file.unlinked) fd = openPath(pathOf(file.path), own);
-    if (!fd && fd.error().code == ENOENT) fd = openPath(ownPath(entry->second), own);
+    if (!fd && fd.error().code == ENOENT) fd = openPath(descriptorPath(entry->second), own);
     if (fd) BLCR_TRY(setStatus(fd->get(), file));
     return fd;
   }

@@ -58,9 +58,7 @@ Status forgetRseq(Stub& stub) {
   }
   if (area.rseq_abi_pointer == 0 || area.rseq_abi_size == 0) return {};
   constexpr uint64_t kUnregister = 1;
-  auto done = stub.call("rseq", SYS_rseq, {area.rseq_abi_pointer, area.rseq_abi_size, kUnregister, area.signature});
-  if (!done.ok()) return done.error();
-  return {};
+  return done(stub.call("rseq", SYS_rseq, {area.rseq_abi_pointer, area.rseq_abi_size, kUnregister, area.signature}));
 }
 
 /** Runs in the new process, which shares nothing with the coordinator but inherited its locks: system calls only. */

@@ -71,4 +71,7 @@ class Stub {
   uint64_t used_ = 0;
 };
 
+/** A call whose value says nothing more. */
+[[nodiscard]] inline Status done(const Result<uint64_t>& called) { return called.ok() ? Status() : Status(called.error()); }
+
 }  // namespace blcr

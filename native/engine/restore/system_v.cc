@@ -94,11 +94,6 @@ Status makeQueue(const image::MessageQueue& queue, Log& log) {
   return fillQueue(queue, what);
 }
 
-Status done(const Result<uint64_t>& result) {
-  if (!result.ok()) return result.error();
-  return {};
-}
-
 /** Net effect none, but for what is owed. */
 std::array<sembuf, 2> owing(const image::SemaphoreUndo& undo, int value) {
   const auto number = static_cast<unsigned short>(undo.number);

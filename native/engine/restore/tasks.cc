@@ -21,11 +21,6 @@ using image::Task;
 
 constexpr uint64_t kThreadFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
 
-Status done(const Result<uint64_t>& result) {
-  if (!result.ok()) return result.error();
-  return {};
-}
-
 Status dressMemory(Stub& stub, const Task& task) {
   BLCR_TRY(done(stub.call("set_tid_address", SYS_set_tid_address, {task.clearChildTid})));
   if (task.robustList != 0) BLCR_TRY(done(stub.call("robust list", SYS_set_robust_list, {task.robustList, task.robustLength})));

@@ -62,9 +62,7 @@ Status furnish(const Terminal& terminal, const TerminalEnds& ends) {
 }
 
 Status control(Stub& stub, const std::string& what, int fd, uint64_t request, uint64_t argument) {
-  auto done = stub.call(what, SYS_ioctl, {uint64_t(fd), request, argument});
-  if (!done.ok()) return done.error();
-  return {};
+  return done(stub.call(what, SYS_ioctl, {uint64_t(fd), request, argument}));
 }
 
 Status bringToForeground(const Job& job, Stub& leader, const Terminal& terminal, int slave) {

@@ -62,9 +62,7 @@ Status arm(const Job& job, Stub& stub, const image::PosixTimer& timer) {
   const itimerspec spec{{timer.intervalNs / kSecond, timer.intervalNs % kSecond}, {value / kSecond, value % kSecond}};
   const auto at = stub.putObject(spec);
   if (!at.ok()) return at.error();
-  auto done = stub.call("timer " + std::to_string(timer.id), SYS_timer_settime, {uint64_t(timer.id), 0, at.value(), 0});
-  if (!done.ok()) return done.error();
-  return {};
+  return done(stub.call("timer " + std::to_string(timer.id), SYS_timer_settime, {uint64_t(timer.id), 0, at.value(), 0}));
 }
 
 Status posixTimers(Job& job, Building& building) {

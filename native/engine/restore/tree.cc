@@ -93,11 +93,7 @@ class Tree {
     return {};
   }
 
-  static Status beSubreaper(Stub& stub, bool on) {
-    auto done = stub.call("subreaper", SYS_prctl, {PR_SET_CHILD_SUBREAPER, on ? 1u : 0u});
-    if (!done.ok()) return done.error();
-    return {};
-  }
+  static Status beSubreaper(Stub& stub, bool on) { return done(stub.call("subreaper", SYS_prctl, {PR_SET_CHILD_SUBREAPER, on ? 1u : 0u})); }
 
   Job& job_;
   const std::vector<int>& terminals_;
