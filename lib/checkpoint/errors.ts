@@ -1,5 +1,6 @@
 /** From libcr's errno to the error a user can act on. */
 import { CheckpointError, RestartError } from '../errors.ts';
+import { errorMessage } from '../util/error-facts.ts';
 
 /** What the addon throws: see NativeBinding. */
 export interface NativeError extends Error {
@@ -111,7 +112,7 @@ export function checkpointError(error: unknown, target: number, log: string): Ch
   const message = compose(
     `checkpoint of process ${target} failed`,
     code,
-    CHECKPOINT_ADVICE[code] ?? wordsOf(error),
+    CHECKPOINT_ADVICE[code] ?? errorMessage(error),
     log,
   );
   return new CheckpointError(message, { code, target, log, retriable: RETRIABLE.has(code), cause: error });
@@ -122,12 +123,8 @@ export function restartError(error: unknown, log: string): RestartError {
   const code = isNativeError(error) ? error.code : 'ERR_RESTART_FAILED';
   // Without a word of explanation EIO is the end of the keeper, and that may be anybody's doing.
   const blame = code === 'EIO' && log.trim() === '' ? 'unknown' : (BLAME[code] ?? 'unknown');
-  const message = compose('restart failed', code, RESTART_ADVICE[code] ?? wordsOf(error), log);
+  const message = compose('restart failed', code, RESTART_ADVICE[code] ?? errorMessage(error), log);
   return new RestartError(message, { code, log, blame, retriable: blame === 'node', cause: error });
-}
-
-function wordsOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function compose(what: string, code: string, advice: string, log: string): string {

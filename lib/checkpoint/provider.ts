@@ -3,6 +3,7 @@ import { NativeLoadError } from '../errors.ts';
 import type { NativeBinding } from '../native/binding.ts';
 import { type LibraryCandidate, libraryCandidates } from '../native/libraries.ts';
 import { loadNative } from '../native/load.ts';
+import { errorMessage } from '../util/error-facts.ts';
 import type { Provider } from './types.ts';
 
 let opened: Provider | undefined;
@@ -51,5 +52,5 @@ function reasonOf(error: unknown): string {
     const first: unknown = error.tried[0];
     if (typeof first === 'object' && first !== null && 'reason' in first) return String(first.reason);
   }
-  return error instanceof Error ? error.message : String(error);
+  return errorMessage(error);
 }

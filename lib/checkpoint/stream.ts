@@ -52,7 +52,7 @@ function openPipe(binding: NativeBinding, direction: 'in' | 'out'): ContextStrea
 class Fifo {
   readonly #directory = mkdtempSync(join(tmpdir(), 'node-blcr-'));
   readonly #path = join(this.#directory, 'context');
-  readonly open: number[] = [];
+  readonly #open = new Set<number>();
 
   /** @returns its first reader and writer. */
   create(binding: NativeBinding): readonly [reader: number, writer: number] {
@@ -66,19 +66,29 @@ class Fifo {
   }
 
   add(flags: number): number {
-    this.open.push(openSync(this.#path, flags));
-    return this.open.at(-1) ?? -1;
+    const fd = openSync(this.#path, flags);
+    this.#open.add(fd);
+    return fd;
   }
 
   close(fd: number): void {
-    this.open.splice(this.open.indexOf(fd), 1);
-    closeSync(fd);
+    if (this.#open.delete(fd)) closeSync(fd);
+  }
+
+  /** Reads and forgets until end-of-file, which comes when the request is over, and closes `fd`. */
+  discardRest(fd: number): void {
+    if (!this.#open.delete(fd)) return;
+    const buffer = Buffer.allocUnsafe(64 * 1024);
+    const next = (): void =>
+      read(fd, buffer, 0, buffer.length, null, (error, count) =>
+        error === null && count > 0 ? next() : closeSync(fd),
+      );
+    next();
   }
 
   release(keep?: number): void {
-    for (const fd of this.open.splice(0)) {
-      if (fd !== keep) closeSync(fd);
-    }
+    for (const fd of this.#open) if (fd !== keep) closeSync(fd);
+    this.#open.clear();
     rmSync(this.#directory, { recursive: true, force: true });
   }
 }
@@ -104,7 +114,7 @@ function outOf(fifo: Fifo, forCaller: number, forLibrary: number): ContextStream
     forLibrary,
     forCaller,
     handOver: () => undefined, // BLCR may open its copy late, and the FIFO must keep its name
-    drain: () => discardRest(hold, fifo.open),
+    drain: () => fifo.discardRest(hold),
     finish: () => fifo.release(forCaller),
     discard: () => fifo.release(),
   };
@@ -139,7 +149,7 @@ function into(fifo: Fifo, forLibrary: number, writer: number): ContextStream {
 /** Long for a fork on any machine, and short for a program that nobody ends because this one was killed. */
 const HOLD_SECONDS = 60;
 
-/** @throws the system's error when no program can be started. */
+/** Fails when no program can be started. */
 function holdElsewhere(fd: number): ChildProcess {
   const holder = spawn('sleep', [String(HOLD_SECONDS)], {
     cwd: '/',
@@ -150,15 +160,4 @@ function holdElsewhere(fd: number): ChildProcess {
   holder.on('error', () => undefined); // told below
   if (holder.pid === undefined) throw new Error('sleep(1) cannot be started, which holds the context open for BLCR');
   return holder;
-}
-
-/** Reads and forgets until end-of-file, which comes when the request is over; `open` then no longer closes `fd`: this does. */
-function discardRest(fd: number, open: number[]): void {
-  const at = open.indexOf(fd);
-  if (at < 0) return;
-  open.splice(at, 1);
-  const buffer = Buffer.allocUnsafe(64 * 1024);
-  const next = (): void =>
-    read(fd, buffer, 0, buffer.length, null, (error, count) => (error === null && count > 0 ? next() : closeSync(fd)));
-  next();
 }

@@ -2,6 +2,7 @@
 
 import { connect, type Socket } from 'node:net';
 import { ChirpConnectionError } from '../errors.ts';
+import { errorMessage } from '../util/error-facts.ts';
 import type { LoginConfig } from './auth/config.ts';
 import { loginCommand } from './auth/login.ts';
 import { loadTicket, type Ticket } from './auth/ticket.ts';
@@ -62,7 +63,7 @@ async function loginConfig(options: DialOptions): Promise<LoginConfig> {
     try {
       tickets.push(await loadTicket(path));
     } catch (error) {
-      unusableTickets.push(`${path}: ${error instanceof Error ? error.message : String(error)}`);
+      unusableTickets.push(`${path}: ${errorMessage(error)}`);
     }
   }
   return { methods: options.methods, tickets, unusableTickets, challengeDirectories: options.challengeDirectories };

@@ -7,6 +7,7 @@
  * The hash covers everything before it. With a key the whole is sealed (cipher.ts). Everything is checked on the way in.
  */
 import { createHash } from 'node:crypto';
+import { errorMessage } from '../util/error-facts.ts';
 import { MAX_PIECE } from './frames.ts';
 import { asArray, asCount, asObject, asOptional, asString, type Json } from './guards.ts';
 import { isPackName, type ManifestName } from './names.ts';
@@ -92,7 +93,7 @@ export function decodeManifest(bytes: Uint8Array, path: string, jobId: string, n
     checkRows(manifest);
     return manifest;
   } catch (error) {
-    throw corrupt(path, error instanceof Error ? error.message : String(error), error);
+    throw corrupt(path, errorMessage(error), error);
   }
 }
 

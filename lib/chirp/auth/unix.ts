@@ -3,6 +3,7 @@
 import { constants, unlinkSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
+import { errorMessage } from '../../util/error-facts.ts';
 import { type Conversation, readLine } from '../wire/conversation.ts';
 import type { Verdict } from './config.ts';
 import { readYes, say } from './lines.ts';
@@ -47,7 +48,7 @@ class Challenge {
       await (await open(this.#path, FLAGS, 0o600)).close();
       this.#exists = true;
     } catch (error) {
-      this.failure = error instanceof Error ? error.message : String(error);
+      this.failure = errorMessage(error);
     }
     // The login may have been given up meanwhile.
     if (this.#removed) this.remove();

@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Probe } from '../../checkpoint/probe.ts';
 import type { Provider } from '../../checkpoint/types.ts';
 import { CheckpointError } from '../../errors.ts';
+import { errorMessage } from '../../util/error-facts.ts';
 import type { Engine, RunningProcess } from '../engine.ts';
 import { blcrEngine } from './engine.ts';
 
@@ -18,12 +19,18 @@ const LOOK_AGAIN_MS = 50;
 /** Lets BLCR checkpoint, kill and restart a program that cr_run has started; at most about 60 s. Never rejects. */
 export async function probeBlcr(provider: Provider): Promise<Probe> {
   const facts = { userNamespaces: false, kernel: release() };
-  const directory = mkdtempSync(join(tmpdir(), 'blcr-probe-'));
   try {
-    await saveAndRestart(blcrEngine(provider), directory);
+    await inOwnDirectory((directory) => saveAndRestart(blcrEngine(provider), directory));
     return { ok: true, reason: '', ...facts };
   } catch (error) {
-    return { ok: false, reason: error instanceof Error ? error.message : String(error), ...facts };
+    return { ok: false, reason: errorMessage(error), ...facts };
+  }
+}
+
+async function inOwnDirectory(work: (directory: string) => Promise<void>): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), 'blcr-probe-'));
+  try {
+    await work(directory);
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
@@ -63,17 +70,18 @@ async function checkpoint(engine: Engine, target: number, path: string, abort: A
   const to = openSync(path, 'wx', 0o600);
   try {
     for (let patience = LOAD_MS; ; patience -= LOOK_AGAIN_MS) {
-      const error = await engine.checkpoint({ target, to, abort }).done.then(() => undefined, asIs);
-      if (error === undefined) return;
-      if (patience < 0 || !(error instanceof CheckpointError) || error.code !== 'CR_ENOSUPPORT') throw error;
+      try {
+        await engine.checkpoint({ target, to, abort }).done; // libcr may refuse at once, or later
+        return;
+      } catch (error) {
+        if (patience < 0 || !(error instanceof CheckpointError) || error.code !== 'CR_ENOSUPPORT') throw error;
+      }
       await delay(LOOK_AGAIN_MS);
     }
   } finally {
     closeSync(to);
   }
 }
-
-const asIs = (error: unknown): unknown => error;
 
 async function end(program: RunningProcess): Promise<void> {
   program.kill();
