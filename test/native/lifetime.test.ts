@@ -88,7 +88,7 @@ test('a worker that is terminated with waits open ends cleanly, and the main thr
 
 test('a worker that ends by itself while a request is pending', () => {
   const body = `
-    const thread = worker("request(); binding.waitReadable(request(1)).catch(() => 0); setTimeout(() => process.exit(7), 20);");
+    const thread = worker("request(); binding.waitReadable(request(process.ppid)).catch(() => 0); setTimeout(() => process.exit(7), 20);");
     thread.on('exit', (code) => console.log('exit', code));
   `;
   assertClean(run(body, 'delay=2000'), 'exit 7');
