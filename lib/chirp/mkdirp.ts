@@ -24,9 +24,10 @@ export async function makeDirectories(
   const wanted = trimSlashes(pathBytes(path));
   const missing: Buffer[] = [];
   // From the end upwards: most of the path exists as a rule, and rights may begin only somewhere inside it.
+  // The server's top exists, seen or not: who has no right there but v may still make directories in it.
   for (let current = wanted; !(await isDirectory(client, current, options)); current = parentOf(current)) {
-    missing.push(current);
     if (current.equals(parentOf(current))) break;
+    missing.push(current);
   }
   for (const directory of missing.reverse()) await makeOne(client, directory, mode, options);
 }

@@ -6,7 +6,8 @@ import type { AuthMethod, ChirpClientOptions } from './types.ts';
 import { DEFAULT_PORT } from './wire/limits.ts';
 
 const METHODS: readonly string[] = ['hostname', 'address', 'unix', 'ticket'];
-const DEFAULT_METHODS: readonly AuthMethod[] = ['hostname', 'unix', 'address'];
+/** The order when nobody names one. */
+export const DEFAULT_METHODS: readonly AuthMethod[] = ['hostname', 'unix', 'address'];
 
 /** @throws {UsageError} ERR_USAGE, naming the option. */
 export function dialOptions(options: ChirpClientOptions): DialOptions {

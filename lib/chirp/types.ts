@@ -13,7 +13,10 @@ export interface ChirpClientOptions {
   readonly host: string;
   /** Default 9094. */
   readonly port?: number;
-  /** Methods to try in this order; the first success fixes the identity. Default hostname, unix, address; ticket first when tickets are given. */
+  /**
+   * Methods to try in this order; the first success fixes the identity. Default hostname, unix, address; ticket first when tickets are given.
+   * A server that an ordinary user has started gives rights to `unix:user` only: name unix first there.
+   */
   readonly auth?: readonly AuthMethod[];
   /** File names of tickets (RSA private keys in PEM), tried in this order. */
   readonly tickets?: readonly string[];

@@ -16,7 +16,7 @@ export const STORE_OPTIONS: OptionSpecs = {
 
 export const STORE_USAGE = `  --store URL        chirp://host[:port]/path or file:///directory (default $BLCR_STORE); for a job in HTCondor also condor:
   --key-file FILE    32 bytes, raw, hexadecimal or base64: seals the store (default $BLCR_KEY_FILE)
-  --auth METHODS     Chirp authentication in order, default hostname,unix,address
+  --auth METHODS     Chirp authentication in order, default hostname,unix,address; for localhost the first of them with rights there
   --ticket FILE      a Chirp ticket`;
 
 export interface StoreChoice {

@@ -1,18 +1,12 @@
 /** A directory on a Chirp server as storage. */
 
-import {
-  type AuthMethod,
-  type ChirpClient,
-  type ChirpClientOptions,
-  type ChirpIdentity,
-  ChirpPool,
-} from '../chirp/index.ts';
+import type { AuthMethod, ChirpClient, ChirpClientOptions, ChirpIdentity } from '../chirp/index.ts';
 import { ChirpAuthError, ChirpConnectionError, ChirpError, type StoreError } from '../errors.ts';
+import { ChirpAccess } from './chirp-access.ts';
 import type { Driver, DriverOptions, Entry, PutOptions } from './driver.ts';
 import { badUrl, corrupt, denied, failed, full, isStoreError, notFound, occupied, unreachable } from './store-error.ts';
 import type { StoreOptions } from './types.ts';
 
-const CONNECTIONS = 3;
 const DEFAULT_STALL_MS = 30_000;
 const METHODS: readonly AuthMethod[] = ['ticket', 'hostname', 'unix', 'address'];
 
@@ -56,17 +50,18 @@ export class ChirpDriver implements Driver {
   readonly url: string;
   readonly isLocal: boolean;
   readonly #root: string;
-  readonly #pool: ChirpPool;
+  readonly #access: ChirpAccess;
 
   /** @param root Path on the server without a slash at the end; empty for its top. */
   constructor(url: string, root: string, client: ChirpClientOptions) {
     this.url = url;
     this.isLocal = /^(localhost|127\..*|::1)$/.test(client.host);
     this.#root = root;
-    this.#pool = new ChirpPool(client, CONNECTIONS);
+    this.#access = new ChirpAccess(client, root, this.isLocal);
   }
 
   async prepare(options: DriverOptions = {}): Promise<void> {
+    this.#access.reconsider();
     // Looked at first: who may use the root need not have rights above it. "Not authorized" may mean that another job is making it right now.
     if (this.#root === '' || (await this.#exists(options))) return;
     await this.#use('', options, (client, request) => client.mkdirp(this.#root, 0o700, request));
@@ -174,7 +169,7 @@ export class ChirpDriver implements Driver {
   }
 
   async close(): Promise<void> {
-    await this.#pool.close();
+    await this.#access.close();
   }
 
   async #exists(options: DriverOptions): Promise<boolean> {
@@ -207,7 +202,8 @@ export class ChirpDriver implements Driver {
   ): Promise<T> {
     let identity: ChirpIdentity | undefined;
     try {
-      return await this.#pool.use(async (client) => {
+      const pool = await this.#access.pool(signal);
+      return await pool.use(async (client) => {
         try {
           return await work(client, signal === undefined ? {} : { signal });
         } finally {

@@ -7,7 +7,10 @@ export interface StoreOptions {
   readonly key?: Uint8Array;
   /** Compression of pack units, default `none` on a loopback or directory store, else `brotli`. */
   readonly codec?: 'none' | 'deflate-raw' | 'brotli' | 'zstd';
-  /** Chirp authentication methods in order, default ['hostname', 'unix', 'address'] (ticket first when a ticket is given). */
+  /**
+   * Chirp authentication methods in order: the first that the server accepts counts. Default ['hostname', 'unix', 'address'] (ticket first when a ticket is
+   * given); on a server of this machine the first of them that has rights in the store.
+   */
   readonly auth?: readonly string[];
   readonly ticket?: string;
   /** Milliseconds one driver operation may stall, default 30000. */
