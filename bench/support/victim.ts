@@ -70,9 +70,12 @@ export interface Victim extends AsyncDisposable {
 
 let count = 0;
 
-/** Starts bench/victims/NAME.c with a record of its own as the first argument and waits until its memory is filled. */
-export async function startVictim(name: string, args: readonly string[]): Promise<Victim> {
-  const record = new Record(`record-${++count}`);
+/** Starts bench/victims/NAME.c with its record as the first argument and waits until its memory is filled. */
+export async function startVictim(
+  name: string,
+  args: readonly string[],
+  record: Record = new Record(`record-${++count}`),
+): Promise<Victim> {
   const program = [compiled(`victims/${name}.c`), record.path, ...args];
   const keeper = start(
     [join(nativeDirectory, 'blcr-keeper'), 'run', '--report', '3', '--', ...program],

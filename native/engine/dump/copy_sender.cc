@@ -2,7 +2,9 @@
 
 #include <linux/futex.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -88,12 +90,25 @@ Result<uint64_t> equip(Tracee& copy, const CopyScratch& scratch, int outputFd, i
   return uint64_t(calls[1].result);
 }
 
+/** Lets the copy write files as large as the keeper may: the job's own limit is not the context's. */
+bool mayWriteFiles(pid_t copy) {
+  rlimit ours{}, theirs{};
+  if (::getrlimit(RLIMIT_FSIZE, &ours) != 0 || ::prlimit(copy, RLIMIT_FSIZE, nullptr, &theirs) != 0) return false;
+  if (theirs.rlim_cur >= ours.rlim_cur) return true;
+  theirs.rlim_cur = ours.rlim_cur;
+  return theirs.rlim_cur <= theirs.rlim_max && ::prlimit(copy, RLIMIT_FSIZE, &theirs, nullptr) == 0;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<CopySender>> CopySender::start(const SnapshotProcess& snapshot, int outputFd) {
   // A table that was emptied call by call may hold what the recording did not see, and the numbers would be others. Kernels with
   // close_range (5.9) are also those on which a page that a pipe refers to is never written again by another process.
   if (!snapshot.isEmpty || !__builtin_cpu_supports("sse4.2")) return Error{ENOTSUP, "pages are read from outside"};
+  struct stat output{};
+  if (::fstat(outputFd, &output) != 0) return systemError("output of the copy");
+  const bool isPipe = S_ISFIFO(output.st_mode);
+  if (!isPipe && !(S_ISREG(output.st_mode) && mayWriteFiles(snapshot.pid))) return Error{ENOTSUP, "not an output of a copy"};
   const UniqueFd memory(int(::syscall(SYS_memfd_create, "blcr-board", 1u)));  // MFD_CLOEXEC
   if (!memory || ::ftruncate(memory.get(), kBoardSize) != 0) return systemError("memory shared with the copy");
   void* mapped = ::mmap(nullptr, kBoardSize, PROT_READ | PROT_WRITE, MAP_SHARED, memory.get(), 0);
@@ -101,6 +116,7 @@ Result<std::unique_ptr<CopySender>> CopySender::start(const SnapshotProcess& sna
   auto* board = static_cast<SendBoard*>(mapped);
   std::unique_ptr<CopySender> sender(new CopySender(snapshot.pid, board));
   board->fd = kOutput;
+  board->lends = isPipe ? 1 : 0;
   image::crc32cShiftTable(kSendStream, board->shift);
   Tracee copy = Tracee::adopt(snapshot.pid);
   const auto address = equip(copy, snapshot.scratch, outputFd, memory.get());

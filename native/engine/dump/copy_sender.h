@@ -1,4 +1,5 @@
-// A frozen copy that sends its own pages: they go into the pipe by reference, and are read by nobody but the processor's checksum unit.
+// A frozen copy that sends its own pages: into a pipe by reference, read by nobody but the processor's checksum unit; into a file with one
+// copy.
 #pragma once
 
 #include <deque>
@@ -19,8 +20,8 @@ namespace blcr {
  */
 class CopySender {
  public:
-  /** Gives the copy the output (a pipe) and lets it wait for orders, without a descriptor of the job. An error means that the copy's memory
-   * must be read from outside, as ever: nothing has been written. */
+  /** Gives the copy the output (a pipe or a regular file) and lets it wait for orders, without a descriptor of the job. An error means that
+   * the copy's memory must be read from outside, as ever: nothing has been written. */
   [[nodiscard]] static Result<std::unique_ptr<CopySender>> start(const SnapshotProcess& snapshot, int outputFd);
   ~CopySender();
   CopySender(const CopySender&) = delete;

@@ -3,7 +3,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -280,11 +279,10 @@ class Checkpoint final : public Dump {
     static_cast<void>(Tracee::adopt(copy).resume());
   }
 
-  /** Lets large copies send their pages themselves, when the output is a pipe, which can take pages without their being copied. */
+  /** Lets large copies send their pages themselves, where the output allows it. */
   void startSenders() {
     constexpr uint64_t kWorthIt = 4 << 20;
-    struct stat output{};
-    if (!featureAllowed("vmsplice") || ::fstat(request_.outputFd, &output) != 0 || !S_ISFIFO(output.st_mode)) return;
+    if (!featureAllowed("vmsplice")) return;
     for (PageSource& source : sources_) {
       const auto isIt = [&source](const SnapshotProcess& snapshot) { return snapshot.pid == source.pid; };
       const auto snapshot = std::find_if(snapshots_.begin(), snapshots_.end(), isIt);

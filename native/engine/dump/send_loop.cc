@@ -95,7 +95,7 @@ BLCR_INLINE int trouble(const SendBoard* board, long result) {
   return 0;
 }
 
-/** Writes the parts, or lends their pages, in as few calls as the pipe allows: each may wake its reader. Returns an errno. */
+/** Writes the parts, or lends their pages, in as few calls as the output allows: each may wake a pipe's reader. Returns an errno. */
 BLCR_INLINE int put(const SendBoard* board, iovec* parts, long count, bool lend) {
   while (count != 0) {
     const long done = lend ? call(SYS_vmsplice, board->fd, reinterpret_cast<long>(parts), count, 0)
@@ -135,7 +135,7 @@ BLCR_INLINE void fill(const SendBoard* board, Opening* opening, uint64_t from, u
 BLCR_INLINE int send(SendBoard* board, Openings* openings, SendSlot* slot, uint64_t from, uint64_t to) {
   const uint32_t length = uint32_t(to - from);
   static_assert(sizeof(Opening) == sizeof(image::FrameHeader) + sizeof(image::PagePrefix));
-  Opening* const lent = length >= kWorthLending ? newOpening(openings) : nullptr;
+  Opening* const lent = board->lends != 0 && length >= kWorthLending ? newOpening(openings) : nullptr;
   Opening own;
   Opening* const opening = lent != nullptr ? lent : &own;
   fill(board, opening, from, length);

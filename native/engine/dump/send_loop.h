@@ -37,6 +37,7 @@ struct SendBoard {
   uint32_t done;     // orders carried out
   int32_t error;     // errno of what ended the copy's work, 0 while it goes on
   int32_t fd;        // the output in the copy
+  uint32_t lends;    // the output is a pipe, which can take pages without their being copied
   uint32_t space, checksum;
   uint32_t shift[4][256];  // crc32cShift(kSendStream)
   SendSlot slots[kSlots];

@@ -1,6 +1,8 @@
 // Copies that send their own pages: the same context, nothing of the job held, and every way in which they can end.
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <filesystem>
@@ -164,6 +166,34 @@ TEST(its_death_fails_the_checkpoint_only) {
   const auto result = started.finish();
   CHECK(!result.ok() && result.error().code == ESRCH);
   if (!result.ok() && result.error().code != ESRCH) std::printf("  %s (%d)\n", result.error().detail.c_str(), result.error().code);
+  CHECK(goesOn(victim));
+}
+
+TEST(into_a_file_it_writes_whatever_the_job_may_write_itself) {
+  constexpr rlim_t kLittle = 1 << 20;
+  for (const rlim_t hard : {RLIM_INFINITY, kLittle}) {
+    static_cast<void>(area());
+    Victim victim([hard](const std::function<void()>& ready) {
+      const rlimit limit{kLittle, hard};
+      setrlimit(RLIMIT_FSIZE, &limit);
+      return largeVictim(ready);
+    });
+    const UniqueFd file(memfd_create("context", MFD_CLOEXEC));
+    Dumped dumped = dump(victim.pid(), Snapshot::kFork, [&file](DumpRequest& request) { request.outputFd = file.get(); });
+    CHECK(dumped.good && dumped.result.snapshot == Snapshot::kFork);
+    CHECK(lseek(file.get(), 0, SEEK_SET) == 0);
+    readContext(file.get(), dumped);
+    CHECK(dumped.verified && wrongPages(dumped) == 0);
+    CHECK(goesOn(victim));
+  }
+}
+
+TEST(a_file_that_takes_no_more_fails_the_checkpoint_only) {
+  LargeVictim victim;
+  const UniqueFd file(memfd_create("full", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  CHECK(ftruncate(file.get(), 2 << 20) == 0 && fcntl(file.get(), F_ADD_SEALS, F_SEAL_GROW) == 0);
+  const Dumped dumped = dump(victim.pid(), Snapshot::kFork, [&file](DumpRequest& request) { request.outputFd = file.get(); });
+  CHECK(!dumped.good && dumped.error.code == EPERM);
   CHECK(goesOn(victim));
 }
 
