@@ -115,15 +115,19 @@ Status recordDescription(FileContext& context, const std::array<Stdio, 3>& stdio
 }
 
 /** Who is sent SIGIO or SIGURG, or will be once the program asks for signals. */
-void recordOwner(const FoundDescriptor& found, image::OpenFile& file) {
-  if (file.kind == image::FileKind::kPidFd) return;                                              // its process stands there
-  if (file.kind == image::FileKind::kInherited && (found.details.flags & O_ASYNC) == 0) return;  // the launcher's own
+Status recordOwner(const FoundDescriptor& found, image::OpenFile& file) {
+  if (file.kind == image::FileKind::kPidFd) return {};                                              // its process stands there
+  if (file.kind == image::FileKind::kInherited && (found.details.flags & O_ASYNC) == 0) return {};  // the launcher's own
   const auto own = borrowDescriptor(found.pid, found.fd);
   f_owner_ex owner{};
-  if (!own || ::fcntl(own.value().get(), F_GETOWN_EX, &owner) != 0) return;
+  if (!own || ::fcntl(own.value().get(), F_GETOWN_EX, &owner) != 0) return {};
+  // A directory has one for nothing else; which changes are told shows nowhere.
+  if (file.kind == image::FileKind::kDirectory && owner.pid != 0)
+    return refuseFile(found, "changes in this directory are told by signals (F_NOTIFY), which is not supported; inotify is");
   file.ownerPid = owner.pid;
   file.ownerType = int32_t(owner.type);
   file.ownerSignal = ::fcntl(own.value().get(), F_GETSIG);
+  return {};
 }
 
 /** By one that has ended, sharing its descriptors, or by a keeper, where the file system makes such a lock of a flock. */
@@ -246,7 +250,7 @@ Status recordFiles(std::deque<FrozenProcess>& processes, const DumpRequest& requ
     if (done[entry.description]) continue;
     done[entry.description] = true;
     BLCR_TRY(recordDescription(context, stdio, entry, files[entry.description]));
-    recordOwner(entry, files[entry.description]);
+    BLCR_TRY(recordOwner(entry, files[entry.description]));
   }
   for (const FoundDescriptor& entry : found) BLCR_TRY(recordLocks(context, entry, files[entry.description]));
   for (const FoundDescriptor& entry : found) {

@@ -16,6 +16,7 @@
 #include "base/features.h"
 #include "base/io.h"
 #include "dump/posix_timers.h"
+#include "dump/rights.h"
 #include "dump/rseq_offset.h"
 
 namespace blcr {
@@ -58,7 +59,7 @@ std::string who(pid_t pid) { return "process " + std::to_string(pid) + ": "; }
 
 uint64_t prctlOption(int option) { return uint64_t(unsigned(option)); }
 
-using TaskCalls = std::array<RemoteCall, 9>;
+using TaskCalls = std::array<RemoteCall, 10>;
 
 TaskCalls taskCalls(uint64_t at) {
   return {{
@@ -71,10 +72,13 @@ TaskCalls taskCalls(uint64_t at) {
       {SYS_prctl, {prctlOption(PR_GET_SPECULATION_CTRL), PR_SPEC_STORE_BYPASS, 0, 0, 0}},
       {SYS_prctl, {prctlOption(PR_GET_SPECULATION_CTRL), PR_SPEC_INDIRECT_BRANCH, 0, 0, 0}},
       {SYS_prctl, {prctlOption(PR_GET_SPECULATION_CTRL), 2 /* PR_SPEC_L1D_FLUSH */, 0, 0, 0}},
+      {SYS_keyctl, {KEYCTL_GET_KEYRING_ID, uint64_t(KEY_SPEC_THREAD_KEYRING), 0}},
   }};
 }
 
 Status recordTaskState(std::span<const RemoteCall> calls, TaskAnswers& answers, image::Task& into) {
+  if (calls[9].result > 0)
+    return Error{kErrorNoSupport, "thread " + std::to_string(into.tid) + ": it has keys in a keyring of its own, which cannot be carried"};
   into.altstackSp = answers.altstack.sp;
   into.altstackSize = answers.altstack.size;
   into.altstackFlags = uint32_t(answers.altstack.flags);
@@ -114,7 +118,6 @@ std::vector<RemoteCall> processCalls(uint64_t at) {
   calls.push_back({SYS_arch_prctl, {kGetCpuid}});
   calls.push_back({SYS_modify_ldt, {0, at + offsetof(ProcessAnswers, segments), sizeof ProcessAnswers::segments}});
   calls.push_back({SYS_keyctl, {KEYCTL_GET_KEYRING_ID, uint64_t(KEY_SPEC_PROCESS_KEYRING), 0}});
-  calls.push_back({SYS_keyctl, {KEYCTL_GET_KEYRING_ID, uint64_t(KEY_SPEC_THREAD_KEYRING), 0}});
   for (uint64_t limit = 0; limit < kLimits; ++limit) {
     calls.push_back({SYS_prlimit64, {0, limit, 0, at + offsetof(ProcessAnswers, limits) + limit * 16}});
   }
@@ -129,7 +132,7 @@ Status refuseUnusual(pid_t pid, const RemoteCall* calls, const ProcessAnswers& a
   if (calls[1].result == 0 && answers.untagMask != ~0ull) return refuse("it uses tagged pointers (LAM), which are not supported");
   if (calls[2].result == 0) return refuse("it has made the CPUID instruction fault (ARCH_SET_CPUID), which is not supported");
   if (calls[3].result > 0) return refuse("it has segments of its own (modify_ldt), which are not supported");
-  if (calls[4].result > 0 || calls[5].result > 0) return refuse("it has keys in a keyring of its own, which cannot be carried");
+  if (calls[4].result > 0) return refuse("it has keys in a keyring of its own, which cannot be carried");
   return {};
 }
 
@@ -166,7 +169,7 @@ Status recordProcessState(Foothold& foothold, image::Process& into) {
   into.memory.mergeAll = rest[7].result > 0;
   if (rest[8].result > 0) into.memory.barriers = uint32_t(rest[8].result);
   BLCR_TRY(refuseUnusual(into.pid, &rest[9], own));
-  for (size_t limit = 0; limit < kLimits && rest[15 + limit].result == 0; ++limit) {
+  for (size_t limit = 0; limit < kLimits && rest[14 + limit].result == 0; ++limit) {
     into.limits.push_back({own.limits[limit][0], own.limits[limit][1]});
   }
   return recordTaskState(std::span(calls).subspan(ownCalls), answers->leader, into.tasks.front());
@@ -209,7 +212,7 @@ uint32_t lockedFuture(const FrozenProcess& process, const Scratch& scratch) {
   return hasVmFlag(std::prev(area)->second, "lf") ? MCL_FUTURE | MCL_ONFAULT : MCL_FUTURE;
 }
 
-Status recordFromStatus(const FrozenProcess& process, const KeeperTraits& keeper, const Scratch& scratch, image::Process& into) {
+Status recordFromStatus(const FrozenProcess& process, const Scratch& scratch, image::Process& into) {
   auto status = readStatus(process.pid);
   if (!status) return status.error();
   into.memory.lockFuture = status->lockedKb != 0 ? lockedFuture(process, scratch) : 0;
@@ -223,10 +226,6 @@ Status recordFromStatus(const FrozenProcess& process, const KeeperTraits& keeper
   credentials.capBounding = status->capBounding;
   credentials.capAmbient = status->capAmbient;
   credentials.noNewPrivileges = status->noNewPrivileges;
-  const bool own = status->seccomp != keeper.seccomp || (status->seccompFilters > keeper.seccompFilters && keeper.seccompFilters >= 0);
-  if (status->seccomp != 0 && own) {
-    return Error{kErrorNoSupport, who(process.pid) + "has installed a seccomp filter of its own, which cannot be read"};
-  }
   return {};
 }
 
@@ -258,6 +257,7 @@ Status recordProcess(FrozenProcess& process, const KeeperTraits& keeper, image::
   const pid_t pid = process.pid;
   const RemoteMemory memory(pid);
   recordIdentity(process, into);
+  BLCR_TRY(checkRights(process, keeper));
   const int64_t rseqOffset = kernelTellsRseq(pid) ? 0 : glibcRseqOffset(pid, process.maps);
   for (FrozenTask& task : process.tasks) {
     into.tasks.emplace_back();
@@ -275,7 +275,7 @@ Status recordProcess(FrozenProcess& process, const KeeperTraits& keeper, image::
   auto foothold = Foothold::take(process.tasks.front().tracee, process.syscallInstruction, pid);
   if (!foothold) return foothold.error();
   process.foothold = *std::move(foothold);
-  BLCR_TRY(recordFromStatus(process, keeper, process.foothold->scratch(), into));
+  BLCR_TRY(recordFromStatus(process, process.foothold->scratch(), into));
   BLCR_TRY(recordProcessState(*process.foothold, into));
   BLCR_TRY(recordPosixTimers(pid, *process.foothold, into.posixTimers));
   BLCR_TRY(recordThreadStates(process, into));

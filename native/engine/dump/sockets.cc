@@ -123,7 +123,7 @@ class Collector {
     socket.peerName = addressOf(socket.fd.get(), ::getpeername);
     socket.leadsToKeeper = !request_.keeperName.empty() && socket.peerName == request_.keeperName;
     if (socket.leadsToKeeper) return {};
-    pollfd state{socket.fd.get(), POLLIN | POLLRDHUP, 0};
+    pollfd state{socket.fd.get(), POLLIN | POLLRDHUP | POLLPRI, 0};
     if (::poll(&state, 1, 0) >= 0) socket.events = state.revents;
     if (socket.domain != AF_UNIX) {
       if (socket.type == SOCK_STREAM) lookAtConnection(socket);
@@ -132,6 +132,7 @@ class Collector {
     auto local = featureAllowed("sock_diag") ? readUnixSocket(found.info.st_ino) : Result<UnixSocket>(Error{ENOENT, ""});
     if (!local) return refuseFile(found, "its peer cannot be found out");
     socket.local = *std::move(local);
+    if (socket.type == SOCK_STREAM && (socket.events & POLLPRI) != 0) return refuseFile(found, "urgent data waits in it");
     return socket.local.state == TCP_LISTEN ? Status() : takeQueue(socket);
   }
 

@@ -105,10 +105,20 @@ Result<UniqueFd> makeTimerFd(const image::OpenFile& file) {
   return fd;
 }
 
+/** In `left` nanoseconds. What was set for a time of day follows the clock when that is set, or is cancelled by it. */
+static Status startTimer(int fd, const image::OpenFile& file, int64_t left, bool isAtTimeOfDay) {
+  timespec now{};
+  if (isAtTimeOfDay && ::clock_gettime(CLOCK_REALTIME, &now) != 0) return systemError("time of day");
+  const itimerspec spec{toTimespec(file.intervalNs), toTimespec(left + int64_t(now.tv_sec) * 1000000000 + now.tv_nsec)};
+  const int flags = isAtTimeOfDay ? int(file.timerFlags) & (TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET) : 0;
+  return ::timerfd_settime(fd, flags, &spec, nullptr) == 0 ? Status() : systemError("arming a timerfd");
+}
+
 Status armTimerFd(int fd, const image::OpenFile& file, Elapsed elapsed) {
   const bool ofDay = file.clock == CLOCK_REALTIME || file.clock == CLOCK_REALTIME_ALARM;
+  const bool isAtTimeOfDay = ofDay && (file.timerFlags & TFD_TIMER_ABSTIME) != 0;
   // What is due at a time of day is due then, however long the job was away; all other clocks stood still until its restart began.
-  const int64_t away = ofDay && (file.timerFlags & TFD_TIMER_ABSTIME) != 0 ? elapsed.realNs : elapsed.monotonicNs;
+  const int64_t away = isAtTimeOfDay ? elapsed.realNs : elapsed.monotonicNs;
   int64_t value = file.valueNs;
   uint64_t ticks = file.expirations;
   if (value > 0 && away < value) {
@@ -119,10 +129,7 @@ Status armTimerFd(int fd, const image::OpenFile& file, Elapsed elapsed) {
   } else if (value > 0 || file.intervalNs > 0) {
     value = ticks != 0 && file.intervalNs > 0 ? file.intervalNs : 1;
   }
-  if (value > 0) {
-    const itimerspec spec{toTimespec(file.intervalNs), toTimespec(value)};
-    if (::timerfd_settime(fd, 0, &spec, nullptr) != 0) return systemError("arming a timerfd");
-  }
+  if (value > 0) BLCR_TRY(startTimer(fd, file, value, isAtTimeOfDay));
   if (ticks != 0 && ::ioctl(fd, kSetTicks, &ticks) != 0) {
     const itimerspec now{toTimespec(file.intervalNs), toTimespec(1)};  // a kernel without CHECKPOINT_RESTORE: at least one expiry
     if (::timerfd_settime(fd, 0, &now, nullptr) != 0) return systemError("arming a timerfd");

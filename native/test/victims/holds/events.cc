@@ -8,6 +8,9 @@
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 
+#include <fstream>
+#include <iterator>
+
 #include "holds.h"
 
 namespace holds {
@@ -132,7 +135,7 @@ void timerKinds() {
   itimerspec spec = at(CLOCK_MONOTONIC, hour);
   REQUIRE(timerfd_settime(absolute, TFD_TIMER_ABSTIME, &spec, nullptr) == 0);
   spec = at(CLOCK_REALTIME, hour);
-  REQUIRE(timerfd_settime(real, TFD_TIMER_ABSTIME, &spec, nullptr) == 0);
+  REQUIRE(timerfd_settime(real, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &spec, nullptr) == 0);
   spec = {{5, 0}, {7000, 0}};
   REQUIRE(timerfd_settime(boot, 0, &spec, nullptr) == 0);
   hold();
@@ -142,6 +145,9 @@ void timerKinds() {
   REQUIRE(timerfd_gettime(real, &left) == 0 && left.it_value.tv_sec >= 3500 && left.it_value.tv_sec < 3600);
   REQUIRE(timerfd_gettime(boot, &left) == 0 && left.it_value.tv_sec >= 6900 && left.it_value.tv_sec < 7000 && left.it_interval.tv_sec == 5);
   REQUIRE(timerfd_gettime(idle, &left) == 0 && left.it_value.tv_sec == 0 && left.it_value.tv_nsec == 0);
+  std::ifstream info("/proc/self/fdinfo/" + std::to_string(real));
+  const std::string told((std::istreambuf_iterator<char>(info)), {});
+  REQUIRE(told.find("settime flags: 03") != std::string::npos);
   for (const int fd : {absolute, real, boot, idle}) REQUIRE(read(fd, &count, sizeof count) == -1 && errno == EAGAIN);
 }
 
@@ -270,7 +276,9 @@ const Case kPending(Supported{"inotifyPending", "descriptors", "inotify: events 
                     inotifyPending);
 const Case kSignalFd(Supported{"signalFd", "descriptors", "signalfd with queued signals", "restored"}, signalFd);
 const Case kShort(Supported{"timerFdShort", "descriptors", "timerfd: periods shorter than the stop", "restored"}, shortPeriods);
-const Case kTimers(Supported{"timerFdKinds", "descriptors", "timerfd: all clocks, absolute times, unarmed", "restored"}, timerKinds);
+const Case kTimers(Supported{"timerFdKinds", "descriptors", "timerfd: all clocks, absolute times, cancelled when the clock is set, unarmed",
+                             "restored"},
+                   timerKinds);
 const Case kEvents(Supported{"eventFds", "descriptors", "eventfd with counter, semaphore mode", "restored"}, eventFds);
 const Case kEpoll(Supported{"epollTargets", "descriptors", "epoll: nested, with closed, renumbered and passed-on targets", "restored"},
                   epollTargets);

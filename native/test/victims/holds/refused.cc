@@ -7,11 +7,13 @@
 #include <linux/perf_event.h>
 #include <linux/seccomp.h>
 #include <linux/userfaultfd.h>
+#include <mqueue.h>
 #include <sched.h>
 #include <sys/fanotify.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 
 #include "holds.h"
@@ -137,13 +139,46 @@ void fileEvents() {
   hold();
 }
 
+void directoryNotes() {
+  const int directory = open(".", O_RDONLY | O_DIRECTORY);
+  if (fcntl(directory, F_NOTIFY, DN_ATTRIB | DN_MULTISHOT) != 0) notHere();
+  signal(SIGIO, SIG_IGN);
+  hold();
+}
+
+void messageQueue() {
+  const mqd_t queue = mq_open(("/holds." + std::to_string(getpid())).c_str(), O_RDWR | O_CREAT, 0600, nullptr);
+  if (queue < 0) notHere();
+  mq_unlink(("/holds." + std::to_string(getpid())).c_str());
+  REQUIRE(mq_send(queue, "message", 8, 3) == 0);
+  hold();
+  std::string text(8192, 0);
+  unsigned priority = 0;
+  REQUIRE(mq_receive(queue, text.data(), text.size(), &priority) == 8 && priority == 3);
+}
+
+void urgentData() {
+  int ends[2];
+  REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0 && put(ends[0], "plain") == 0);
+  if (send(ends[0], "!", 1, MSG_OOB) != 1) notHere();
+  hold();
+  REQUIRE(take(ends[1], 5) == "plain");
+  char byte = 0;
+  REQUIRE(recv(ends[1], &byte, 1, MSG_OOB) == 1 && byte == '!');
+}
+
+const Case kNotes(Supported{"directoryNotes", "descriptors", "directories whose changes are told by signals (F_NOTIFY)",
+                            "refused: F_NOTIFY"},
+                  directoryNotes);
+const Case kQueue(Supported{"messageQueue", "descriptors", "POSIX message queues", "refused: a POSIX message queue"}, messageQueue);
+const Case kUrgent(Supported{"urgentData", "descriptors", "urgent data (MSG_OOB) in a local socket", "refused: urgent data waits in it"},
+                   urgentData);
 const Case kDispatch(Supported{"syscallDispatch", "tasks",
                                "system calls that a program dispatches to itself (PR_SET_SYSCALL_USER_DISPATCH)",
                                "refused: PR_SET_SYSCALL_USER_DISPATCH"},
                      dispatched);
 const Case kSegments(Supported{"ownSegments", "tasks", "segments of a program's own (modify_ldt)", "refused: modify_ldt"}, ownSegments);
-const Case kKeys(Supported{"processKeyring", "tasks", "keys in the keyring of a process or thread", "refused: keyring of its own"},
-                 ownKeys);
+const Case kKeys(Supported{"processKeyring", "tasks", "keys in the keyring of a process", "refused: keyring of its own"}, ownKeys);
 const Case kCpuid(Supported{"cpuidFault", "registers", "a CPUID instruction that faults (ARCH_SET_CPUID)", "refused: ARCH_SET_CPUID"},
                   faultingCpuid);
 const Case kFanotify(Supported{"fanotify", "descriptors", "fanotify", "refused: anon_inode:[fanotify]"}, fileEvents);

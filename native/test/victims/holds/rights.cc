@@ -1,0 +1,104 @@
+// What a program has forbidden itself, or one of its threads: a checkpoint must not even try.
+#include <linux/filter.h>
+#include <linux/keyctl.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+#include "holds.h"
+
+namespace holds {
+namespace {
+
+/** Nothing but the call that waits for `go` is allowed afterwards; anything else ends the process. */
+void forbidEverything() {
+  sock_filter rules[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)), BPF_JUMP(BPF_JMP | BPF_JEQ, SYS_read, 2, 0),
+                         BPF_JUMP(BPF_JMP | BPF_JEQ, SYS_exit, 1, 0), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+                         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+  sock_fprog program{5, rules};
+  REQUIRE(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+}
+
+void forbidMost() { REQUIRE(prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) == 0); }
+
+/** In a process of its own, or in a thread, which is then in this call when the checkpoint comes. */
+struct Sandbox {
+  Pipe go, up;
+  void (*forbid)() = nullptr;
+  volatile bool left = false;
+
+  void stay() {
+    put(up.write, "x");
+    forbid();
+    char byte = 0;
+    left = syscall(SYS_read, go.read, &byte, 1) == 1;
+    syscall(SYS_exit, 0);
+  }
+  void inThread() {
+    pthread_t thread;
+    const auto body = [](void* self) -> void* {
+      static_cast<Sandbox*>(self)->stay();
+      return nullptr;
+    };
+    REQUIRE(pthread_create(&thread, nullptr, body, this) == 0 && take(up.read, 1) == "x");
+    hold();
+    REQUIRE(put(go.write, "x") == 0);
+    until([this] { return left; });
+  }
+  void inProcess() {
+    const pid_t child = spawn([this] { stay(); });
+    REQUIRE(take(up.read, 1) == "x");
+    usleep(20000);
+    hold();
+    REQUIRE(put(go.write, "x") == 0 && endsWell(child));
+  }
+};
+
+void strictProcess() {
+  Sandbox box;
+  box.forbid = forbidMost;
+  box.inProcess();
+}
+
+void filteredProcess() {
+  Sandbox box;
+  box.forbid = forbidEverything;
+  box.inProcess();
+}
+
+void filteredThread() {
+  static Sandbox box;
+  box.forbid = forbidEverything;
+  box.inThread();
+}
+
+void threadKeys() {
+  static Pipe go, up;
+  static bool has = false;
+  pthread_t thread;
+  const auto body = [](void*) -> void* {
+    has = syscall(SYS_add_key, "user", "holds", "secret", 6, KEY_SPEC_THREAD_KEYRING) > 0;
+    put(up.write, "x");
+    take(go.read, 1);
+    return nullptr;
+  };
+  REQUIRE(pthread_create(&thread, nullptr, body, nullptr) == 0 && take(up.read, 1) == "x");
+  if (!has) notHere();
+  hold();
+  REQUIRE(put(go.write, "x") == 0 && pthread_join(thread, nullptr) == 0);
+}
+
+const Case kStrict(Supported{"strictProcess", "tasks", "processes that may only read and write (SECCOMP_MODE_STRICT)",
+                             "refused: seccomp filter"},
+                   strictProcess);
+const Case kFiltered(Supported{"filteredProcess", "tasks", "a child whose seccomp filter kills it for what it does not expect",
+                               "refused: seccomp filter"},
+                     filteredProcess);
+const Case kThread(Supported{"filteredThread", "tasks", "threads with a seccomp filter of their own", "refused: seccomp filter"},
+                   filteredThread);
+const Case kKeys(Supported{"threadKeyring", "tasks", "keys in the keyring of a thread", "refused: keyring of its own"}, threadKeys);
+
+}  // namespace
+}  // namespace holds
