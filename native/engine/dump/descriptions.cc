@@ -6,8 +6,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <numeric>
+#include <map>
 #include <tuple>
+#include <utility>
 
 #include "base/features.h"
 #include "base/io.h"
@@ -33,6 +34,29 @@ bool isBefore(const FoundDescriptor& a, const FoundDescriptor& b) {
 }
 
 bool isSame(const FoundDescriptor& a, const FoundDescriptor& b) { return keyOf(a) == keyOf(b) && compareFiles(a, b) == 0; }
+
+/**
+ * For each descriptor the first one that it is known to share its description with: itself, unless it has the number of an earlier one and
+ * is the same, as fork leaves them. What processes inherit is most of what a tree holds, and costs one comparison each so.
+ */
+std::vector<size_t> inheritedFrom(const std::vector<FoundDescriptor>& descriptors) {
+  std::vector<size_t> source(descriptors.size());
+  std::map<int, std::pair<size_t, size_t>> seen;  // by number: the first, and the newest of another description
+  for (size_t index = 0; index < descriptors.size(); ++index) {
+    const auto [at, isNew] = seen.try_emplace(descriptors[index].fd, index, index);
+    auto& [first, newest] = at->second;
+    source[index] = index;
+    if (isNew) continue;
+    if (isSame(descriptors[first], descriptors[index])) {
+      source[index] = source[first];
+    } else if (newest != first && isSame(descriptors[newest], descriptors[index])) {
+      source[index] = source[newest];
+    } else {
+      newest = index;
+    }
+  }
+  return source;
+}
 
 }  // namespace
 
@@ -65,10 +89,11 @@ Status findDescriptors(pid_t pid, std::vector<FoundDescriptor>& into) {
 Result<uint32_t> groupDescriptions(std::vector<FoundDescriptor>& descriptors) {
   // Asked once: without kcmp (no CONFIG_KCMP) sharing would be guessed.
   if (::syscall(SYS_kcmp, ::getpid(), ::getpid(), KCMP_FS, 0, 0) != 0) return systemError("kcmp");
-  std::vector<size_t> order(descriptors.size());
-  std::iota(order.begin(), order.end(), size_t(0));
+  std::vector<size_t> leader = inheritedFrom(descriptors);  // first member of each group, in the order found
+  std::vector<size_t> order;
+  for (size_t i = 0; i < leader.size(); ++i)
+    if (leader[i] == i) order.push_back(i);
   std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return isBefore(descriptors[a], descriptors[b]); });
-  std::vector<size_t> leader(descriptors.size());  // first member of each group, in the order found
   for (size_t begin = 0, i = 1; !order.empty() && i <= order.size(); ++i) {
     if (i < order.size() && isSame(descriptors[order[begin]], descriptors[order[i]])) continue;
     const size_t first = *std::min_element(order.begin() + long(begin), order.begin() + long(i));
@@ -77,7 +102,7 @@ Result<uint32_t> groupDescriptions(std::vector<FoundDescriptor>& descriptors) {
   }
   uint32_t count = 0;
   for (size_t i = 0; i < descriptors.size(); ++i) {
-    descriptors[i].description = leader[i] == i ? count++ : descriptors[leader[i]].description;
+    descriptors[i].description = leader[i] == i ? count++ : descriptors[leader[i]].description;  // leaders come first
   }
   return count;
 }
