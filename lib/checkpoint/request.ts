@@ -8,6 +8,7 @@ import { completeRequest, Interruption, type InterruptionReason, type Outcome } 
 import { openProvider } from './provider.ts';
 import { type ContextStream, openStream } from './stream.ts';
 import type { CheckpointOptions, CheckpointResult, PendingCheckpoint, Provider } from './types.ts';
+import { warningsIn } from './warnings.ts';
 
 /**
  * Starts a checkpoint of a process and, by default, of all its descendants. They run on afterwards (unless `signal` ends them), whatever
@@ -119,6 +120,7 @@ function resultOf({ result, log }: Outcome, elapsedMs: number): CheckpointResult
     bytes: result?.bytes ?? 0,
     capturedFiles: result?.capturedFiles ?? 0,
     capturedBytes: result?.capturedBytes ?? 0,
+    warnings: warningsIn(log),
     log,
   };
 }

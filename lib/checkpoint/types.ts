@@ -47,6 +47,13 @@ export interface SelfCheckpointOptions
   readonly file?: string;
 }
 
+/** Something that a checkpoint leaves out, told although it succeeded. */
+export interface CheckpointWarning {
+  /** Stable: docs/errors.md. */
+  readonly code: string;
+  readonly message: string;
+}
+
 export interface CheckpointResult {
   readonly snapshot: 'fork' | 'plain' | 'unknown';
   readonly processes: number;
@@ -58,6 +65,7 @@ export interface CheckpointResult {
   readonly bytes: number;
   readonly capturedFiles: number;
   readonly capturedBytes: number;
+  readonly warnings: readonly CheckpointWarning[];
   readonly log: string;
 }
 

@@ -76,6 +76,7 @@ export const checkpointCommand: Command = {
       ...(unix === undefined ? {} : { unix: parseChoice(unix, '--unix', ['refuse', 'close']) }),
     });
     const { log: _log, ...figures } = result;
+    for (const { code, message } of result.warnings) process.stderr.write(`blcr: warning ${code}: ${message}\n`);
     if (parsed.flag('json')) printJson({ file, ...figures });
     else process.stdout.write(`${file}: ${describe(result)}\n`);
     return success;

@@ -159,7 +159,7 @@ export class Checkpointer {
 
   #record(reason: CheckpointReason, runtimeMs: number, result: CheckpointResult | undefined): CheckpointRecord {
     const { identity, engine, scratch, cwd, stdio } = this.#parts;
-    const { log: _log, ...facts } = result ?? { log: '' };
+    const { log: _log, warnings: _warnings, ...facts } = result ?? { log: '', warnings: [] };
     return {
       identity,
       provider: engine.kind,

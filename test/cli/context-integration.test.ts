@@ -1,15 +1,30 @@
 /** `blcr checkpoint` and `blcr restart` without a store, and `blcr doctor`, with the real parts. */
 
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { JobBench, SKIP } from './job-bench.ts';
+import { BENCH_USER, JobBench, SKIP } from './job-bench.ts';
 import { finishCli } from './run-cli.ts';
 
 const LIMITS = { skip: SKIP, timeout: 90_000 };
+
+/** Whoever adopts it is of another session. */
+async function untilParentEnded(pid: number): Promise<void> {
+  const fields = (of: string): string[] =>
+    readFileSync(`/proc/${of}/stat`, 'utf8')
+      .replace(/^.*\) /, '')
+      .split(' ');
+  for (;;) {
+    const [, parent, , session] = fields(String(pid));
+    if (parent === '0' || fields(parent ?? '')[3] !== session) return;
+    await delay(5);
+  }
+}
+
 test('a context file of a running job; the restart is its parent', LIMITS, async (context) => {
   const bench = new JobBench(context);
   const script = 'i=0; while [ $i -lt 30 ]; do echo $i; i=$((i+1)); sleep 0.1; done; exit 7';
@@ -38,6 +53,28 @@ test('a context file of a running job; the restart is its parent', LIMITS, async
   assert.ok(all.startsWith(bench.read('out')));
   assert.ok(all.endsWith(restarted.stdout));
   await bench.untilNothingRuns();
+});
+
+test('an orphan of a job that has no keeper is told of', LIMITS, async (context) => {
+  const bench = new JobBench(context);
+  const job = spawn('/bin/sh', ['-c', '(sleep 60 & echo $!); exec sleep 60'], {
+    ...BENCH_USER,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  context.after(() => process.kill(-(job.pid ?? 0), 'SIGKILL'));
+  const [chunk] = (await once(job.stdout, 'data')) as [Buffer];
+  job.stdout.destroy();
+  await untilParentEnded(Number(chunk.toString()));
+  const { code, stdout, stderr } = await finishCli(
+    bench.start('one', ['checkpoint', String(job.pid), '-f', 'ctx', '--json']),
+  );
+  assert.equal(code, 0, stderr);
+  const expected = `process ${Number(chunk.toString())} (sleep) belongs to session ${job.pid} of the job`;
+  assert.match(stderr, /^blcr: warning WARN_LEFT_OUT: process \d+ \(sleep\) belongs to session/);
+  const { warnings } = JSON.parse(stdout) as { warnings: readonly { code: string; message: string }[] };
+  assert.equal(warnings[0]?.code, 'WARN_LEFT_OUT');
+  assert.ok(warnings[0]?.message.startsWith(expected), warnings[0]?.message);
 });
 
 test('a process that is not there: no file is left', LIMITS, async (context) => {

@@ -22,6 +22,10 @@ import { startCli } from './run-cli.ts';
 
 const ORDINARY_USER = 1000;
 const isRoot = process.getuid?.() === 0;
+/** Of whatever a bench starts: for programs that are started beside it. */
+export const BENCH_USER: { readonly uid?: number; readonly gid?: number } = isRoot
+  ? { uid: ORDINARY_USER, gid: ORDINARY_USER }
+  : {};
 
 /** Why tests with the real keeper cannot run here, or false. */
 export const SKIP: string | false = whyNot();

@@ -32,7 +32,7 @@ import { FakeClock } from '../support/fake-clock.ts';
 
 const RESULT: CheckpointResult = {
   ...{ snapshot: 'fork', processes: 1, threads: 2, stopUs: 900, captureUs: 0, totalUs: 5000 },
-  ...{ pages: 10, bytes: 40_960, capturedFiles: 0, capturedBytes: 0, log: '' },
+  ...{ pages: 10, bytes: 40_960, capturedFiles: 0, capturedBytes: 0, warnings: [], log: '' },
 };
 
 export class FakeProcess implements RunningProcess {

@@ -21,6 +21,7 @@
 #include "dump/host.h"
 #include "dump/injection_point.h"
 #include "dump/leave_vdso.h"
+#include "dump/left_behind.h"
 #include "dump/memory_watch.h"
 #include "dump/record_files.h"
 #include "dump/record_memory.h"
@@ -127,6 +128,7 @@ class Checkpoint final : public Dump {
     auto members = scopeMembers(request_);
     if (!members) return members.error();
     BLCR_TRY(refuseTracers(*members));
+    for (const std::string& sentence : leftBehind(*members, request_)) log_.line(sentence);
     for (const pid_t pid : *members) {
       BLCR_TRY(refuseForeignNamespaces(pid));
       takeHint(pid, recording_);

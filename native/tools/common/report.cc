@@ -14,11 +14,11 @@ int failWith(const std::string& name, const std::string& what, int error) {
   return error & 0xff;
 }
 
-void showLog(const std::string& log) {
+void showLog(const std::string& log, std::string_view beginning) {
   std::string_view rest = log;
   while (!rest.empty()) {
     const std::string_view line = rest.substr(0, rest.find('\n'));
-    if (!line.empty()) std::fprintf(stderr, "- %.*s\n", static_cast<int>(line.size()), line.data());
+    if (!line.empty() && line.starts_with(beginning)) std::fprintf(stderr, "- %.*s\n", static_cast<int>(line.size()), line.data());
     rest.remove_prefix(std::min(line.size() + 1, rest.size()));
   }
 }

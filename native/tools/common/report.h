@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 namespace blcr::tools {
 
@@ -17,8 +18,8 @@ void complain(const std::string& name, const std::string& text);
 /** Complains with the text of an errno or CR_E* value; returns the exit code, its low byte. */
 int failWith(const std::string& name, const std::string& what, int error);
 
-/** Prints a request's log line by line, each after "- ". */
-void showLog(const std::string& log);
+/** Prints the lines of a request's log that begin so, each after "- ". */
+void showLog(const std::string& log, std::string_view beginning = {});
 
 /** `--version`. */
 int printVersion(const std::string& name);

@@ -109,8 +109,9 @@ int refuseCommandLine(const std::string& name, const RequestOptions& options, co
 }
 
 void reportLog(const RequestOptions& options, const std::string& log, int error) {
-  const bool wanted = options.log == LogLevel::kWarning || (options.log == LogLevel::kError && error != 0);
-  if (wanted && options.verbosity != Verbosity::kQuiet) showLog(log);
+  if (options.verbosity == Verbosity::kQuiet || options.log == LogLevel::kNone) return;
+  if (options.log == LogLevel::kWarning || error != 0) return showLog(log);
+  showLog(log, "WARN_");  // it succeeded, and left something out
 }
 
 }  // namespace blcr::tools
