@@ -59,7 +59,7 @@ async function rowsOf(sizeMiB: number): Promise<readonly Row[]> {
 
 printHeader(`against CRIU ${peer.version}`);
 const rows: Row[] = [];
-for (const sizeMiB of [64, 512, options.sizeMiB]) {
+for (const sizeMiB of [1, 64, 512, options.sizeMiB]) {
   if (`${sizeMiB} MiB`.includes(options.only)) rows.push(...(await rowsOf(sizeMiB)));
 }
 printTable(['ours', 'CRIU', 'ratio', '95 %'], rows);
