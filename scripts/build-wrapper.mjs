@@ -28,10 +28,10 @@ const isSmall = process.argv.includes('--small');
 /** Levels of zstd. Unpacking is as fast for each. */
 const LEVEL = isSmall ? 19 : 9;
 
-/**
- * Little memory for a process that mostly waits: one thread of V8's own, a small young generation. And no word about itself on the job's stderr.
- */
-const NODE_OPTIONS = '--v8-pool-size=1 --max-semi-space-size=2 --no-warnings';
+/** Those of every wrapper's Node. */
+const [, NODE_OPTIONS] = /BLCR_NODE_OPTIONS "(.*)"/.exec(
+  readFileSync(join(root, 'native/starter/node_options.h'), 'utf8'),
+);
 
 /** Marks where Node looks for its blob. Source: Node.js documentation, Single executable applications. */
 const FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
@@ -39,6 +39,7 @@ const FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
 const nativeParts = [
   { name: 'addon', file: 'build/Release/node_blcr.node', strip: '--strip-unneeded' },
   { name: 'libcr.so.0', file: 'build/native/libcr.so.0', strip: '--strip-unneeded' },
+  { name: 'hold', file: 'build/native/blcr-hold.so', strip: '--strip-unneeded' },
   { name: 'blcr-keeper', file: 'build/native/blcr-keeper', strip: '--strip-all' },
 ];
 
@@ -56,7 +57,12 @@ function fingerprint() {
     'scripts/build-wrapper.mjs',
     ...nativeParts.map(({ file }) => file),
   ];
-  const files = [...own.map((name) => join(root, name)), ...filesBelow('lib'), ...filesBelow('native/launcher')];
+  const files = [
+    ...own.map((name) => join(root, name)),
+    ...filesBelow('lib'),
+    ...filesBelow('native/launcher'),
+    ...filesBelow('native/starter'),
+  ];
   for (const file of files.sort()) hash.update(`${file.slice(root.length)}\0`).update(readFileSync(file));
   return hash.update(`${process.version} ${statSync(process.execPath).size} ${LEVEL}`).digest('hex');
 }
@@ -69,12 +75,11 @@ function buildLauncher() {
   const directory = join(root, 'build', 'launcher');
   if (!existsSync('/usr/include/zstd.h'))
     throw new Error('zstd.h and libzstd.a are needed for the single executable (Debian: apt-get install libzstd-dev)');
-  const settings = ['-S', join(root, 'native', 'launcher'), '-B', directory, `-DBLCR_NODE_OPTIONS=${NODE_OPTIONS}`];
+  const settings = ['-S', join(root, 'native', 'launcher'), '-B', directory];
   run('cmake', settings, { stdio: ['ignore', 'ignore', 'inherit'] });
   run('cmake', ['--build', directory, '--parallel', '2']);
   return {
     launcher: join(directory, 'blcr-launcher'),
-    hold: join(directory, 'blcr-hold.so'),
     pack: join(directory, 'blcr-pack'),
   };
 }
@@ -159,11 +164,11 @@ async function build() {
   const wanted = fingerprint();
   if (isCurrent(wanted)) return;
   mkdirSync(stage, { recursive: true });
-  const { launcher, hold, pack } = buildLauncher();
+  const { launcher, pack } = buildLauncher();
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   const node = await makeNode(makeBlob(await bundleScripts(version)));
   const made = join(stage, 'blcr_wrapper');
-  run(pack, [launcher, made, String(LEVEL), ...stripParts(), `hold=${hold}`, `node=${node}`]);
+  run(pack, [launcher, made, String(LEVEL), ...stripParts(), `node=${node}`]);
   mkdirSync(join(root, 'dist'), { recursive: true });
   renameSync(made, output); // whoever runs the old one keeps it
   mkdirSync(join(root, 'build', 'stamps'), { recursive: true });

@@ -1,6 +1,6 @@
 /**
  * Puts what a user of the published package needs without a compiler into prebuilds/<platform>-<arch>/: the addon (prebuildify, stripped),
- * libcr.so.0 and blcr-keeper.
+ * libcr.so.0, blcr-keeper, and what starts Node (blcr-start, blcr-hold.so).
  * Usage: prebuild.mjs [--out DIRECTORY]      default: the package's root
  */
 import { chmodSync, copyFileSync, cpSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
@@ -55,6 +55,8 @@ function main() {
   prebuildAddon();
   copyNative('libcr.so.0', ['--strip-unneeded']);
   copyNative('blcr-keeper', ['--strip-all']);
+  copyNative('blcr-start', ['--strip-all']);
+  copyNative('blcr-hold.so', ['--strip-unneeded']);
 }
 
 withBuildLock('prebuild', main);

@@ -1,9 +1,5 @@
-#!/usr/bin/env node
-/** The program `blcr`. Small on purpose: signals are taken before anything else is loaded. */
+/** The program `blcr`; bin/blcr starts it. */
 
-import { hasJob } from './invocation.ts';
-import { captureSignals } from './signals.ts';
+import { start } from './start.ts';
 
-if (hasJob('blcr', process.argv.slice(2))) captureSignals();
-const { dispatch } = await import('./dispatch.ts');
-await dispatch(process.argv.slice(2));
+await start('blcr', process.argv.slice(2));

@@ -43,7 +43,8 @@ export function handleSignals(next: (signal: NodeJS.Signals) => void): void {
 
 /** For a command without a job: signals are this process's own again, also those that came since captureSignals. */
 export async function releaseSignals(): Promise<void> {
-  await new Promise((resolve) => setImmediate(resolve)); // after the event loop has told of them
+  // After the event loop has told of them: it asks the kernel before an immediate, but not again when it is just telling of something else.
+  for (let turn = 0; turn < 2; turn += 1) await new Promise((resolve) => setImmediate(resolve));
   for (const signal of SIGNALS) process.off(signal, listener);
   for (const signal of waiting.splice(0)) process.kill(process.pid, signal);
 }

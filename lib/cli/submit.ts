@@ -2,7 +2,7 @@
 
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync, statSync, writeFileSync } from 'node:fs';
 import { delimiter, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { baseName, CARRIED_STORE, type Wrapping } from '../condor/description.ts';
@@ -174,8 +174,12 @@ function findWrapper(given: string | undefined): string {
     ...(inside === undefined ? [] : [inside]),
     packaged,
     ...path.map((directory) => join(directory, 'blcr_wrapper')),
-  ].find(isFile);
-  if (found === undefined) throw new UsageError('no blcr_wrapper was found: name the executable with --wrapper FILE');
+  ].find((file) => isFile(file) && !isStarter(file));
+  if (found === undefined) {
+    throw new UsageError(
+      'no blcr_wrapper was found that can travel with a job: make one (npm run build:wrapper, in a checkout), or name it with --wrapper FILE',
+    );
+  }
   return found;
 }
 
@@ -193,6 +197,12 @@ function submit(text: string): string {
   } catch (cause) {
     throw new UsageError(`condor_submit refused the job: ${errorMessage(cause)}`, { code: 'ERR_CONDOR_SUBMIT', cause });
   }
+}
+
+/** What npm has installed needs the whole package around it. */
+function isStarter(path: string): boolean {
+  const own = fileURLToPath(new URL('../../bin/blcr_wrapper', import.meta.url));
+  return isFile(own) && realpathSync(path) === realpathSync(own);
 }
 
 const isFile = (path: string): boolean => existsSync(path) && statSync(path).isFile();

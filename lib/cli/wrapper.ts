@@ -1,9 +1,5 @@
-#!/usr/bin/env node
-/** The program `blcr_wrapper`: the classic arguments, mapped to `blcr run`, or a subcommand of `blcr`. */
+/** The program `blcr_wrapper`: the classic arguments, mapped to `blcr run`, or a subcommand of `blcr`. bin/blcr_wrapper starts it. */
 
-import { hasJob } from './invocation.ts';
-import { captureSignals } from './signals.ts';
+import { start } from './start.ts';
 
-if (hasJob('blcr_wrapper', process.argv.slice(2))) captureSignals();
-const { dispatchClassic } = await import('./dispatch.ts');
-await dispatchClassic(process.argv.slice(2));
+await start('blcr_wrapper', process.argv.slice(2));

@@ -15,19 +15,13 @@ export interface Bundle {
 /** Written by native/launcher: descriptors of addon, library and keeper, and the path of the executable. */
 const VARIABLE = 'BLCR_BUNDLE';
 
-/** In front of variables that would have changed how Node starts. Source: native/launcher/environment.h. */
-const HELD = 'BLCR_HELD_';
-
-/** For Node's start alone. Source: native/launcher/environment.cc. */
-const FOR_NODE = ['NODE_OPTIONS', 'MALLOC_ARENA_MAX', 'LD_PRELOAD'];
-
 /** Read by libcr, for which it is the only way to learn of a keeper that is not beside it. */
 const KEEPER_VARIABLE = 'BLCR_KEEPER';
 
 let current: Bundle | undefined;
 
 /**
- * Takes over what the launcher has handed on, once, before anything native is used, and makes `environment` again what the user had set.
+ * Takes over what the launcher has handed on, once, before anything native is used.
  * @returns undefined when this process was not started by the launcher.
  */
 export function adoptBundle(environment: NodeJS.ProcessEnv = process.env): Bundle | undefined {
@@ -35,12 +29,7 @@ export function adoptBundle(environment: NodeJS.ProcessEnv = process.env): Bundl
   if (parts === null) return undefined;
   const [addon, library, keeper] = parts.slice(1, 4).map((fd) => `/proc/${process.pid}/fd/${fd}`);
   if (addon === undefined || library === undefined || keeper === undefined) return undefined;
-  for (const name of [VARIABLE, ...FOR_NODE]) delete environment[name];
-  for (const [name, value] of Object.entries(environment)) {
-    if (!name.startsWith(HELD)) continue;
-    delete environment[name];
-    environment[name.slice(HELD.length)] = value;
-  }
+  delete environment[VARIABLE];
   environment[KEEPER_VARIABLE] ??= keeper;
   current = { addon, library, keeper, executable: parts[4] ?? '' };
   return current;

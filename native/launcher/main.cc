@@ -9,11 +9,10 @@
 #include <string>
 #include <vector>
 
-#include "environment.h"
-#include "held_signals.h"
 #include "payload.h"
 #include "place.h"
 #include "preflight.h"
+#include "starter/environment.h"
 
 namespace blcr::launcher {
 
@@ -62,11 +61,9 @@ Status unpackAll(const Payload& payload, const Place& place, Unpacked& files) {
 Error become(const Unpacked& files, const std::string& self, char** argv) {
   const auto number = [](const UniqueFd& fd) { return std::to_string(fd.get()); };
   const std::string bundle = number(files.addon) + ":" + number(files.library) + ":" + number(files.keeper) + ":" + self;
-  std::vector<std::string> variables = environmentForNode(environ, bundle, "/proc/self/fd/" + number(files.hold));
-  std::vector<char*> environment;
-  for (std::string& variable : variables) environment.push_back(variable.data());
-  environment.push_back(nullptr);
-  execute(files.node.get(), argv, environment.data());
+  auto variables = starter::environmentForNode(environ, starter::NodeIs::inside, "/proc/self/fd/" + number(files.hold));
+  variables.push_back("BLCR_BUNDLE=" + bundle);  // lib/native/bundle.ts reads it
+  execute(files.node.get(), argv, starter::pointersTo(variables).data());
   return systemError("execute");
 }
 
@@ -77,16 +74,8 @@ std::string ownPath() {
   return length > 0 ? std::string(path, static_cast<size_t>(length)) : "";
 }
 
-/** Until the program inside Node takes them over: hold.c. */
-void holdSignals() {
-  sigset_t set;
-  ::sigemptyset(&set);
-  for (const int signal : kHeldSignals) ::sigaddset(&set, signal);
-  ::sigprocmask(SIG_BLOCK, &set, nullptr);
-}
-
 int launch(char** argv) {
-  holdSignals();
+  starter::holdSignals();
   ::signal(SIGXFSZ, SIG_IGN);  // a limit on file sizes is an error to report; Node ignores it, too
   const std::string self = ownPath();
   if (self.empty()) return fail(kNode, "this node has no /proc", "run it where /proc is mounted");

@@ -38,7 +38,7 @@ const DESCRIBE = `
 
 test('the package holds what it needs and no sources of tests', () => {
   const files = installedFiles(plain);
-  for (const name of ['node_blcr.node', 'libcr.so.0', 'blcr-keeper']) {
+  for (const name of ['node_blcr.node', 'libcr.so.0', 'blcr-keeper', 'blcr-start', 'blcr-hold.so']) {
     const path = `prebuilds/${process.platform}-${process.arch}/${name}`;
     assert.ok(files.includes(path), path);
     assert.ok(
@@ -81,8 +81,27 @@ test('the bundled library is found and usable, with and without install scripts'
 
 test('the prebuilt binaries load on any node that Node.js runs on', () => {
   const prebuilt = join(plain.directory, 'node_modules/node-blcr/prebuilds', `${process.platform}-${process.arch}`);
-  for (const name of ['node_blcr.node', 'libcr.so.0']) assert.deepEqual(tooNewSymbols(join(prebuilt, name)), [], name);
-  assert.ok(isStatic(join(prebuilt, 'blcr-keeper')));
+  for (const name of ['node_blcr.node', 'libcr.so.0', 'blcr-hold.so'])
+    assert.deepEqual(tooNewSymbols(join(prebuilt, name)), [], name);
+  for (const name of ['blcr-keeper', 'blcr-start']) assert.ok(isStatic(join(prebuilt, name)), name);
+});
+
+test('npm’s links to the commands go through the starter, which holds signals', () => {
+  for (const name of ['blcr', 'blcr_wrapper']) {
+    const { status, stdout, stderr } = plain.command(name, ['--version']);
+    assert.deepEqual([status, stdout], [0, '0.1.0\n'], stderr);
+    const without = plain.command(name, ['--version'], { PATH: '/nowhere' });
+    assert.deepEqual([without.status, without.stdout], [75, '']);
+    assert.match(without.stderr, /^blcr: node cannot be run .*PATH is \/nowhere\n.*\n {2}code: ERR_JOB_NODE\n$/);
+  }
+});
+
+test('blcr submit does not take npm’s link for a file that can travel with a job', () => {
+  const env = { PATH: `${join(plain.directory, 'node_modules/.bin')}:${process.env['PATH']}` };
+  const args = ['submit', '--store', 'chirp://host/', '--insecure', '--', '/bin/true'];
+  const { status, stdout, stderr } = plain.command('blcr', args, env);
+  assert.deepEqual([status, stdout], [64, ''], stderr);
+  assert.match(stderr, /no blcr_wrapper was found that can travel/);
 });
 
 test('an ordinary user can use the installation, the keeper included', () => {
@@ -143,4 +162,6 @@ test('without binaries and without a compiler the installation succeeds and says
   `;
   const { stdout, stderr } = withoutScripts.run(script);
   assert.equal(stdout.trim(), '0 1 true\nERR_NATIVE_LOAD 3', stderr);
+  const listed = withoutScripts.command('blcr', ['ls', '--store', `file://${work}`]);
+  assert.equal(listed.status, 0, listed.stderr);
 });

@@ -17,6 +17,7 @@ import { packageRoot } from '../../lib/native/load.ts';
 const require = createRequire(import.meta.url);
 const RUNTIME_DEPENDENCIES = ['bindings', 'file-uri-to-path', 'node-addon-api'];
 const SOURCES = [
+  'bin',
   'package.json',
   'tsconfig.json',
   'tsconfig.build.json',
@@ -99,6 +100,8 @@ export interface Consumer {
   readonly npmOutput: string;
   /** Runs an ES module there, with the compiler-less PATH. */
   run(program: string, env?: NodeJS.ProcessEnv, wrapper?: readonly string[]): SpawnSyncReturns<string>;
+  /** Runs one of the package's commands, by the name that npm has given it. */
+  command(name: string, args: readonly string[], env?: NodeJS.ProcessEnv): SpawnSyncReturns<string>;
 }
 
 /** Installs the tarball into a new empty directory. */
@@ -117,15 +120,18 @@ export function installInto(
   );
   const env = { PATH: path, HOME: directory, npm_config_cache: join(directory, '.npm') };
   const npmOutput = npm(['install', '--offline', ...options], directory, env);
+  const settings = { cwd: directory, encoding: 'utf8', timeout: 20_000 } as const;
   const run = (
     program: string,
     extra: NodeJS.ProcessEnv = {},
     wrapper: readonly string[] = [],
   ): SpawnSyncReturns<string> => {
     const [command = process.execPath, ...args] = [...wrapper, process.execPath, '--input-type=module', '-e', program];
-    return spawnSync(command, args, { cwd: directory, encoding: 'utf8', timeout: 20_000, env: { ...env, ...extra } });
+    return spawnSync(command, args, { ...settings, env: { ...env, ...extra } });
   };
-  return { directory, npmOutput, run };
+  const command: Consumer['command'] = (name, args, extra) =>
+    spawnSync(join(directory, 'node_modules/.bin', name), args, { ...settings, env: { ...env, ...extra } });
+  return { directory, npmOutput, run, command };
 }
 
 /** Names of everything the package installed, relative to it. */

@@ -21,7 +21,11 @@ function sources(directory: string, pattern: RegExp): readonly string[] {
 }
 
 function libraryCodes(): ReadonlySet<string> {
-  return codesOf([...sources('lib', /\.ts$/), ...sources('native/launcher', /\.cc$/)].join('\n'));
+  return codesOf(
+    [...sources('lib', /\.ts$/), ...sources('native/launcher', /\.cc$/), ...sources('native/starter', /\.cc$/)].join(
+      '\n',
+    ),
+  );
 }
 
 const page = readFileSync(join(root, 'docs/errors.md'), 'utf8');

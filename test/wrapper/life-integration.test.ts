@@ -1,13 +1,13 @@
 /** A job's life with the single executable on nodes that have no Node.js, nor anything else of ours. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { counted, JobBench, SKIP } from '../cli/job-bench.ts';
 import { finishCli } from '../cli/run-cli.ts';
-import { buildSingle, HIDE_NODE, NO_BUILD, NO_MOUNTS, startSingle } from './single.ts';
+import { buildSingle, HIDE_NODE, NO_MOUNTS, startSingle } from './single.ts';
 
 before(() => {
   buildSingle();
@@ -73,56 +73,6 @@ test('killed, resumed elsewhere, evicted, resumed again on nodes without Node.js
   assert.equal(bench.read('out'), `--bad  \n0\n${counted(steps)}`);
   assert.match(stderr, /^(blcr: job: .*\n)+$/, 'nothing but the wrapper’s report');
 });
-
-test('signals that come before Node runs are the job’s', { ...LIMITS, skip: SKIP || NO_BUILD }, async (context) => {
-  const bench = new JobBench(context);
-  const early = (signal: string) => [
-    'env',
-    `--block-signal=${signal}`,
-    'sh',
-    '-c',
-    `kill -${signal} $$; exec "$@"`,
-    'sh',
-  ];
-  const run = (id: string, signal: string) =>
-    finishCli(
-      startSingle(bench, id, ['run', '--store', bench.store, '--id', id, '--', '/bin/echo', 'ran'], {
-        prefix: early(signal),
-      }),
-    );
-  const asked = await run('usr1', 'USR1');
-  assert.deepEqual([asked.code, asked.stdout], [0, 'ran\n'], asked.stderr);
-  assert.doesNotMatch(asked.stderr, /Debugger/);
-  const evicted = await run('term', 'TERM');
-  assert.equal(evicted.code, 85, evicted.stderr);
-  // Without a job it is this program's own to die of.
-  const listing = startSingle(bench, 'ls', ['ls', '--store', bench.store], { prefix: early('TERM') });
-  assert.equal((await finishCli(listing)).signal, 'SIGTERM');
-});
-
-test('signals that come while Node starts are the job’s', { ...LIMITS, skip: SKIP || NO_BUILD }, async (context) => {
-  const bench = new JobBench(context);
-  const evict = async (id: string, signal: NodeJS.Signals, delayMs: number): Promise<void> => {
-    const ad = join(bench.makeDirectory(id), '.job.ad');
-    writeFileSync(ad, `KillSig = "${signal}"\n`);
-    const args = ['run', '--store', bench.store, '--id', id, '--', '/bin/sleep', '1000'];
-    const wrapper = startSingle(bench, id, args, { env: { _CONDOR_JOB_AD: ad } });
-    const finished = finishCli(wrapper);
-    await untilNodeStarts(wrapper.pid ?? 0);
-    await delay(delayMs);
-    wrapper.kill(signal);
-    const { code, signal: died, stderr } = await finished;
-    assert.deepEqual([code, died], [85, null], `${signal} ${delayMs} ms after Node began: ${stderr}`);
-  };
-  // Whenever they come, it is 85; the first ones come before Node has given signals the handlers that it likes.
-  await Promise.all([evict('first', 'SIGTERM', 0), evict('soon', 'SIGTERM', 20), evict('later', 'SIGTERM', 50)]);
-  await Promise.all([evict('debugger', 'SIGUSR1', 20), evict('limit', 'SIGXCPU', 20)]);
-});
-
-/** The launcher has become Node, whose file has no name. */
-async function untilNodeStarts(pid: number): Promise<void> {
-  while (!readlinkSync(`/proc/${pid}/exe`).endsWith(' (deleted)')) await delay(1);
-}
 
 function residentKb(pid: number): number {
   return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
