@@ -17,21 +17,23 @@ const KILL_SPREE_MS = 300;
 
 /**
  * Cleans the store, or leaves the result there when the batch system is going to run the job again. Checkpoints stay when the program was
- * killed with SIGKILL, because that was not its own doing: out of memory, or a node going down. Never throws: what cannot be done is
- * reported, and the program's own result stands.
+ * killed with SIGKILL, because that was not its own doing: out of memory, or a node going down. Where nothing is left to go on from, the note
+ * that the job was started goes, too. Never throws: what cannot be done is reported, and the program's own result stands.
+ * @param claim undefined when the store was never reached.
  * @param patienceMs The result does not wait longer than this for the store.
  */
 export async function settle(
   session: Session,
-  claim: Claim,
+  claim: Claim | undefined,
   status: ExitStatus,
   isVacating: boolean,
   patienceMs: number,
 ): Promise<void> {
   const { clock, events, scratch, options } = session;
   const limit = new AbortController();
+  const isLost = status.signal === 'SIGKILL';
   const work = async (): Promise<void> => {
-    if (status.signal === 'SIGKILL') return;
+    if (claim === undefined || isLost) return;
     if (status.exitCode !== 0 && isBatchJob(options.env)) await sleep(clock, KILL_SPREE_MS, limit.signal);
     if (isVacating) await leaveFinished(claim, status, scratch, clock.wallTime(), limit.signal);
     else await claim.remove({ signal: limit.signal });
@@ -42,7 +44,8 @@ export async function settle(
   tooLong.catch(() => undefined); // aborted below
   try {
     await Promise.race([work(), tooLong]);
-    if (!isVacating) rmSync(markerPath(session.home, options.id), { force: true });
+    const isOver = !isVacating && (claim === undefined || !isLost);
+    if (isOver) rmSync(markerPath(session.home, options.id), { force: true });
   } catch (error) {
     const what = isVacating
       ? 'the result could not be left in the store'

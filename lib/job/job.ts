@@ -233,7 +233,7 @@ export class Job implements AsyncDisposable {
     const reason = this.#reason;
     if (reason instanceof JobError) return await this.#close(() => this.#end.reject(reason), undefined);
     const end: JobEnd = reason === undefined ? endOf(status) : { reason, exitCode: undefined, signal: undefined };
-    if (reason === undefined && connection.claim !== undefined) {
+    if (reason === undefined) {
       await settle(this.#session, connection.claim, status, this.#isVacating, this.#patience.forResult());
     }
     await this.#close(() => this.#end.resolve(end), end);

@@ -36,13 +36,14 @@ test('a job without checkpoints starts, is checkpointed, ends, and leaves nothin
 });
 
 test('a program that is killed by a signal is reported so, and SIGKILL leaves the checkpoints', async (context) => {
-  const { clock, engine, store, open } = makeBench(context);
+  const { clock, engine, scratch, store, open } = makeBench(context);
   const job = await open();
   await clock.advance(1000);
   engine.process.end({ exitCode: undefined, signal: 'SIGKILL' });
   assert.deepEqual(await job.done, { reason: 'signaled', exitCode: undefined, signal: 'SIGKILL' });
   assert.equal(store.removed, false);
   assert.equal(store.kept.length, 1);
+  assert.ok(existsSync(join(scratch, '.blcr/started-job')), 'the next run must see the store');
 });
 
 test('the engine refuses: a warning with its code, the job runs on, the next try comes soon', async (context) => {
