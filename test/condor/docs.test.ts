@@ -1,23 +1,37 @@
 /** Every command of docs/htcondor.md, in order, in a pool that has the configuration of that page. */
 
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { CondorBench } from './bench.ts';
 
 const page = readFileSync(new URL('../../docs/htcondor.md', import.meta.url), 'utf8');
 const blocksOf = (language: string): string =>
-  [...page.matchAll(/^```(\w*)\n(.*?)^```$/gms)]
+  [...page.matchAll(/^```([\w-]*)\n(.*?)^```$/gms)]
     .filter(([, found]) => found === language)
     .map(([, , text]) => text)
     .join('\n');
+
+/** The page's own way to a pool, and what is not a command but a part of a submit file. */
+const TRY = /^scripts\/with-condor .*$/m.exec(blocksOf(''))?.[0] ?? '';
+const CLASSIC = /^executable .*?(?=\n\n)/ms.exec(blocksOf(''))?.[0] ?? '';
 
 /** A reader of the page is slower than its commands. */
 const UNTIL_CHECKPOINTED = `until [ "$(condor_q -af ChirpBlcrCheckpoints | grep -c '[1-9]')" = 2 ]; do sleep 0.3; done`;
 const SIMULATE = '#!/bin/sh\ni=0\nwhile [ $i -lt 60 ]; do echo "$i $(cat "$1")"; i=$((i+1)); sleep 0.1; done\n';
 const MINE = 'executable = simulate\narguments = input.dat\ntransfer_input_files = input.dat\nlog = mine.log\nqueue\n';
 const expected = Array.from({ length: 60 }, (_, step) => `${step} data\n`).join('');
+
+test('the pool to try it in', { timeout: 60_000 }, async (context) => {
+  const root = fileURLToPath(new URL('../..', import.meta.url));
+  const [program = '', ...args] = TRY.replace(/ bash\b.*/, ' condor_status -af Name').split(' ');
+  const { status, stdout, stderr } = spawnSync(join(root, program), args, { encoding: 'utf8' });
+  if (status === 69) return context.skip(stderr);
+  assert.equal(stdout.trim().split('\n').length, 4, `two nodes with two slots each: ${stdout}${stderr}`);
+});
 
 test('the commands of docs/htcondor.md', { timeout: 115_000 }, async (context) => {
   const bench = await CondorBench.start();
@@ -43,6 +57,13 @@ test('the commands of docs/htcondor.md', { timeout: 115_000 }, async (context) =
   const script = `set -eux\nPATH=${pool.directory}:$PATH\n${here(blocksOf('sh'))}`;
   const output = await pool.run('/bin/bash', ['-c', script], directory, 100_000);
   const read = (name: string): string => readFileSync(join(directory, name), 'utf8');
+  pool.write(
+    'jobs/page/classic.sub',
+    `${here(CLASSIC).replace('= blcr_wrapper', `= ${join(pool.directory, 'blcr_wrapper')}`)}\nqueue\n`,
+  );
+  const ad = await pool.run('condor_submit', ['-dry-run', '-', 'classic.sub'], directory);
+  assert.match(ad, /^OnExitRemove=.*ExitCode =!= 85.*ExitCode =!= 75/m);
+  assert.match(ad, /^Arguments="chirp\.example\.org 9094 60 \$\$\(\[GlobalJobId\]\) \.\/simulate input\.dat"$/m);
   assert.equal(read('simulate.out'), expected);
   assert.match(output, /^HAS_BLCR = True$/m);
   assert.equal(existsSync(join(pool.directory, 'served/.__acl')), true, 'the administrator’s server ran');
