@@ -22,7 +22,7 @@ constexpr FlagName kFlagNames[] = {
     {"gd", image::kGrowsDown},   {"nr", image::kNoReserve},  {"hg", image::kHugePage}, {"nh", image::kNoHugePage},
     {"dc", image::kDontFork},    {"wf", image::kWipeOnFork}, {"dd", image::kDontDump}, {"lo", image::kLocked},
     {"lf", image::kLockOnFault}, {"mg", image::kMergeable},  {"sl", image::kSealed},   {"sr", image::kSequential},
-    {"rr", image::kRandom},
+    {"rr", image::kRandom},      {"dp", image::kDroppable},
 };
 
 // What else of VmFlags matters, above the bits of image::AreaFlag.
@@ -32,6 +32,8 @@ constexpr uint32_t kProtectionKey = 1u << 26, kShadowStack = 1u << 27, kHugeFile
 constexpr uint32_t kAreaFlags = ~(kProtectionKey | kShadowStack | kHugeFile | kDevice | kUserFault | kMayWrite);
 // A copy of a process has these as the original had them at that moment; its memory is not locked, and fork advice was lifted for it.
 constexpr uint32_t kCopiedFlags = kAreaFlags & ~(image::kDontFork | image::kWipeOnFork | image::kLocked | image::kLockOnFault);
+
+constexpr uint32_t kImpliedByDroppable = image::kNoReserve | image::kWipeOnFork | image::kDontDump;
 
 /** The line of smaps as bits: looking for codes in text would take longer than everything else that is done with an area in the stop. */
 uint32_t vmBits(std::string_view vmFlags) {
@@ -45,6 +47,7 @@ uint32_t vmBits(std::string_view vmFlags) {
   if (hasVmFlag(vmFlags, "pf") || hasVmFlag(vmFlags, "io")) bits |= kDevice;
   if (hasVmFlag(vmFlags, "um") || hasVmFlag(vmFlags, "uw")) bits |= kUserFault;
   if (hasVmFlag(vmFlags, "mw")) bits |= kMayWrite;
+  if ((bits & image::kDroppable) != 0) bits &= ~kImpliedByDroppable;
   return bits;
 }
 

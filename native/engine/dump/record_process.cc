@@ -29,6 +29,7 @@ constexpr uint64_t kGetDenyWriteExecute = 66, kGetMemoryMerge = 68, kGetRegistra
 constexpr uint64_t kGetPermitted = 0x1022, kTileData = 1 << 18;
 constexpr uint64_t kGetCpuid = 0x1011, kGetUntagMask = 0x4001;  // ARCH_GET_CPUID, ARCH_GET_UNTAG_MASK
 constexpr int kLimits = 16;                                     // RLIM_NLIMITS
+constexpr size_t kMaxNodes = 1024;                              // of memory, as many as the kernel can be built for
 constexpr size_t kKernelAction = 32;                            // struct kernel_sigaction: handler, flags, restorer, mask
 
 /** Where the leader's batch puts its answers, in the scratch's data. */
@@ -53,13 +54,15 @@ struct TaskAnswers {
   uint64_t clearChildTid;
   int32_t pdeathsig, tsc;
   char name[16];
+  int32_t memoryPolicy, padding;
+  char memoryNodes[kMaxNodes / 8];
 };
 
 std::string who(pid_t pid) { return "process " + std::to_string(pid) + ": "; }
 
 uint64_t prctlOption(int option) { return uint64_t(unsigned(option)); }
 
-using TaskCalls = std::array<RemoteCall, 10>;
+using TaskCalls = std::array<RemoteCall, 13>;
 
 TaskCalls taskCalls(uint64_t at) {
   return {{
@@ -73,6 +76,9 @@ TaskCalls taskCalls(uint64_t at) {
       {SYS_prctl, {prctlOption(PR_GET_SPECULATION_CTRL), PR_SPEC_INDIRECT_BRANCH, 0, 0, 0}},
       {SYS_prctl, {prctlOption(PR_GET_SPECULATION_CTRL), 2 /* PR_SPEC_L1D_FLUSH */, 0, 0, 0}},
       {SYS_keyctl, {KEYCTL_GET_KEYRING_ID, uint64_t(KEY_SPEC_THREAD_KEYRING), 0}},
+      {SYS_prctl, {prctlOption(PR_GET_NO_NEW_PRIVS), 0, 0, 0, 0}},
+      {SYS_personality, {0xffffffff}},
+      {SYS_get_mempolicy, {at + offsetof(TaskAnswers, memoryPolicy), at + offsetof(TaskAnswers, memoryNodes), kMaxNodes, 0, 0}},
   }};
 }
 
@@ -93,6 +99,12 @@ Status recordTaskState(std::span<const RemoteCall> calls, TaskAnswers& answers, 
   for (size_t kind = 0; kind < 3; ++kind) into.speculation[kind] = int32_t(calls[6 + kind].result);
   answers.name[15] = 0;
   into.comm = answers.name;
+  into.noNewPrivileges = calls[10].result == 1;
+  into.personality = uint64_t(calls[11].result);
+  if (calls[12].result == 0 && answers.memoryPolicy != 0) {
+    into.memoryPolicy = answers.memoryPolicy;
+    into.memoryNodes.assign(answers.memoryNodes, sizeof answers.memoryNodes);
+  }
   return {};
 }
 
@@ -108,7 +120,6 @@ std::vector<RemoteCall> processCalls(uint64_t at) {
   calls.push_back({SYS_prctl, {prctlOption(PR_GET_DUMPABLE)}});
   calls.push_back({SYS_prctl, {prctlOption(PR_GET_SECUREBITS)}});
   calls.push_back({SYS_prctl, {prctlOption(PR_GET_THP_DISABLE)}});
-  calls.push_back({SYS_personality, {0xffffffff}});
   calls.push_back({SYS_brk, {0}});
   calls.push_back({SYS_prctl, {kGetDenyWriteExecute, 0, 0, 0, 0}});
   calls.push_back({SYS_prctl, {kGetMemoryMerge, 0, 0, 0, 0}});
@@ -163,13 +174,12 @@ Status recordProcessState(Foothold& foothold, image::Process& into) {
   into.credentials.dumpable = int32_t(rest[1].result);
   if (rest[2].result >= 0) into.credentials.secureBits = uint32_t(rest[2].result);
   into.thpDisabled = rest[3].result == 1;
-  into.personality = uint64_t(rest[4].result);
-  into.memory.brk = uint64_t(rest[5].result);
-  if (rest[6].result > 0) into.memory.denyWriteExecute = int32_t(rest[6].result);
-  into.memory.mergeAll = rest[7].result > 0;
-  if (rest[8].result > 0) into.memory.barriers = uint32_t(rest[8].result);
-  BLCR_TRY(refuseUnusual(into.pid, &rest[9], own));
-  for (size_t limit = 0; limit < kLimits && rest[14 + limit].result == 0; ++limit) {
+  into.memory.brk = uint64_t(rest[4].result);
+  if (rest[5].result > 0) into.memory.denyWriteExecute = int32_t(rest[5].result);
+  into.memory.mergeAll = rest[6].result > 0;
+  if (rest[7].result > 0) into.memory.barriers = uint32_t(rest[7].result);
+  BLCR_TRY(refuseUnusual(into.pid, &rest[8], own));
+  for (size_t limit = 0; limit < kLimits && rest[13 + limit].result == 0; ++limit) {
     into.limits.push_back({own.limits[limit][0], own.limits[limit][1]});
   }
   return recordTaskState(std::span(calls).subspan(ownCalls), answers->leader, into.tasks.front());
@@ -225,7 +235,6 @@ Status recordFromStatus(const FrozenProcess& process, const Scratch& scratch, im
   credentials.capEffective = status->capEffective;
   credentials.capBounding = status->capBounding;
   credentials.capAmbient = status->capAmbient;
-  credentials.noNewPrivileges = status->noNewPrivileges;
   return {};
 }
 
@@ -268,6 +277,8 @@ Status recordProcess(FrozenProcess& process, const KeeperTraits& keeper, image::
   into.pending = *std::move(pending);
   auto oom = readFile("/proc/" + std::to_string(pid) + "/oom_score_adj");
   if (oom) into.oomScoreAdjust = int32_t(std::strtol(oom->c_str(), nullptr, 10));
+  auto core = readFile("/proc/" + std::to_string(pid) + "/coredump_filter");
+  if (core) into.coreFilter = uint32_t(std::strtoul(core->c_str(), nullptr, 16));
   auto auxv = readFile("/proc/" + std::to_string(pid) + "/auxv");
   if (!auxv) return auxv.error();
   into.memory.auxv = *std::move(auxv);

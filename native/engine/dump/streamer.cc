@@ -140,7 +140,7 @@ class Streamer {
     std::vector<PageRange> written;  // of areas that show something else than zeros where no page is
     unreadable_.clear();
     for (const image::Area& area : process.memory.areas) {
-      if (area.shared || area.kind >= image::AreaKind::kVdso) continue;
+      if (area.shared || area.kind >= image::AreaKind::kVdso || (area.flags & image::kDroppable) != 0) continue;
       if (carried != plan_.recording.carried.end() && carried->second.contains(area.start)) {
         BLCR_TRY(carry(index, memory, area));
         continue;

@@ -52,6 +52,10 @@ struct Task {
   int32_t ioPriority = 0;                 // ioprio_get(2), 0 = follows the nice value
   int32_t tsc = 0;                        // PR_GET_TSC, 0 = not told
   int32_t speculation[3] = {-1, -1, -1};  // PR_GET_SPECULATION_CTRL: store bypass, indirect branch, L1D flush; < 0 = not told
+  bool noNewPrivileges = false;
+  uint64_t personality = 0;
+  int32_t memoryPolicy = 0;  // set_mempolicy(2), 0 = the system's
+  std::string memoryNodes;   // of that policy: raw node mask
 };
 
 enum class AreaKind : uint8_t { kAnonymous, kFile, kShared, kVdso, kVvar, kVvarVclock };
@@ -71,6 +75,7 @@ enum AreaFlag : uint32_t {
   kSealed = 1u << 10,
   kSequential = 1u << 11,
   kRandom = 1u << 12,
+  kDroppable = 1u << 13,  // MAP_DROPPABLE: content does not travel, and the flags that it implies are not told
 };
 
 /** One VMA. Pages travel in PAGE frames; what has none is zero (anonymous) or the file's content. */
@@ -316,7 +321,6 @@ struct Credentials {
   uint32_t uid[4] = {}, gid[4] = {};  // real, effective, saved, file system
   std::vector<uint32_t> groups;
   uint64_t capInheritable = 0, capPermitted = 0, capEffective = 0, capBounding = 0, capAmbient = 0;
-  bool noNewPrivileges = false;
   uint32_t secureBits = 0;
   int32_t dumpable = 1;
 };
@@ -339,10 +343,10 @@ struct Process {
   std::vector<PosixTimer> posixTimers;
   std::vector<ResourceLimit> limits;  // 16
   Credentials credentials;
-  uint64_t personality = 0;
   bool subreaper = false;
   int32_t oomScoreAdjust = 0;
   bool thpDisabled = false;
+  uint32_t coreFilter = 0;             // coredump_filter
   std::vector<Task> tasks;             // leader first
   bool sharesFilesWithParent = false;  // CLONE_FILES across processes
   bool stopTold = false;               // stopped (^Z), and its parent has waited for that already

@@ -74,7 +74,7 @@ template <typename A, typename S>
 void visit(A& a, S& s, const Task*) {
   a(s.tid, s.comm, s.regs, s.xstate, s.sigmask, s.pending, s.altstackSp, s.altstackSize, s.altstackFlags, s.rseqAddress, s.rseqSize,
     s.rseqSignature, s.robustList, s.robustLength, s.clearChildTid, s.policy, s.priority, s.nice, s.affinity, s.pdeathsig, s.timerSlackNs,
-    s.stopSignal, s.ioPriority, s.tsc, s.speculation);
+    s.stopSignal, s.ioPriority, s.tsc, s.speculation, s.noNewPrivileges, s.personality, s.memoryPolicy, s.memoryNodes);
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const Area*) {
@@ -178,13 +178,12 @@ void visit(A& a, S& s, const ResourceLimit*) {
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const Credentials*) {
-  a(s.uid, s.gid, s.groups, s.capInheritable, s.capPermitted, s.capEffective, s.capBounding, s.capAmbient, s.noNewPrivileges, s.secureBits,
-    s.dumpable);
+  a(s.uid, s.gid, s.groups, s.capInheritable, s.capPermitted, s.capEffective, s.capBounding, s.capAmbient, s.secureBits, s.dumpable);
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const Process*) {
   a(s.pid, s.ppid, s.pgid, s.sid, s.state, s.exitStatus, s.exitSignal, s.comm, s.memory, s.descriptors, s.cwd, s.umask, s.actions,
-    s.pending, s.timers, s.posixTimers, s.limits, s.credentials, s.personality, s.subreaper, s.oomScoreAdjust, s.thpDisabled, s.tasks,
+    s.pending, s.timers, s.posixTimers, s.limits, s.credentials, s.subreaper, s.oomScoreAdjust, s.thpDisabled, s.coreFilter, s.tasks,
     s.sharesFilesWithParent, s.stopTold, s.terminal, s.cooperates, s.startTime);
 }
 template <typename A, typename S>

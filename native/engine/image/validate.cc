@@ -15,6 +15,7 @@ constexpr uint64_t kTop = 0x00fffffffffff000ull;  // end of user space with five
 constexpr size_t kSiginfo = 128;
 constexpr size_t kMaxXstate = 64 * 1024;
 constexpr size_t kMaxVdso = 1 << 20;
+constexpr size_t kMaxNodes = 1024;  // of memory, as many as the kernel can be built for
 constexpr size_t kMaxLayout = 3 * 64;
 constexpr int32_t kMaxPid = 4 * 1024 * 1024;  // PID_MAX_LIMIT, linux/threads.h
 constexpr int32_t kMaxDescriptor = 1 << 30;
@@ -68,6 +69,7 @@ Status checkTask(const Task& task, const std::string& who) {
   if (task.xstate.size() > kMaxXstate) return wrong(who + "extended registers too long");
   if (hasZero(task.comm) || task.comm.size() > 15) return wrong(who + "a bad thread name");
   if (task.affinity.size() > 8192) return wrong(who + "an affinity mask too long");
+  if (task.memoryNodes.size() > kMaxNodes / 8) return wrong(who + "a mask of memory nodes too long");
   if (task.stopSignal < 0 || task.stopSignal > 64) return wrong(who + "a bad stop signal");
   return checkPending(task.pending, who);
 }

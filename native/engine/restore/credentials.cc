@@ -77,12 +77,13 @@ Status applyCredentials(Job& job, Building& building) {
   const Credentials& saved = building.process->credentials;
   const uint64_t permitted = ownPermitted();
   constexpr uint64_t kSetPcap = 1ull << CAP_SETPCAP;
-  for (Stub& stub : building.tasks) {
+  for (size_t index = 0; index < building.tasks.size(); ++index) {
+    Stub& stub = building.tasks[index];
     if ((permitted & kSetPcap) != 0) BLCR_TRY(dropBounding(stub, saved));
     if (saved.secureBits != 0 && (permitted & kSetPcap) != 0)
       BLCR_TRY(done(stub.call("secure bits", SYS_prctl, {PR_SET_SECUREBITS, saved.secureBits})));
     BLCR_TRY(applyUsers(stub, saved));
-    if (saved.noNewPrivileges) BLCR_TRY(done(stub.call("no_new_privs", SYS_prctl, {PR_SET_NO_NEW_PRIVS, 1})));
+    if (building.process->tasks[index].noNewPrivileges) BLCR_TRY(done(stub.call("no_new_privs", SYS_prctl, {PR_SET_NO_NEW_PRIVS, 1})));
     BLCR_TRY(applyCapabilities(stub, saved, permitted));
   }
   if ((saved.capPermitted & ~permitted) != 0)

@@ -18,6 +18,7 @@ using image::AreaKind;
 
 // Of newer kernels than Debian 12's headers. Source: linux/prctl.h, asm/unistd_64.h
 constexpr uint64_t kSetDenyWriteExecute = 65, kSetMemoryMerge = 67;
+constexpr uint64_t kMapDroppable = 8;
 constexpr long kMseal = 462;
 
 std::string hexAddress(uint64_t address) {
@@ -52,11 +53,26 @@ Status adviseArea(Stub& stub, const Area& area) {
   return {};
 }
 
+/** Memory whose content may go at any time (Linux 6.11); elsewhere it stays, but is not a child's either. */
+Status mapDroppable(Stub& stub, const Area& area) {
+  const uint64_t size = area.end - area.start;
+  for (const uint64_t type : {kMapDroppable, uint64_t(MAP_PRIVATE)}) {
+    const auto made = stub.attempt(SYS_mmap, {area.start, size, area.protection, MAP_FIXED | MAP_ANONYMOUS | type, ~0ull, 0});
+    if (!made.ok()) return made.error();
+    if (type == kMapDroppable && made.value() >= 0) break;
+    if (type == kMapDroppable) continue;
+    if (made.value() < 0) return Error{int(-made.value()), "mapping " + hexAddress(area.start)};
+    BLCR_TRY(done(stub.call("madvise", SYS_madvise, {area.start, size, MADV_WIPEONFORK})));
+  }
+  return adviseArea(stub, area);
+}
+
 Status mapArea(const Job& job, Stub& stub, const Area& area, const Sources& sources) {
   if (area.kind == AreaKind::kShared && job.image.shared[area.file].ipc.id >= 0) {
     BLCR_TRY(attachArea(stub, area, job.image.shared[area.file]));
     return adviseArea(stub, area);
   }
+  if ((area.flags & image::kDroppable) != 0) return mapDroppable(stub, area);
   std::string what = "mapping " + hexAddress(area.start);
   int fd = -1;
   if (area.kind == AreaKind::kFile) {

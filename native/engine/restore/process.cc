@@ -26,30 +26,37 @@ Status setActions(Stub& stub, const image::Process& process) {
   return {};
 }
 
-/** Written by the process itself: /proc may belong to another pid namespace, where its number is somebody else's. */
-Status adjustOom(Job& job, Stub& stub, const image::Process& process) {
-  const auto own = readFile("/proc/self/oom_score_adj");
-  if (!own.ok() || std::atoi(own.value().c_str()) == process.oomScoreAdjust) return {};
-  const std::string text = std::to_string(process.oomScoreAdjust);
-  const auto path = stub.put(std::string("/proc/self/oom_score_adj"));
+/** Written by the process itself: /proc may belong to another pid namespace, where its number is somebody else's. False when refused. */
+Result<bool> writeOwn(Stub& stub, const std::string& name, const std::string& text) {
+  const auto path = stub.put("/proc/self/" + name);
   if (!path.ok()) return path.error();
   const auto fd = stub.attempt(SYS_openat, {uint64_t(int64_t(AT_FDCWD)), path.value(), O_WRONLY});
   if (!fd.ok()) return fd.error();
-  if (fd.value() < 0) return {};
+  if (fd.value() < 0) return false;
   const auto content = stub.put(text);
   if (!content.ok()) return content.error();
   const auto written = stub.attempt(SYS_write, {uint64_t(fd.value()), content.value(), text.size()});
-  if (written.ok() && written.value() < 0)
-    job.log.line("process " + std::to_string(process.pid) + ": oom_score_adj cannot be lowered here");
-  return done(stub.call("close", SYS_close, {uint64_t(fd.value())}));
+  if (!written.ok()) return written.error();
+  BLCR_TRY(done(stub.call("close", SYS_close, {uint64_t(fd.value())})));
+  return written.value() >= 0;
+}
+
+/** What differs from the coordinator's, which a new process has inherited. `base`: of the numbers that /proc shows. */
+Status setNumber(Job& job, Stub& stub, const image::Process& process, const std::string& name, int64_t wanted, int base) {
+  const auto own = readFile("/proc/self/" + name);
+  if (!own.ok() || std::strtol(own.value().c_str(), nullptr, base) == wanted) return {};
+  const auto written = writeOwn(stub, name, std::to_string(wanted));
+  if (!written.ok()) return written.error();
+  if (!written.value()) job.log.line("process " + std::to_string(process.pid) + ": " + name + " cannot be set here");
+  return {};
 }
 
 Status setAttributes(Job& job, Stub& stub, const image::Process& process) {
   BLCR_TRY(done(stub.call("umask", SYS_umask, {process.umask})));
-  if (process.personality != 0) BLCR_TRY(done(stub.call("personality", SYS_personality, {process.personality})));
   if (process.subreaper) BLCR_TRY(done(stub.call("subreaper", SYS_prctl, {PR_SET_CHILD_SUBREAPER, 1})));
   if (process.thpDisabled) BLCR_TRY(done(stub.call("huge pages off", SYS_prctl, {PR_SET_THP_DISABLE, 1})));
-  return adjustOom(job, stub, process);
+  BLCR_TRY(setNumber(job, stub, process, "coredump_filter", process.coreFilter, 16));
+  return setNumber(job, stub, process, "oom_score_adj", process.oomScoreAdjust, 10);
 }
 
 Status queueOne(Stub& stub, const image::PendingSignal& signal, pid_t process, bool toThread) {

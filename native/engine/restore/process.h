@@ -6,7 +6,7 @@
 
 namespace blcr {
 
-/** Signal actions, working directory, umask, personality and attributes; before threads exist (all of it is shared by them). */
+/** Signal actions, working directory, umask and attributes; before threads exist (all of it is shared by them). */
 [[nodiscard]] Status dressProcess(Job& job, Building& building, const Sources& sources);
 
 /** Queued signals, put back by the tasks themselves, which alone may send any siginfo. */

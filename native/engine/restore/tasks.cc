@@ -70,6 +70,19 @@ Status dressProcessor(Stub& stub, const Task& task) {
   return {};
 }
 
+/** Where new memory comes from; a node that this machine lacks costs speed only. */
+Status chooseNodes(Job& job, Stub& stub, const Task& task) {
+  if (task.memoryPolicy == 0) return {};
+  const auto mask = stub.put(std::as_bytes(std::span(task.memoryNodes.data(), task.memoryNodes.size())));
+  if (!mask.ok()) return mask.error();
+  const auto set =
+      stub.attempt(SYS_set_mempolicy, {uint64_t(unsigned(task.memoryPolicy)), mask.value(), 8 * uint64_t(task.memoryNodes.size())});
+  if (!set.ok()) return set.error();
+  if (set.value() < 0)
+    job.log.line("thread " + std::to_string(task.tid) + ": its memory policy cannot be set here: " + std::strerror(int(-set.value())));
+  return {};
+}
+
 Status dressTask(Job& job, Stub& stub, const Task& task) {
   BLCR_TRY(dressMemory(stub, task));
   const auto name = stub.put(task.comm);
@@ -77,7 +90,9 @@ Status dressTask(Job& job, Stub& stub, const Task& task) {
   BLCR_TRY(done(stub.call("name", SYS_prctl, {PR_SET_NAME, name.value()})));
   if (task.pdeathsig != 0) BLCR_TRY(done(stub.call("death signal", SYS_prctl, {PR_SET_PDEATHSIG, uint64_t(task.pdeathsig)})));
   if (task.timerSlackNs != 0) BLCR_TRY(done(stub.call("timer slack", SYS_prctl, {PR_SET_TIMERSLACK, task.timerSlackNs})));
+  if (task.personality != 0) BLCR_TRY(done(stub.call("personality", SYS_personality, {task.personality})));
   BLCR_TRY(dressProcessor(stub, task));
+  BLCR_TRY(chooseNodes(job, stub, task));
   schedule(job, stub.tid(), task);
   return {};
 }

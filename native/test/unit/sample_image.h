@@ -14,6 +14,9 @@ inline blcr::image::Task sampleTask(int32_t tid) {
   task.sigmask = 0x1234;
   task.pending.push_back({std::string(128, 's')});
   task.affinity = std::string(8, '\3');
+  task.noNewPrivileges = true;
+  task.memoryPolicy = 2;
+  task.memoryNodes = std::string(128, '\1');
   return task;
 }
 

@@ -306,6 +306,21 @@ void guardRegions() {
   REQUIRE(isGuard(empty) && isGuard(empty + kPage) && empty[2 * kPage] == 0);
 }
 
+/** Its content may be gone at any time, and is after a restart: where random numbers come from must not be the same twice. */
+void droppable() {
+  constexpr int kMapDroppable = 8;  // MAP_DROPPABLE, Linux 6.11
+  void* made = mmap(nullptr, 4 * kPage, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | kMapDroppable, -1, 0);
+  if (made == MAP_FAILED) notHere();
+  char* area = static_cast<char*>(made);
+  memset(area, 'd', 4 * kPage);
+  hold();
+  for (size_t at = 0; at < 4 * kPage; ++at) REQUIRE(area[at] == 0);
+  area[0] = 'x';
+  REQUIRE(hasFlag(area, "dp") && hasFlag(area, "wf") && endsWell(spawn([&] { REQUIRE(area[0] == 0); })));
+}
+
+const Case kDroppable(Supported{"droppable", "memory", "memory that may be dropped (MAP_DROPPABLE), without its content", "restored"},
+                      droppable);
 const Case kGuards(Supported{"guardRegions", "memory", "guard regions (MADV_GUARD_INSTALL)", "restored"}, guardRegions);
 const Case kAdvice(Supported{"madvise", "memory", "madvise: DONTFORK, WIPEONFORK, DONTDUMP, MERGEABLE, HUGEPAGE, NOHUGEPAGE", "restored"},
                    advice);

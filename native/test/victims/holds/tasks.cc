@@ -294,6 +294,7 @@ void attributes() {
   const rlimit core{0, 1 << 20}, files{222, 333};
   REQUIRE(setrlimit(RLIMIT_CORE, &core) == 0 && setrlimit(RLIMIT_NOFILE, &files) == 0);
   std::ofstream("/proc/self/oom_score_adj") << 555;
+  std::ofstream("/proc/self/coredump_filter") << 0x7f;
   umask(057);
   hold();
   int value = 0;
@@ -306,6 +307,8 @@ void attributes() {
   REQUIRE(getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur == 222 && limit.rlim_max == 333 && umask(0) == 057);
   std::ifstream("/proc/self/oom_score_adj") >> value;
   REQUIRE(value == 555);
+  std::ifstream("/proc/self/coredump_filter") >> std::hex >> value;
+  REQUIRE(value == 0x7f);
 }
 
 void deathSignal() {
@@ -355,12 +358,11 @@ const Case kSession(Supported{"sessionWithoutLeader", "tasks", "sessions whose l
                     sessionWithoutLeader);
 const Case kVfork(Supported{"vforkInProgress", "tasks", "a vfork whose child has not executed yet", "refused: vfork child"},
                   vforkInProgress);
-const Case kAttributes(
-    Supported{
-        "attributes", "tasks",
-        "subreaper, no_new_privs, timer slack, personality, nice, scheduling class, I/O priority, affinity, limits, oom_score_adj, umask",
-        "restored"},
-    attributes);
+const Case kAttributes(Supported{"attributes", "tasks",
+                                 "subreaper, no_new_privs, timer slack, personality, nice, scheduling class, I/O priority, affinity, "
+                                 "limits, oom_score_adj, coredump_filter, umask",
+                                 "restored"},
+                       attributes);
 const Case kDeath(Supported{"deathSignal", "tasks", "parent-death signals", "restored"}, deathSignal);
 const Case kMachine(Supported{"machineSettings", "tasks", "prctl: TSC, MDWE, speculation control", "restored"}, machineSettings);
 const Case kDumpable(Supported{"notDumpable", "tasks", "processes that are not dumpable", "refused: may not be traced"}, notDumpable);
