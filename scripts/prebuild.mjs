@@ -1,7 +1,7 @@
 /**
  * Puts what a user of the published package needs without a compiler into prebuilds/<platform>-<arch>/: the addon (prebuildify, stripped),
  * libcr.so.0, blcr-keeper, and what starts Node (blcr-start, blcr-hold.so).
- * Usage: prebuild.mjs [--out DIRECTORY]      default: the package's root
+ * Usage: prebuild.mjs [--out DIRECTORY]      default: the package's root, where `npm pack` finds them
  */
 import { chmodSync, copyFileSync, cpSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import { join, resolve } from 'node:path';

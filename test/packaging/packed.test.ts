@@ -7,6 +7,7 @@ import { after, before, test } from 'node:test';
 import { buildScriptedLibrary } from '../native/scripted.ts';
 import {
   type Consumer,
+  compile,
   installedFiles,
   installInto,
   packDependencies,
@@ -135,6 +136,30 @@ test('CommonJS programs can use it, and the sub-paths', () => {
   `;
   const { stdout, stderr } = plain.run(program);
   assert.equal(stdout.trim(), 'function function true true', stderr);
+});
+
+test('TypeScript programs, ES modules and CommonJS, see the types of the package and of its sub-paths', () => {
+  const program = `
+    import { ChirpClient, isBlcrError, Job, type JobEnd, openStore, requestCheckpoint } from 'node-blcr';
+    import { type AuthMethod, ChirpPool } from 'node-blcr/chirp';
+    import { type Store, openStore as openStoreAlone } from 'node-blcr/store';
+    export async function main(method: AuthMethod): Promise<number> {
+      await using job = await Job.open({ id: 'x', store: 'file:///x', command: './x', args: ['y'], every: '60m', keep: 2 });
+      job.on('checkpoint', ({ sequence, stopUs, storedBytes }) => void [sequence + stopUs + storedBytes]);
+      job.on('warning', ({ code, consequence }) => void [code.length, consequence.length]);
+      const controller = new AbortController();
+      await job.checkpoint({ signal: controller.signal });
+      await job.vacate({ deadlineMs: 1000 });
+      const { reason, exitCode, signal }: JobEnd = await job.done;
+      await using store: Store = await openStoreAlone('file:///x');
+      await using pool = new ChirpPool({ host: 'localhost', auth: [method] }, 2);
+      // @ts-expect-error: an end is not undone
+      const isWrong: 'restarted' = reason;
+      void [store, pool, isWrong, signal, ChirpClient, isBlcrError, openStore, requestCheckpoint];
+      return exitCode ?? 1;
+    }
+  `;
+  assert.equal(compile(plain, { 'program.mts': program, 'program.cts': program }), '');
 });
 
 test('on a platform without engine it imports, and fails with a code only when it is used', () => {

@@ -142,3 +142,20 @@ export function installedFiles({ directory }: Consumer): readonly string[] {
 export function readInstalled({ directory }: Consumer, name: string): string {
   return readFileSync(join(directory, 'node_modules/node-blcr', name), 'utf8');
 }
+
+/** What tsc says about these files in the consumer's directory, as strictly as it can: declarations of libraries are checked as well. */
+export function compile(consumer: Consumer, files: Readonly<Record<string, string>>): string {
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(consumer.directory, name), text);
+  const types = ['--types', 'node', '--typeRoots', join(packageRoot, 'node_modules/@types')];
+  const { stdout, stderr } = spawnSync(
+    process.execPath,
+    [
+      require.resolve('typescript/bin/tsc'),
+      ...['--noEmit', '--strict', '--exactOptionalPropertyTypes', '--noUncheckedIndexedAccess'],
+      ...['--module', 'nodenext', '--target', 'es2022', '--lib', 'es2022,esnext.disposable', ...types],
+      ...Object.keys(files),
+    ],
+    { cwd: consumer.directory, encoding: 'utf8' },
+  );
+  return stdout + stderr;
+}
