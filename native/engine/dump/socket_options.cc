@@ -62,12 +62,13 @@ namespace blcr {
 namespace {
 
 // In the order in which they are set: SO_BUF_LOCK after the sizes, which lock themselves.
-constexpr int kSocketLevel[] = {SO_REUSEADDR,        SO_REUSEPORT,   SO_KEEPALIVE,    SO_BROADCAST, SO_OOBINLINE,    SO_DONTROUTE,
-                                SO_LINGER,           SO_PRIORITY,    SO_MARK,         SO_RCVLOWAT,  SO_RCVTIMEO,     SO_SNDTIMEO,
-                                SO_SNDBUF,           SO_RCVBUF,      SO_BUF_LOCK,     SO_PASSCRED,  SO_PASSSEC,      SO_PASSPIDFD,
-                                SO_TIMESTAMP,        SO_TIMESTAMPNS, SO_TIMESTAMPING, SO_RXQ_OVFL,  SO_NO_CHECK,     SO_PEEK_OFF,
-                                SO_SELECT_ERR_QUEUE, SO_BUSY_POLL,   SO_WIFI_STATUS,  SO_ZEROCOPY,  SO_BINDTODEVICE, SO_TXTIME,
-                                SO_PASSRIGHTS,       SO_LOCK_FILTER};
+constexpr int kSocketLevel[] = {
+    SO_REUSEADDR, SO_REUSEPORT,   SO_KEEPALIVE,   SO_BROADCAST,    SO_OOBINLINE, SO_DONTROUTE,  SO_LINGER,     SO_MARK,
+    SO_RCVLOWAT,  SO_RCVTIMEO,    SO_SNDTIMEO,    SO_SNDBUF,       SO_RCVBUF,    SO_BUF_LOCK,   SO_PASSCRED,   SO_PASSSEC,
+    SO_PASSPIDFD, SO_TIMESTAMP,   SO_TIMESTAMPNS, SO_TIMESTAMPING, SO_RXQ_OVFL,  SO_NO_CHECK,   SO_PEEK_OFF,   SO_SELECT_ERR_QUEUE,
+    SO_BUSY_POLL, SO_WIFI_STATUS, SO_ZEROCOPY,    SO_BINDTODEVICE, SO_TXTIME,    SO_PASSRIGHTS, SO_LOCK_FILTER};
+// Last of all: the kernel derives it from IP_TOS whenever that is set.
+constexpr int kAfterAddressFamily[] = {SO_PRIORITY};
 constexpr int kIpLevel[] = {IP_TOS,
                             IP_TTL,
                             IP_MTU_DISCOVER,
@@ -172,8 +173,9 @@ Result<std::vector<image::SocketOption>> readSocketOptions(int fd, int domain, i
   BLCR_TRY(readFilter(fd, options));
   readLevel(fd, SOL_SOCKET, kSocketLevel, options);
   forgetOwnSizes(domain == AF_UNIX ? SOCK_DGRAM : type, options);
+  if (domain != AF_UNIX) readLevel(fd, IPPROTO_IP, kIpLevel, options);
+  readLevel(fd, SOL_SOCKET, kAfterAddressFamily, options);
   if (domain == AF_UNIX) return options;
-  readLevel(fd, IPPROTO_IP, kIpLevel, options);
   if (domain == AF_INET6) readLevel(fd, IPPROTO_IPV6, kIpv6Level, options);
   if (type == SOCK_STREAM) readLevel(fd, IPPROTO_TCP, kTcpLevel, options);
   if (type == SOCK_STREAM && tellsWishedSegment(fd)) readLevel(fd, IPPROTO_TCP, kWishes, options);

@@ -16,7 +16,9 @@ constexpr int32_t kMaxCycles = 100000;
 /** Numbers ascend: without the ioctl those in between are made and removed, which leaves events behind. */
 Status addWithNumber(int fd, const image::InotifyWatch& watch, const std::string& path) {
   static_cast<void>(::ioctl(fd, kSetNextWatch, watch.number));
-  const uint32_t mask = watch.mask & (IN_ALL_EVENTS | IN_ONESHOT | IN_EXCL_UNLINK | IN_ONLYDIR);
+  // What is watched is what has that name itself: of a symbolic link, the link.
+  const uint32_t found = watch.file == image::kNone ? IN_DONT_FOLLOW : 0;
+  const uint32_t mask = (watch.mask & (IN_ALL_EVENTS | IN_ONESHOT | IN_EXCL_UNLINK | IN_ONLYDIR)) | found;
   for (int32_t cycle = 0; cycle < kMaxCycles; ++cycle) {
     const int number = ::inotify_add_watch(fd, path.c_str(), mask);
     if (number < 0) return systemError("watching " + path);
@@ -31,7 +33,7 @@ Status addWithNumber(int fd, const image::InotifyWatch& watch, const std::string
 
 Result<UniqueFd> makeInotify(const image::OpenFile& file) {
   for (const image::InotifyWatch& watch : file.watches)
-    if (watch.file == image::kNone && ::faccessat(AT_FDCWD, watch.path.c_str(), R_OK, AT_EACCESS) != 0)
+    if (watch.file == image::kNone && ::faccessat(AT_FDCWD, watch.path.c_str(), R_OK, AT_EACCESS | AT_SYMLINK_NOFOLLOW) != 0)
       return systemError("watched file " + watch.path);
   UniqueFd fd(::inotify_init1(IN_CLOEXEC | (file.flags & O_NONBLOCK)));
   if (!fd) return systemError("inotify");

@@ -64,12 +64,14 @@ void inotifyWatches() {
   const int gone = inotify_add_watch(fd, "removed", IN_CREATE);
   const int directory = inotify_add_watch(fd, "watched", IN_CREATE | IN_DELETE),
             file = inotify_add_watch(fd, "file", IN_MODIFY | IN_ONESHOT);
-  REQUIRE(fd >= 0 && directory > 0 && file > 0);
+  REQUIRE(fd >= 0 && directory > 0 && file > 0 && symlink("watched", "link") == 0);
+  const int link = inotify_add_watch(fd, "link", IN_ATTRIB | IN_DONT_FOLLOW);
   REQUIRE(inotify_rm_watch(fd, gone) == 0 && events(fd) == std::to_string(gone) + ":32768: ");
   hold();
   REQUIRE(isQuiet(fd) && (fcntl(fd, F_GETFL) & O_NONBLOCK) && fcntl(fd, F_GETFD) == FD_CLOEXEC);
   close(open("watched/new", O_CREAT | O_WRONLY, 0600));
   REQUIRE(events(fd) == std::to_string(directory) + ":256:new ");
+  REQUIRE(utimensat(AT_FDCWD, "link", nullptr, AT_SYMLINK_NOFOLLOW) == 0 && events(fd) == std::to_string(link) + ":4: ");
   const int writer = open("file", O_WRONLY);
   REQUIRE(put(writer, "x") == 0 && events(fd) == std::to_string(file) + ":2: " + std::to_string(file) + ":32768: ");
   REQUIRE(put(writer, "x") == 0 && isQuiet(fd));
@@ -270,7 +272,8 @@ void pidFdsOfTheDead() {
 const Case kPidFdDead(Supported{"pidFdsOfTheDead", "descriptors", "pidfds of processes that were waited for: which are the same",
                                 "restored"},
                       pidFdsOfTheDead);
-const Case kInotify(Supported{"inotifyWatches", "descriptors", "inotify: watches of files and directories", "restored"}, inotifyWatches);
+const Case kInotify(Supported{"inotifyWatches", "descriptors", "inotify: watches of files, directories and symbolic links", "restored"},
+                    inotifyWatches);
 const Case kPending(Supported{"inotifyPending", "descriptors", "inotify: events that were not read yet",
                               "refused: events are waiting in it"},
                     inotifyPending);

@@ -119,10 +119,10 @@ void rareOptions() {
   };
   const int tcp = socket(AF_INET, SOCK_STREAM, 0), udp = socket(AF_INET, SOCK_DGRAM, 0), wide = socket(AF_INET6, SOCK_DGRAM, 0);
   constexpr int kReceiveFragmentSize = 25, kReceiveLongErrors = 26, kSendFlow = 33, kNoCookie = 34, kDelay = 37;
-  const Setting settings[] = {{tcp, IPPROTO_TCP, TCP_MAXSEG, 1000},     {tcp, IPPROTO_TCP, kNoCookie, 1},
-                              {tcp, IPPROTO_TCP, kDelay, 3000},         {udp, IPPROTO_IP, kReceiveFragmentSize, 1},
-                              {udp, IPPROTO_IP, kReceiveLongErrors, 1}, {wide, IPPROTO_IPV6, IPV6_RECVPATHMTU, 1},
-                              {wide, IPPROTO_IPV6, kSendFlow, 1}};
+  const Setting settings[] = {
+      {tcp, IPPROTO_TCP, TCP_MAXSEG, 1000},       {tcp, IPPROTO_TCP, kNoCookie, 1},         {tcp, IPPROTO_TCP, kDelay, 3000},
+      {udp, IPPROTO_IP, kReceiveFragmentSize, 1}, {udp, IPPROTO_IP, kReceiveLongErrors, 1}, {wide, IPPROTO_IPV6, IPV6_RECVPATHMTU, 1},
+      {wide, IPPROTO_IPV6, kSendFlow, 1},         {udp, IPPROTO_IP, IP_TOS, 0x10},          {udp, SOL_SOCKET, SO_PRIORITY, 5}};
   constexpr size_t kCount = sizeof settings / sizeof settings[0];
   int before[kCount];
   for (size_t at = 0; at < kCount; ++at) {
