@@ -10,6 +10,7 @@
 
 #include "base/codes.h"
 #include "base/io.h"
+#include "dump/working_directory.h"
 #include "proc/parse.h"
 
 namespace blcr {
@@ -205,22 +206,6 @@ Status recordSharing(const std::deque<FrozenProcess>& processes, image::Image& i
   return {};
 }
 
-/** One that was removed keeps the end of its name by which the kernel says so. */
-Status recordWorkingDirectory(pid_t pid, image::Process& into) {
-  const std::string link = "/proc/" + std::to_string(pid) + "/cwd";
-  auto cwd = readLink(link);
-  if (!cwd) return cwd.error();
-  struct stat mine{}, named{};
-  if (::stat(link.c_str(), &mine) != 0) return systemError(link);
-  const bool isNamed = ::stat(cwd->c_str(), &named) == 0;
-  const bool isThere = isNamed && mine.st_ino == named.st_ino && mine.st_dev == named.st_dev;
-  const bool wasRemoved = !isNamed && cwd->starts_with('/') && !cwd->starts_with("/proc/") && cwd->ends_with(kDeleted);
-  if (!isThere && !wasRemoved)
-    return Error{kErrorNoSupport, "process " + std::to_string(pid) + ": its working directory cannot be reached by its name, " + *cwd};
-  into.cwd = *std::move(cwd);
-  return {};
-}
-
 }  // namespace
 
 Error refuseFile(const FoundDescriptor& found, const std::string& why) { return Error{kErrorNoSupport, found.name() + ": " + why}; }
@@ -258,9 +243,9 @@ Status recordFiles(std::deque<FrozenProcess>& processes, const DumpRequest& requ
     if (file.kind == image::FileKind::kEpoll && file.epoll.empty()) BLCR_TRY(recordEpollTargets(context, entry, file));
   }
   BLCR_TRY(connectSockets(context));
+  BLCR_TRY(recordWorkingDirectories(recording.image));
   for (image::Process& process : recording.image.processes) {
     if (process.state == image::ProcessState::kZombie) continue;
-    BLCR_TRY(recordWorkingDirectory(process.pid, process));
     for (const FoundDescriptor& entry : found) {
       if (entry.pid == process.pid) process.descriptors.push_back({entry.fd, entry.description, (entry.details.flags & O_CLOEXEC) != 0});
     }

@@ -86,12 +86,8 @@ Status recordTask(FrozenTask& task, pid_t pid, const RemoteMemory& memory, int64
     into.robustLength = length;
   }
   recordScheduling(tid, into);
-  // A thread with tables of its own cannot be rebuilt.
-  const auto shares = [pid, tid](kcmp_type type) { return tid == pid || ::syscall(SYS_kcmp, pid, tid, type, 0, 0) <= 0; };
-  if (!shares(KCMP_FILES) || !shares(KCMP_FS)) {
-    return Error{kErrorNoSupport, "process " + std::to_string(pid) + " thread " + std::to_string(tid) + " has its own " +
-                                      (shares(KCMP_FILES) ? "working directory" : "descriptor table")};
-  }
+  if (tid != pid && ::syscall(SYS_kcmp, pid, tid, KCMP_FILES, 0, 0) > 0)
+    return Error{kErrorNoSupport, "process " + std::to_string(pid) + " thread " + std::to_string(tid) + " has its own descriptor table"};
   return {};
 }
 

@@ -56,6 +56,8 @@ struct Task {
   uint64_t personality = 0;
   int32_t memoryPolicy = 0;  // set_mempolicy(2), 0 = the system's
   std::string memoryNodes;   // of that policy: raw node mask
+  std::string ownDirectory;  // working directory of a thread that does not share its process's (CLONE_FS); "" = it does
+  uint32_t ownUmask = 0;     // then
 };
 
 enum class AreaKind : uint8_t { kAnonymous, kFile, kShared, kVdso, kVvar, kVvarVclock };

@@ -74,7 +74,8 @@ template <typename A, typename S>
 void visit(A& a, S& s, const Task*) {
   a(s.tid, s.comm, s.regs, s.xstate, s.sigmask, s.pending, s.altstackSp, s.altstackSize, s.altstackFlags, s.rseqAddress, s.rseqSize,
     s.rseqSignature, s.robustList, s.robustLength, s.clearChildTid, s.policy, s.priority, s.nice, s.affinity, s.pdeathsig, s.timerSlackNs,
-    s.stopSignal, s.ioPriority, s.tsc, s.speculation, s.noNewPrivileges, s.personality, s.memoryPolicy, s.memoryNodes);
+    s.stopSignal, s.ioPriority, s.tsc, s.speculation, s.noNewPrivileges, s.personality, s.memoryPolicy, s.memoryNodes, s.ownDirectory,
+    s.ownUmask);
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const Area*) {

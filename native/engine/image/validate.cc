@@ -67,6 +67,7 @@ Status checkMemory(const Image& image, const Process& process) {
 Status checkTask(const Task& task, const std::string& who) {
   if (task.regs.size() != sizeof(user_regs_struct)) return wrong(who + "registers of wrong size");
   if (task.xstate.size() > kMaxXstate) return wrong(who + "extended registers too long");
+  if (hasZero(task.ownDirectory)) return wrong(who + "a working directory with a zero byte");
   if (hasZero(task.comm) || task.comm.size() > 15) return wrong(who + "a bad thread name");
   if (task.affinity.size() > 8192) return wrong(who + "an affinity mask too long");
   if (task.memoryNodes.size() > kMaxNodes / 8) return wrong(who + "a mask of memory nodes too long");

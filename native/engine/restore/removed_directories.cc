@@ -64,8 +64,11 @@ Status RemovedDirectories::make(const image::Image& image, const RestoreRequest&
   std::map<std::string, mode_t> wanted;
   for (const image::OpenFile& file : image.files)
     if (file.kind == image::FileKind::kDirectory && file.unlinked) wanted.emplace(file.path, file.mode & 07777);
-  for (const image::Process& process : image.processes)
+  for (const image::Process& process : image.processes) {
     if (wasRemoved(process.cwd)) wanted.emplace(process.cwd, kUsual);
+    for (const image::Task& task : process.tasks)
+      if (wasRemoved(task.ownDirectory)) wanted.emplace(task.ownDirectory, kUsual);
+  }
   MadeDirectories made;
   for (const auto& [recorded, mode] : wanted) {
     std::string path = relocated(request.relocate, recorded.substr(0, recorded.size() - std::min(recorded.size(), kDeleted.size())));

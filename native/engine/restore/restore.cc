@@ -66,12 +66,11 @@ Status build(Job& job, const KernelAreas& areas, const Sources& sources) {
     BLCR_TRY(buildMemory(job, building, areas, sources));
     BLCR_TRY(dressProcess(job, building, sources));
   }
-  // Placing takes the sources away, from all that share a table.
-  for (Building& building : job.processes) {
-    if (!building.isAlive()) continue;
-    if (!building.process->sharesFilesWithParent) BLCR_TRY(placeDescriptors(job, building, sources));
-    BLCR_TRY(growThreads(job, building));
-  }
+  for (Building& building : job.processes)
+    if (building.isAlive()) BLCR_TRY(growThreads(job, building, sources));
+  // Takes the sources away, from all that share a table.
+  for (Building& building : job.processes)
+    if (building.isAlive() && !building.process->sharesFilesWithParent) BLCR_TRY(placeDescriptors(job, building, sources));
   return oweSemaphores(job);
 }
 

@@ -53,7 +53,7 @@ class Opener {
     BLCR_TRY(removed_.make(image_, request_));
     for (const OpenFile& file : image_.files) BLCR_TRY(openFile(file));
     BLCR_TRY(lockTerminals(image_, terminals_));
-    for (const image::Process& process : image_.processes) BLCR_TRY(openDirectory(process));
+    for (const image::Process& process : image_.processes) BLCR_TRY(openDirectories(process));
     return std::move(sources_);
   }
 
@@ -315,15 +315,26 @@ class Opener {
     return {};
   }
 
-  Status openDirectory(const image::Process& process) {
+  Status openDirectories(const image::Process& process) {
     if (process.state != image::ProcessState::kAlive) {
       sources_.directories.push_back(-1);
       return {};
     }
-    const std::string removed = removed_.pathOf(process.cwd);
-    auto fd = openPath(removed.empty() ? pathOf(process.cwd) : removed, O_PATH | O_DIRECTORY);
+    BLCR_TRY(add(sources_.directories, openDirectory(process, process.cwd)));
+    for (const image::Task& task : process.tasks) {
+      if (task.ownDirectory.empty()) continue;
+      std::vector<int> own;
+      BLCR_TRY(add(own, openDirectory(process, task.ownDirectory)));
+      sources_.ownDirectories.emplace(task.tid, own.front());
+    }
+    return {};
+  }
+
+  Result<UniqueFd> openDirectory(const image::Process& process, const std::string& path) {
+    const std::string removed = removed_.pathOf(path);
+    auto fd = openPath(removed.empty() ? pathOf(path) : removed, O_PATH | O_DIRECTORY);
     if (!fd) return Error{fd.error().code, "working directory of process " + std::to_string(process.pid) + ": " + fd.error().detail};
-    return add(sources_.directories, std::move(fd));
+    return fd;
   }
 
   const image::Image& image_;

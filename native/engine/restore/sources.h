@@ -41,6 +41,7 @@ struct Sources {
   TemporaryNames temporary;                      // by segment: names that commit replaces
   std::vector<int> blobs;                        // Image::blobs: files without a name, content arrives with the stream; -1: not needed here
   std::vector<int> directories;                  // cwd by process
+  std::map<int32_t, int> ownDirectories;         // of threads that have one, by recorded number
   SocketSet sockets;
   std::vector<int> terminals;           // Image::terminals: the program's end, open while the job is built; of one that was hung up -1
   std::map<uint32_t, int> fifoHolders;  // both ends of each FIFO, by Image::pipes

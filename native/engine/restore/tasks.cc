@@ -117,15 +117,26 @@ Status loadTask(Stub& stub, const Task& task, const image::Host& host) {
   return tracee.setSignalMask(task.sigmask);
 }
 
+/** A working directory and umask that are not those of the process. */
+Status goOwnWay(Stub& stub, const Task& task, const Sources& sources) {
+  const auto directory = sources.ownDirectories.find(task.tid);
+  if (directory == sources.ownDirectories.end()) return {};
+  BLCR_TRY(done(stub.call("unshare", SYS_unshare, {CLONE_FS})));
+  BLCR_TRY(done(stub.call("working directory " + task.ownDirectory, SYS_fchdir, {uint64_t(directory->second)})));
+  return done(stub.call("umask", SYS_umask, {task.ownUmask}));
+}
+
 }  // namespace
 
-Status growThreads(Job& job, Building& building) {
+Status growThreads(Job& job, Building& building, const Sources& sources) {
   const auto& tasks = building.process->tasks;
   building.tasks.reserve(tasks.size());
   for (size_t index = 1; index < tasks.size(); ++index) {
     auto stub = spawnFrom(job, building.leader(), {tasks[index].tid, 0, kThreadFlags});
     if (!stub) return inProcess(*building.process, stub.error());
     building.tasks.push_back(*std::move(stub));
+    const Status gone = goOwnWay(building.tasks.back(), tasks[index], sources);
+    if (!gone.ok()) return inProcess(*building.process, gone.error());
   }
   return {};
 }

@@ -2,11 +2,13 @@
 #pragma once
 
 #include "restore/job.h"
+#include "restore/sources.h"
 
 namespace blcr {
 
-/** Makes the other threads of a process, with their numbers; after buildMemory. */
-[[nodiscard]] Status growThreads(Job& job, Building& building);
+/** Makes the other threads of a process, with their numbers and what working directories they have of their own; after buildMemory, and
+ * before the sources are taken away. */
+[[nodiscard]] Status growThreads(Job& job, Building& building, const Sources& sources);
 
 /** Per thread: name, rseq, robust list, alternate stack, scheduling, death signal; after the pages are loaded and credentials applied. */
 [[nodiscard]] Status dressTasks(Job& job, Building& building);

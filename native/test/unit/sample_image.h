@@ -16,6 +16,7 @@ inline blcr::image::Task sampleTask(int32_t tid) {
   task.affinity = std::string(8, '\3');
   task.noNewPrivileges = true;
   task.memoryPolicy = 2;
+  task.ownDirectory = "/tmp";
   task.memoryNodes = std::string(128, '\1');
   return task;
 }

@@ -348,8 +348,7 @@ const Case kProcesses(Supported{"manyProcesses", "tasks", "hundreds of processes
 const Case kThreads(Supported{"manyThreads", "tasks", "hundreds of threads with names", "restored"}, manyThreads);
 const Case kLeader(Supported{"mainThreadGone", "tasks", "a process whose main thread has ended", "refused: its main thread has ended"},
                    leaderGone);
-const Case kOwnFs(Supported{"threadDirectory", "tasks", "threads with a working directory of their own",
-                            "refused: its own working directory"},
+const Case kOwnFs(Supported{"threadDirectory", "tasks", "threads with a working directory and umask of their own", "restored"},
                   ownDirectory);
 const Case kOwnFiles(Supported{"threadTable", "tasks", "threads with descriptors of their own", "refused: its own descriptor table"},
                      ownTable);
