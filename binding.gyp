@@ -12,6 +12,7 @@
             "native/addon/errors.cc",
             "native/addon/fd_watch.cc",
             "native/addon/library.cc",
+            "native/addon/memory.cc",
             "native/addon/request.cc",
             "native/addon/restart.cc",
             "native/addon/system.cc",

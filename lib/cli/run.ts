@@ -154,7 +154,7 @@ function readOptions(args: Arguments, program: readonly string[], carried: Carri
   });
 }
 
-/** After a checkpoint: by then older ones are removed and its threads have ended. */
+/** After a start or a checkpoint: by then older ones are removed and threads have ended. */
 const SETTLED_MS = 1000;
 
 export interface RunSettings {
@@ -171,7 +171,7 @@ export async function runJob(options: JobOptions, settings: RunSettings): Promis
   const report = (event: JobEvent): void => {
     render(event);
     progress.listener(event);
-    if (event.event === 'checkpoint') setTimeout(releaseMemory, SETTLED_MS).unref();
+    if (event.event === 'checkpoint' || event.event === 'started') setTimeout(releaseMemory, SETTLED_MS).unref();
   };
   const opening = new AbortController();
   const early: NodeJS.Signals[] = [];

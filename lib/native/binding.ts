@@ -106,8 +106,8 @@ export interface NativeBinding {
   createSocketPair(): readonly [number, number];
   /** mkfifo(3), mode 0600. */
   makeFifo(path: string): void;
-  /** malloc_trim(3): what the C library's heap keeps for later goes back to the system. */
-  trimHeap(): void;
+  /** What the C library's heap keeps for later, and pages of code that their files have as well, go back to the system. */
+  trimMemory(): void;
   /** Waits for a direct child that libuv does not know (the pid a restart returned): resolves with the raw wait status of waitpid(2). pidfd, else SIGCHLD-free polling. */
   waitChild(pid: number): Promise<number>;
   /**

@@ -2,8 +2,8 @@
 import { collectGarbage } from '../util/garbage.ts';
 import { loadNative } from './load.ts';
 
-/** Collects all garbage and empties the C library's heap, which stops this thread for some milliseconds. */
+/** Collects all garbage, empties the C library's heap and forgets code that was read from files, which stops this thread for some milliseconds. */
 export function releaseMemory(): void {
   collectGarbage();
-  loadNative().trimHeap();
+  loadNative().trimMemory();
 }

@@ -27,7 +27,7 @@ Napi::Value RequestResult(const Napi::CallbackInfo& info);
 Napi::Value ReapRequest(const Napi::CallbackInfo& info);
 Napi::Value CloseHandle(const Napi::CallbackInfo& info);
 Napi::Value CreatePipe(const Napi::CallbackInfo& info);
-Napi::Value TrimHeap(const Napi::CallbackInfo& info);
+Napi::Value TrimMemory(const Napi::CallbackInfo& info);
 Napi::Value CreateSocketPair(const Napi::CallbackInfo& info);
 Napi::Value MakeFifo(const Napi::CallbackInfo& info);
 Napi::Value WaitChild(const Napi::CallbackInfo& info);

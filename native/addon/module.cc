@@ -91,7 +91,7 @@ Napi::Object Initialise(Napi::Env env, Napi::Object exports) {
   bind("createPipe", CreatePipe);
   bind("createSocketPair", CreateSocketPair);
   bind("makeFifo", MakeFifo);
-  bind("trimHeap", TrimHeap);
+  bind("trimMemory", TrimMemory);
   bind("waitChild", WaitChild);
   bind("sha256", Sha256);
   return exports;

@@ -1,5 +1,4 @@
 #include <fcntl.h>
-#include <malloc.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -49,13 +48,6 @@ Napi::Value MakeFifo(const Napi::CallbackInfo& info) {
   const std::string path = info[0].As<Napi::String>().Utf8Value();
   if (mkfifo(path.c_str(), S_IRUSR | S_IWUSR) < 0) return ThrowSystemError(env, errno, "mkfifo");
   return env.Undefined();
-}
-
-Napi::Value TrimHeap(const Napi::CallbackInfo& info) {
-#ifdef __GLIBC__
-  malloc_trim(0);
-#endif
-  return info.Env().Undefined();
 }
 
 }  // namespace node_blcr
