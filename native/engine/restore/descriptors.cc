@@ -11,6 +11,7 @@
 #include "base/features.h"
 #include "base/io.h"
 #include "proc/parse.h"
+#include "restore/call_all.h"
 
 namespace blcr {
 namespace {
@@ -165,14 +166,19 @@ Status fillEpolls(Job& job, const Sources& sources) {
 Status placeDescriptors(const Job& job, Building& building, const Sources& sources) {
   Stub& stub = building.leader();
   std::vector<int32_t> kept;
-  for (const Descriptor& descriptor : building.process->descriptors) kept.push_back(descriptor.fd);
+  std::vector<RemoteCall> calls;
   for (const Descriptor& descriptor : building.process->descriptors) {
-    const int source = sources.files[descriptor.file];
+    kept.push_back(descriptor.fd);
     const uint64_t flags = descriptor.closeOnExec ? O_CLOEXEC : 0;
-    auto done = stub.call("descriptor " + std::to_string(descriptor.fd), SYS_dup3, {uint64_t(source), uint64_t(descriptor.fd), flags});
-    if (!done.ok()) return inProcess(*building.process, done.error());
+    calls.push_back({SYS_dup3, {uint64_t(sources.files[descriptor.file]), uint64_t(descriptor.fd), flags}});
   }
-  Status status = closeOthers(stub, kept);
+  Status status = callAll(stub, calls);
+  for (size_t index = 0; status.ok() && index < calls.size(); ++index) {
+    if (calls[index].result >= 0) continue;
+    errno = int(-calls[index].result);
+    status = systemError("descriptor " + std::to_string(kept[index]));
+  }
+  if (status.ok()) status = closeOthers(stub, kept);
   for (const Descriptor& descriptor : building.process->descriptors)
     if (status.ok()) status = asyncAgain(stub, job.image.files[descriptor.file], descriptor.fd);
   if (!status.ok()) return inProcess(*building.process, status.error());
