@@ -6,9 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <map>
 #include <tuple>
-#include <utility>
 
 #include "base/features.h"
 #include "base/io.h"
@@ -35,29 +33,6 @@ bool isBefore(const FoundDescriptor& a, const FoundDescriptor& b) {
 
 bool isSame(const FoundDescriptor& a, const FoundDescriptor& b) { return keyOf(a) == keyOf(b) && compareFiles(a, b) == 0; }
 
-/**
- * For each descriptor the first one that it is known to share its description with: itself, unless it has the number of an earlier one and
- * is the same, as fork leaves them. What processes inherit is most of what a tree holds, and costs one comparison each so.
- */
-std::vector<size_t> inheritedFrom(const std::vector<FoundDescriptor>& descriptors) {
-  std::vector<size_t> source(descriptors.size());
-  std::map<int, std::pair<size_t, size_t>> seen;  // by number: the first, and the newest of another description
-  for (size_t index = 0; index < descriptors.size(); ++index) {
-    const auto [at, isNew] = seen.try_emplace(descriptors[index].fd, index, index);
-    auto& [first, newest] = at->second;
-    source[index] = index;
-    if (isNew) continue;
-    if (isSame(descriptors[first], descriptors[index])) {
-      source[index] = source[first];
-    } else if (newest != first && isSame(descriptors[newest], descriptors[index])) {
-      source[index] = source[newest];
-    } else {
-      newest = index;
-    }
-  }
-  return source;
-}
-
 }  // namespace
 
 Result<FoundDescriptor> describeDescriptor(pid_t pid, int fd) {
@@ -75,13 +50,34 @@ Result<FoundDescriptor> describeDescriptor(pid_t pid, int fd) {
   return found;
 }
 
-Status findDescriptors(pid_t pid, std::vector<FoundDescriptor>& into) {
+size_t DescriptorFinder::findSame(pid_t pid, int fd) {
+  const auto [at, isNew] = seen_.try_emplace(fd, into_.size(), into_.size());
+  auto& [first, newest] = at->second;
+  if (isNew) return FoundDescriptor::kNowhere;
+  for (const size_t index : {first, newest})
+    if (isSameDescription(into_[index].pid, fd, pid, fd)) return index;
+  newest = into_.size();
+  return FoundDescriptor::kNowhere;
+}
+
+Status DescriptorFinder::add(pid_t pid) {
   auto numbers = listDescriptors(pid);
   if (!numbers) return numbers.error();
   for (const int fd : *numbers) {
-    auto found = describeDescriptor(pid, fd);
-    if (!found) return found.error();
-    into.push_back(*std::move(found));
+    const size_t same = findSame(pid, fd);
+    if (same == FoundDescriptor::kNowhere) {
+      auto found = describeDescriptor(pid, fd);
+      if (!found) return found.error();
+      into_.push_back(*std::move(found));
+      continue;
+    }
+    // Close-on-exec and POSIX locks are its own.
+    auto details = readFdInfo(pid, fd);
+    if (!details) return details.error();
+    FoundDescriptor& found = into_.emplace_back(into_[same]);
+    found.pid = pid;
+    found.details = *std::move(details);
+    found.known = same;
   }
   return {};
 }
@@ -89,10 +85,13 @@ Status findDescriptors(pid_t pid, std::vector<FoundDescriptor>& into) {
 Result<uint32_t> groupDescriptions(std::vector<FoundDescriptor>& descriptors) {
   // Asked once: without kcmp (no CONFIG_KCMP) sharing would be guessed.
   if (::syscall(SYS_kcmp, ::getpid(), ::getpid(), KCMP_FS, 0, 0) != 0) return systemError("kcmp");
-  std::vector<size_t> leader = inheritedFrom(descriptors);  // first member of each group, in the order found
+  std::vector<size_t> leader(descriptors.size());  // first member of each group, in the order found
   std::vector<size_t> order;
-  for (size_t i = 0; i < leader.size(); ++i)
+  for (size_t i = 0; i < leader.size(); ++i) {
+    const size_t known = descriptors[i].known;
+    leader[i] = known == FoundDescriptor::kNowhere ? i : known;
     if (leader[i] == i) order.push_back(i);
+  }
   std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return isBefore(descriptors[a], descriptors[b]); });
   for (size_t begin = 0, i = 1; !order.empty() && i <= order.size(); ++i) {
     if (i < order.size() && isSame(descriptors[order[begin]], descriptors[order[i]])) continue;
@@ -102,7 +101,7 @@ Result<uint32_t> groupDescriptions(std::vector<FoundDescriptor>& descriptors) {
   }
   uint32_t count = 0;
   for (size_t i = 0; i < descriptors.size(); ++i) {
-    descriptors[i].description = leader[i] == i ? count++ : descriptors[leader[i]].description;  // leaders come first
+    descriptors[i].description = leader[i] == i ? count++ : descriptors[leader[i]].description;  // earlier ones have theirs
   }
   return count;
 }

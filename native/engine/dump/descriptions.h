@@ -4,7 +4,10 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
+#include <cstdint>
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -21,6 +24,9 @@ struct FoundDescriptor {
   struct stat info{};
   FdInfo details;
   uint32_t description = 0;  // index of its open file description, filled by groupDescriptions
+  size_t known = kNowhere;   // index of an earlier one of the same description, as far as findDescriptors has noticed
+
+  static constexpr size_t kNowhere = SIZE_MAX;
 
   [[nodiscard]] std::string name() const {
     if (pid == ::getpid()) return "a descriptor under way in a socket (" + link + ")";
@@ -31,8 +37,22 @@ struct FoundDescriptor {
 /** One descriptor of a frozen process, or of this one. */
 [[nodiscard]] Result<FoundDescriptor> describeDescriptor(pid_t pid, int fd);
 
-/** All descriptors of a frozen process. */
-[[nodiscard]] Status findDescriptors(pid_t pid, std::vector<FoundDescriptor>& into);
+/**
+ * All descriptors of frozen processes, one process after the other. Most of what the later ones of a tree hold was inherited: what has the
+ * number of an earlier descriptor and the same description is recognised by one comparison, and not looked at as a whole again.
+ */
+class DescriptorFinder {
+ public:
+  explicit DescriptorFinder(std::vector<FoundDescriptor>& into) : into_(into) {}
+  [[nodiscard]] Status add(pid_t pid);
+
+ private:
+  /** Index of one that has the same description, or kNowhere. */
+  [[nodiscard]] size_t findSame(pid_t pid, int fd);
+
+  std::vector<FoundDescriptor>& into_;
+  std::map<int, std::pair<size_t, size_t>> seen_;  // by number: the first, and the newest of another description
+};
 
 /**
  * Numbers the descriptions in order of first appearance and returns their number. Only descriptors that agree in inode, flags and position

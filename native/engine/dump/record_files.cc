@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <map>
 
 #include "base/codes.h"
 #include "base/io.h"
@@ -213,8 +214,9 @@ Error refuseFile(const FoundDescriptor& found, const std::string& why) { return 
 Status recordFiles(std::deque<FrozenProcess>& processes, const DumpRequest& request, Recording& recording) {
   BLCR_TRY(recordSharing(processes, recording.image));
   std::vector<FoundDescriptor> found;
+  DescriptorFinder finder(found);
   for (const FrozenProcess& process : processes) {
-    if (!process.zombie) BLCR_TRY(findDescriptors(process.pid, found));
+    if (!process.zombie) BLCR_TRY(finder.add(process.pid));
   }
   auto sockets = lookAtSockets(request, found);
   if (!sockets) return sockets.error();
@@ -244,11 +246,13 @@ Status recordFiles(std::deque<FrozenProcess>& processes, const DumpRequest& requ
   }
   BLCR_TRY(connectSockets(context));
   BLCR_TRY(recordWorkingDirectories(recording.image));
-  for (image::Process& process : recording.image.processes) {
-    if (process.state == image::ProcessState::kZombie) continue;
-    for (const FoundDescriptor& entry : found) {
-      if (entry.pid == process.pid) process.descriptors.push_back({entry.fd, entry.description, (entry.details.flags & O_CLOEXEC) != 0});
-    }
+  std::map<pid_t, image::Process*> byNumber;
+  for (image::Process& process : recording.image.processes)
+    if (process.state == image::ProcessState::kAlive) byNumber[process.pid] = &process;
+  for (const FoundDescriptor& entry : found) {
+    const auto owner = byNumber.find(entry.pid);  // none has a descriptor under way in a socket
+    if (owner == byNumber.end()) continue;
+    owner->second->descriptors.push_back({entry.fd, entry.description, (entry.details.flags & O_CLOEXEC) != 0});
   }
   return {};
 }
