@@ -41,9 +41,10 @@ bool isSettled(int sender, int receiver) {
 }  // namespace
 
 Status settleFlow(int sender, int receiver) {
+  ReceiverRoom room(receiver);
   for (int waited = 0; !isSettled(sender, receiver); ++waited) {
     if (waited == kPatienceMs) return Error{EAGAIN, "data that was sent to it does not arrive"};
-    if (waited > 0) makeRoom(receiver);
+    if (waited > 0) room.offer();
     sleepUs(1000);
   }
   return {};

@@ -181,6 +181,7 @@ class Filler {
       return {};
     }
     Outgoing outgoing(job_, sources_, message, way->receiver);
+    ReceiverRoom room(sources_.sockets.own[index]);
     size_t sent = 0;
     int waited = 0;
     do {
@@ -190,7 +191,7 @@ class Filler {
         continue;
       }
       if (count != -EAGAIN || self.domain == AF_UNIX || ++waited > kPatienceMs) return tooMuch(self, message, int(-count));
-      makeRoom(sources_.sockets.own[index]);
+      room.offer();
       sleepUs(1000);
     } while (sent < message.data.size());
     return {};

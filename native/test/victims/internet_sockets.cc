@@ -142,9 +142,13 @@ int main() {
   REQUIRE(any >= 0 && local >= 0);
   const Address anyName = nameOf(any), localName = nameOf(local);
   const Connection plain(any, at("127.0.0.1", anyName.port())), full(local, localName), half(any, at("127.0.0.2", anyName.port()));
-  const Connection closed(local, localName), over(local, localName);
+  const Connection closed(local, localName), over(local, localName), tight(local, localName);
   REQUIRE(say(plain.client, "to the server") && say(plain.server, "to the client"));
   const size_t flood = fill(full.client), back = fill(full.server);
+  // More than the receiver, whose size the program has fixed, takes: the rest stays with the sender.
+  set(tight.server, SOL_SOCKET, SO_RCVBUF, 65536);
+  set(tight.client, SOL_SOCKET, SO_SNDBUF, 1 << 19);
+  const size_t squeeze = fill(tight.client);
   REQUIRE(say(half.client, "last words") && shutdown(half.client, SHUT_WR) == 0);
   REQUIRE(shutdown(over.client, SHUT_WR) == 0 && shutdown(over.server, SHUT_WR) == 0);
   REQUIRE(say(closed.server, "testament") && close(closed.server) == 0);
@@ -194,10 +198,12 @@ int main() {
 
   REQUIRE(nameOf(any) == anyName && nameOf(local) == localName && option(any, SOL_SOCKET, SO_REUSEADDR) == 1);
   REQUIRE(option(local, SOL_SOCKET, SO_REUSEADDR) == 0 && option(any, SOL_SOCKET, SO_ACCEPTCONN) == 1);
-  for (const Connection* each : {&plain, &full, &half, &pensioner, &mapped, &sixth}) REQUIRE(each->sameNames());
+  for (const Connection* each : {&plain, &full, &tight, &half, &pensioner, &mapped, &sixth}) REQUIRE(each->sameNames());
   REQUIRE(next(plain.server) == "to the server" && next(plain.client) == "to the client");
   REQUIRE(option(plain.server, IPPROTO_TCP, TCP_NODELAY) == 1 && option(plain.client, IPPROTO_TCP, TCP_NODELAY) == 0);
   REQUIRE(drains(full.server, flood) && drains(full.client, back) && say(full.client, "after") && next(full.server) == "after");
+  REQUIRE(option(tight.server, SOL_SOCKET, SO_RCVBUF) == 131072 && drains(tight.server, squeeze) && say(tight.client, "after"));
+  REQUIRE(next(tight.server) == "after");
   REQUIRE(next(half.server) == "last words" && next(half.server) == "EOF" && say(half.server, "answer") && next(half.client) == "answer");
   REQUIRE(!say(half.client, "x") && errno == EPIPE);
   REQUIRE(next(closed.client) == "testament" && next(closed.client) == "EOF");
