@@ -1,8 +1,9 @@
 // blcr-start: the front of a Node that is installed on the machine. Becomes `node SCRIPT ARGS…`, with the signals held that come before the
 // script handles them: they are the job's, and would end a Node that starts. Started by bin/start.
 //
-// Usage: blcr-start SCRIPT [ARGS…]
+// Usage: blcr-start [-TERM] SCRIPT [ARGS…]      -TERM: SIGTERM has come already
 #include <fcntl.h>
+#include <signal.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -38,6 +39,10 @@ std::string openHold() {
 
 int start(char** argv) {
   holdSignals();
+  if (std::strcmp(argv[1], "-TERM") == 0) {
+    ::raise(SIGTERM);  // stays pending
+    ++argv;
+  }
   std::vector<std::string> variables = environmentForNode(environ, NodeIs::installed, openHold());
   char node[] = "node";
   argv[0] = node;

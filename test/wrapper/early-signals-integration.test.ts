@@ -100,3 +100,15 @@ for (const { name, skip, options, isNode } of FORMS) {
     assert.deepEqual([code, stdout], [0, '--bad,,7,net\n1\n'], stderr); // the one is this test's own mark
   });
 }
+
+test('installed: a SIGTERM that the shell in front has got is passed on', {
+  skip: SKIP,
+  timeout: 60_000,
+}, async (context) => {
+  const bench = new JobBench(context);
+  // What bin/start executes then.
+  const args = ['-TERM', join(packageRoot, 'dist/cli/wrapper.js'), 'run', '--store', bench.store, '--id', 'job'];
+  const options = { executable: join(packageRoot, 'build/native/blcr-start'), env: { PATH } };
+  const { code, stderr } = await finishCli(startSingle(bench, 'job', [...args, '--', '/bin/sleep', '1000'], options));
+  assert.equal(code, 85, stderr);
+});
