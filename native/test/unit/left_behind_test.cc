@@ -88,6 +88,7 @@ TEST(an_orphan_of_a_session_that_a_child_made_is_told_of) {
   Victim victim([&](const auto& ready) {
     const pid_t child = fork();
     if (child == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);  // it leaves the group that the victim's guard ends
       setsid();
       const pid_t orphan = leaveOrphan([] { setpgid(0, 0); });
       if (write(shared.writing.get(), &orphan, sizeof orphan) != sizeof orphan) _exit(1);
@@ -108,6 +109,7 @@ TEST(others_of_the_session_that_a_job_was_started_in_are_none_of_it) {
     const pid_t stranger = leaveOrphan([] { setpgid(0, 0); });  // such as what nohup leaves in a login session
     const pid_t job = fork();
     if (job == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
       setpgid(0, 0);
       _exit(pauseForever());
     }
