@@ -5,6 +5,8 @@ import { errorCode, errorMessage } from '../util/error-facts.ts';
 
 /** What to do, by code. Errors whose message says so already are not listed. */
 const ADVICE: Readonly<Record<string, string>> = {
+  ERR_JOB_SHARED:
+    'start each job in a directory of its own, or name one with --scratch; with --files none for both they may share it',
   ERR_JOB_CHANGED: 'undo the change, or run with --accept-changed, or start over with --fresh',
   ERR_JOB_NODE: "run it on another node; 'blcr doctor' tells what this one lacks",
   ERR_JOB_STORE: 'run it again when the store answers; --store-wait says how long to wait for it',

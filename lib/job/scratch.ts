@@ -1,11 +1,12 @@
 /** The files of a job: what is captured with a checkpoint, and what the store is told about it. */
 
-import { mkdir, readdir, readFile, readlink, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readlink, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CaptureOptions } from '../checkpoint/types.ts';
 import { isSandboxFile } from '../condor/sandbox.ts';
 import { JobError } from '../errors.ts';
 import type { FileEntry } from '../store/types.ts';
+import { signDirectory, takeDirectory } from './scratch-owner.ts';
 import { isSettled } from './settled.ts';
 import { formatIndex, isSameFile, parseIndex, type TreeFile, walkTree } from './tree.ts';
 
@@ -33,6 +34,8 @@ export class ScratchFiles {
   readonly root: string;
   /** Scratch directories of earlier incarnations, oldest first, by which the program may still know its files. */
   earlier: readonly string[] = [];
+  /** Jobs that may be running on other hosts in the same directory. */
+  sharedWith: readonly string[] = [];
   /** Holds this incarnation's copies; named after its process, so that the next one can tell that it is left over. */
   readonly #own: string;
   readonly #files: 'changed' | 'all' | 'none';
@@ -57,16 +60,21 @@ export class ScratchFiles {
     this.#own = join(root, OWN_DIRECTORY, `run-${process.pid}-${Date.now().toString(36)}`);
   }
 
-  /** Makes room for copies below `root` and removes what dead incarnations left there. */
+  /**
+   * Makes room for copies below `root` and removes what dead incarnations left there.
+   * @throws {UsageError} ERR_JOB_SHARED when another job has the directory.
+   */
   static async open(
     root: string,
     files: 'changed' | 'all' | 'none',
     outputs: readonly OutputSource[],
     apart: readonly string[] = [],
+    id = '',
   ): Promise<ScratchFiles> {
     const scratch = new ScratchFiles(root, files, outputs, apart);
-    await removeLeftovers(join(root, OWN_DIRECTORY));
+    scratch.sharedWith = await takeDirectory(root, join(root, OWN_DIRECTORY), id, files !== 'none');
     await mkdir(scratch.#own, { recursive: true, mode: 0o700 });
+    await signDirectory(scratch.#own, id, files !== 'none');
     return scratch;
   }
 
@@ -202,27 +210,5 @@ async function describeOutput(role: 'stdout' | 'stderr', source: string): Promis
     };
   } catch (cause) {
     throw new JobError(`The job's ${role} could not be read back: ${source}`, { code: 'ERR_JOB_OUTPUT', cause });
-  }
-}
-
-async function removeLeftovers(own: string): Promise<void> {
-  let names: string[];
-  try {
-    names = await readdir(own);
-  } catch {
-    return; // there is none yet
-  }
-  for (const name of names) {
-    const pid = /^run-(\d+)-/.exec(name)?.[1];
-    if (pid !== undefined && !isAlive(Number(pid))) await rm(join(own, name), { recursive: true, force: true });
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
   }
 }

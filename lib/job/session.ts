@@ -148,12 +148,20 @@ async function openScratch(
 ): Promise<ScratchFiles> {
   let scratch: ScratchFiles;
   try {
-    scratch = await ScratchFiles.open(options.scratch, options.files, stdio.outputs, options.ownFiles);
+    scratch = await ScratchFiles.open(options.scratch, options.files, stdio.outputs, options.ownFiles, options.id);
   } catch (error) {
+    if (isUsageError(error)) throw error;
     throw nodeError(`The scratch directory ${options.scratch} cannot be used: ${errorMessage(error)}`, error);
   }
   events.onAny(new EventLog(home).reserve().listener);
   for (const message of limitations(options, engine, stdio)) warnLimited(events, message);
+  for (const id of scratch.sharedWith) {
+    events.emit('warning', {
+      code: 'ERR_JOB_SHARED',
+      message: `the job ${id} may be running on another host in the same directory, ${options.scratch}`,
+      consequence: 'a resumed one puts back files as they were, the other’s as well',
+    });
+  }
   return scratch;
 }
 

@@ -1,0 +1,106 @@
+/** Whose a scratch directory is: each incarnation has a directory of its own below `.blcr` there, with a note of who it is. */
+
+import { readFileSync, readlinkSync } from 'node:fs';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { UsageError } from '../errors.ts';
+
+const NOTE = 'owner.json';
+
+interface Owner {
+  readonly id: string;
+  /** Whether it stores files of the directory, and puts them back when it is resumed. */
+  readonly hasFiles: boolean;
+  readonly host: string;
+  /** In what process numbers hold: this boot, this pid namespace. */
+  readonly realm: string;
+  readonly pid: number;
+  /** Clock ticks from the boot to the process's start: with it the number stands for one process. Source: proc_pid_stat(5), field 22. */
+  readonly started: string;
+}
+
+function startOf(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+  } catch {
+    return undefined;
+  }
+}
+
+function realm(): string {
+  return `${readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()} ${readlinkSync('/proc/self/ns/pid')}`;
+}
+
+/** Leaves the note of this process's job in `directory`. */
+export async function signDirectory(directory: string, id: string, hasFiles: boolean): Promise<void> {
+  const owner: Owner = {
+    id,
+    hasFiles,
+    host: hostname(),
+    realm: realm(),
+    pid: process.pid,
+    started: startOf(process.pid) ?? '',
+  };
+  await writeFile(join(directory, NOTE), JSON.stringify(owner), { mode: 0o600 });
+}
+
+async function ownerOf(directory: string): Promise<Owner | undefined> {
+  try {
+    return JSON.parse(await readFile(join(directory, NOTE), 'utf8')) as Owner;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Undefined when that cannot be told from here. */
+function isRunning(owner: Owner): boolean | undefined {
+  if (owner.host !== hostname()) return undefined;
+  const [boot] = owner.realm.split(' ');
+  if (boot !== realm().split(' ')[0]) return false;
+  return owner.realm === realm() ? startOf(owner.pid) === owner.started : undefined;
+}
+
+/**
+ * Removes what earlier incarnations of this job, and jobs that have ended, left below `own`.
+ * @param hasFiles Whether this job stores files of the directory.
+ * @returns Ids of other jobs that may run on other hosts in the same directory.
+ * @throws {UsageError} ERR_JOB_SHARED when another job runs here in the same directory, and one of the two puts files back when it is resumed:
+ * they would be the other's as well.
+ */
+export async function takeDirectory(
+  root: string,
+  own: string,
+  id: string,
+  hasFiles: boolean,
+): Promise<readonly string[]> {
+  const elsewhere: string[] = [];
+  for (const name of await namesIn(own)) {
+    const directory = join(own, name);
+    const owner = await ownerOf(directory);
+    // One without a note is just being made, or was not finished.
+    const state = owner === undefined ? startOf(Number(name.split('-')[1])) !== undefined : isRunning(owner);
+    if (state === false) await rm(directory, { recursive: true, force: true });
+    if (owner === undefined || state === false || owner.id === id || !(hasFiles || owner.hasFiles)) continue;
+    if (state === undefined) {
+      elsewhere.push(owner.id);
+      continue;
+    }
+    throw new UsageError(
+      `The directory ${root} belongs to the job ${owner.id}, which is running (process ${owner.pid})`,
+      {
+        code: 'ERR_JOB_SHARED',
+      },
+    );
+  }
+  return elsewhere;
+}
+
+async function namesIn(own: string): Promise<readonly string[]> {
+  try {
+    return (await readdir(own)).filter((name) => /^run-\d+-/.test(name));
+  } catch {
+    return []; // there is none yet
+  }
+}
