@@ -12,7 +12,7 @@
 #include "arch/x86_64/vdso.h"
 #include "base/clock.h"
 #include "base/codes.h"
-#include "dump/registers.h"
+#include "dump/tasks/registers.h"
 
 namespace blcr {
 namespace {

@@ -15,7 +15,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "dump/dump.h"
-#include "dump/find_path.h"
+#include "dump/files/find_path.h"
 #include "image/model.h"
 #include "proc/maps.h"
 

@@ -7,9 +7,9 @@
 #include <utility>
 
 #include "base/io.h"
-#include "dump/confirm_memory.h"
-#include "dump/identity.h"
-#include "dump/shared_pages.h"
+#include "dump/memory/confirm_memory.h"
+#include "dump/memory/identity.h"
+#include "dump/memory/shared_pages.h"
 #include "image/serialise.h"
 #include "image/validate.h"
 #include "proc/pagemap.h"

@@ -7,7 +7,7 @@
 #include <functional>
 
 #include "base/result.h"
-#include "dump/copy_sender.h"
+#include "dump/memory/copy_sender.h"
 #include "dump/recording.h"
 #include "image/stream.h"
 

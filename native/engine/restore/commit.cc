@@ -9,9 +9,9 @@
 
 #include "base/clock.h"
 #include "base/io.h"
-#include "restore/objects.h"
+#include "restore/files/objects.h"
+#include "restore/files/system_v.h"
 #include "restore/relocate.h"
-#include "restore/system_v.h"
 
 namespace blcr {
 namespace {

@@ -1,8 +1,8 @@
 // The moment after the trailer: what the outside world sees of a restart.
 #pragma once
 
+#include "restore/files/sources.h"
 #include "restore/job.h"
-#include "restore/sources.h"
 
 namespace blcr {
 

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "restore/restore.h"
-#include "restore/stub.h"
+#include "restore/tasks/stub.h"
 
 namespace blcr {
 

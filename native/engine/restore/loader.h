@@ -1,8 +1,8 @@
 // Memory and file content: taken from the stream, put straight where it belongs.
 #pragma once
 
+#include "restore/files/sources.h"
 #include "restore/job.h"
-#include "restore/sources.h"
 
 namespace blcr {
 

@@ -14,9 +14,9 @@
 #include "base/features.h"
 #include "base/io.h"
 #include "base/unique_fd.h"
+#include "restore/files/terminals.h"
 #include "restore/mounts.h"
 #include "restore/restore.h"
-#include "restore/terminals.h"
 
 #ifndef CLONE_NEWTIME
 #define CLONE_NEWTIME 0x00000080

@@ -7,10 +7,10 @@
 #include "base/unique_fd.h"
 #include "image/identity.h"
 #include "image/serialise.h"
-#include "restore/kernel_areas.h"
+#include "restore/memory/kernel_areas.h"
 #include "restore/relocate.h"
 #include "restore/restore.h"
-#include "restore/socket_states.h"
+#include "restore/sockets/socket_states.h"
 
 namespace blcr {
 namespace {

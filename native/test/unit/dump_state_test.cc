@@ -17,8 +17,8 @@
 #include <algorithm>
 
 #include "base/codes.h"
-#include "dump/posix_timers.h"
-#include "dump/record_memory.h"
+#include "dump/memory/record_memory.h"
+#include "dump/tasks/posix_timers.h"
 #include "dump_harness.h"
 #include "temporary_directory.h"
 

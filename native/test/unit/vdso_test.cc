@@ -12,7 +12,7 @@
 #include "base/codes.h"
 #include "base/elf.h"
 #include "check.h"
-#include "restore/kernel_areas.h"
+#include "restore/memory/kernel_areas.h"
 #include "roundtrip.h"
 
 using namespace blcr;

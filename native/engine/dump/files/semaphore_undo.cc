@@ -1,0 +1,130 @@
+#include "dump/files/semaphore_undo.h"
+
+#include <linux/kcmp.h>
+#include <sys/sem.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <vector>
+
+#include "base/codes.h"
+
+namespace blcr {
+namespace {
+
+constexpr int kMost = 32767;  // SEMVMX, SEMAEM: of a value, and of an adjustment either way, which may be one lower
+
+using Operations = std::vector<sembuf>;
+
+class Prober {
+ public:
+  Prober(FrozenProcess& process, const image::SemaphoreSet& set) : process_(process), set_(set) {}
+
+  /** Adjustments of all semaphores that are not zero. */
+  Status find(std::vector<image::SemaphoreUndo>& into) {
+    for (uint32_t number = 0; number < set_.values.size(); ++number) {
+      auto adjustment = adjustmentOf(number);
+      if (!adjustment) return adjustment.error();
+      if (*adjustment != 0) into.push_back({process_.pid, number, *adjustment});
+    }
+    return {};
+  }
+
+ private:
+  Result<int> adjustmentOf(uint32_t number) {
+    auto positive = exceeds(takes(number, kMost));  // above 0
+    if (!positive) return positive.error();
+    // Taking `step` is refused exactly when the adjustment is above 32767 - step.
+    if (*positive) return smallest([this, number](int step) { return takes(number, step); }, [](int step) { return kMost + 1 - step; });
+    auto negative = exceeds(gives(number, kMost, 1));  // below 0
+    if (!negative) return negative.error();
+    if (!*negative) return 0;
+    auto below = exceeds(gives(number, kMost, 0));  // below -1
+    if (!below) return below.error();
+    if (!*below) return -1;
+    return smallest([this, number](int step) { return gives(number, step, 0); }, [](int step) { return step - kMost - 2; });
+  }
+
+  /** The smallest step that is refused; the largest one is. */
+  template <typename Make, typename Meaning>
+  Result<int> smallest(Make make, Meaning meaning) {
+    int low = 0, high = kMost;
+    while (high - low > 1) {
+      const int middle = (low + high) / 2;
+      auto refused = exceeds(make(middle));
+      if (!refused) return refused.error();
+      (*refused ? high : low) = middle;
+    }
+    return meaning(high);
+  }
+
+  static void add(Operations& operations, uint32_t number, int change, int flags) {
+    if (change != 0) operations.push_back({static_cast<unsigned short>(number), short(change), short(flags | IPC_NOWAIT)});
+  }
+
+  /** From the highest value down by `step`, which is to be given back; then one more than there is. */
+  [[nodiscard]] Operations takes(uint32_t number, int step) const {
+    Operations operations;
+    add(operations, number, kMost - set_.values[number], 0);
+    add(operations, number, -step, SEM_UNDO);
+    add(operations, number, step - kMost, 0);
+    add(operations, number, -1, 0);
+    return operations;
+  }
+
+  /** From zero up by `step`, which is to be taken back, and by `more`; then a wait for zero. */
+  [[nodiscard]] Operations gives(uint32_t number, int step, int more) const {
+    Operations operations;
+    add(operations, number, -int(set_.values[number]), 0);
+    add(operations, number, step, SEM_UNDO);
+    if (more != 0) add(operations, number, -step, 0);
+    add(operations, number, more, SEM_UNDO);
+    operations.push_back({static_cast<unsigned short>(number), 0, IPC_NOWAIT});
+    return operations;
+  }
+
+  Result<bool> exceeds(const Operations& operations) {
+    const Scratch& scratch = process_.foothold->scratch();
+    BLCR_TRY(scratch.memory().write(scratch.data(), std::as_bytes(std::span(operations))));
+    RemoteCall call{SYS_semop, {uint64_t(set_.name.id), scratch.data(), operations.size()}};
+    BLCR_TRY(process_.foothold->run(std::span(&call, 1)));
+    switch (call.result) {
+      case -ERANGE:
+        return true;
+      case -EAGAIN:
+      case -EACCES:  // it may not change the set, and so has nothing to give back
+        return false;
+      default:
+        return Error{kErrorNoSupport, "process " + std::to_string(process_.pid) + ": what it owes to System V semaphore set " +
+                                          std::to_string(set_.name.id) + " cannot be found out (SEM_UNDO)"};
+    }
+  }
+
+  FrozenProcess& process_;
+  const image::SemaphoreSet& set_;
+};
+
+bool shareAdjustments(pid_t a, pid_t b) { return ::syscall(SYS_kcmp, a, b, KCMP_SYSVSEM, 0, 0) == 0; }
+
+Error unusual(pid_t a, pid_t b, const char* what) {
+  return Error{kErrorNoSupport, "tasks " + std::to_string(a) + " and " + std::to_string(b) + what};
+}
+
+}  // namespace
+
+Status recordSemaphoreUndo(std::deque<FrozenProcess>& processes, image::SemaphoreSet& set) {
+  for (FrozenProcess& process : processes) {
+    if (process.zombie) continue;
+    for (const FrozenTask& task : process.tasks)
+      if (!shareAdjustments(process.pid, task.tracee.tid()))
+        return unusual(process.pid, task.tracee.tid(), ", threads of one process, do not share semaphore adjustments");
+    const size_t before = set.undo.size();
+    BLCR_TRY(Prober(process, set).find(set.undo));
+    for (size_t index = 0; index < before && set.undo.size() > before; ++index)
+      if (shareAdjustments(process.pid, set.undo[index].pid))
+        return unusual(process.pid, set.undo[index].pid, ", two processes, share semaphore adjustments");
+  }
+  return {};
+}
+
+}  // namespace blcr

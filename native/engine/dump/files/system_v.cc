@@ -1,0 +1,171 @@
+#include "dump/files/system_v.h"
+
+#include <sys/ipc.h>
+#include <sys/msg.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <map>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/codes.h"
+
+namespace blcr {
+namespace {
+
+/** Clocks of different kinds are compared: leave them two seconds. */
+constexpr int64_t kSlack = 2;
+
+/** The date of the machine's start by its present clock, which moves when somebody sets that. */
+int64_t bootDate() { return (nowNs(CLOCK_REALTIME) - nowNs(CLOCK_BOOTTIME)) / 1000000000; }
+
+/** As it was when the keeper, and with it the job, began: what the kernel dated before the clock was set has its times by this. */
+const int64_t kBootDateAtStart = bootDate();
+
+enum class User { kNobody, kJob, kOutsider, kEnded };
+
+/** Tells whose the objects of the namespace are. */
+class Owners {
+ public:
+  explicit Owners(const std::deque<FrozenProcess>& processes) : isolated_(::getpid() == 1) {
+    for (const FrozenProcess& process : processes) starts_[process.pid] = startOf(process.stat);
+    for (const auto& [pid, start] : starts_) began_ = std::min(began_, start);
+    struct stat info{};
+    if (!processes.empty() && ::stat(("/proc/" + std::to_string(processes.front().pid)).c_str(), &info) == 0) uid_ = info.st_uid;
+  }
+
+  /** Process 1 of a restarted job's namespaces looks at what is the job's alone. */
+  [[nodiscard]] bool isolated() const { return isolated_; }
+
+  /** Numbers of processes are used again: what matters is who had it at `time`. */
+  [[nodiscard]] User whoWas(pid_t pid, int64_t time) const {
+    if (pid <= 0) return User::kNobody;
+    if (const auto own = starts_.find(pid); own != starts_.end()) return time + kSlack >= own->second ? User::kJob : User::kEnded;
+    const auto stat = readStat(pid);
+    return stat && startOf(stat.value()) <= time + kSlack ? User::kOutsider : User::kEnded;
+  }
+
+  /** Made or used since the job began, by somebody of its user who has ended. */
+  [[nodiscard]] bool mayBeOurs(const IpcObject& object) const { return object.creatorUid == uid_ && object.lastTime() + kSlack >= began_; }
+
+ private:
+  [[nodiscard]] int64_t startOf(const ProcStat& stat) const {
+    static const auto kTicks = uint64_t(::sysconf(_SC_CLK_TCK));
+    return booted_ + int64_t(stat.startTime / kTicks);
+  }
+  bool isolated_;
+  /** The earlier one: an object too many in a checkpoint harms nobody, one that is missing is missed. */
+  const int64_t booted_ = std::min(kBootDateAtStart, bootDate());
+  int64_t began_ = INT64_MAX;
+  uid_t uid_ = uid_t(-1);
+  std::map<pid_t, int64_t> starts_;
+};
+
+Error shared(IpcKind kind, int id) {
+  return Error{kErrorNoSupport, nameOf(kind, id) + " is used by the job and by a process outside the job"};
+}
+
+/** What the last users of an object mean. */
+Result<bool> isOurs(const Owners& owners, IpcKind kind, const IpcObject& object, const std::vector<User>& users) {
+  if (owners.isolated()) return true;
+  const auto has = [&users](User user) { return std::find(users.begin(), users.end(), user) != users.end(); };
+  if (has(User::kJob) && has(User::kOutsider)) return shared(kind, object.id);
+  return has(User::kJob) || (!has(User::kOutsider) && owners.mayBeOurs(object));
+}
+
+Result<bool> ownsSemaphores(const Owners& owners, const IpcObject& object) {
+  std::vector<User> users;
+  for (int number = 0; uint64_t(number) < object.size && !owners.isolated(); ++number) {
+    const int last = ::semctl(object.id, number, GETPID);
+    if (last < 0) return false;  // another user's, or gone
+    users.push_back(owners.whoWas(last, object.lastTime()));
+  }
+  return isOurs(owners, IpcKind::kSemaphores, object, users);
+}
+
+Result<bool> ownsQueue(const Owners& owners, const IpcObject& object) {
+  return isOurs(owners, IpcKind::kQueue, object,
+                {owners.whoWas(object.first, object.firstTime), owners.whoWas(object.second, object.secondTime)});
+}
+
+/** One that nobody of the job has attached; of the last user only the job's are looked at, because an earlier checkpoint was one. */
+Result<bool> ownsSegment(const Owners& owners, const IpcObject& object) {
+  // OpenSSL's mark that the system's random numbers are seeded, which it makes before Linux 4.8 and does without where it is missing.
+  if (object.size <= 1 && object.attached == 0) return false;
+  const User maker = owners.whoWas(object.first, object.changed), last = owners.whoWas(object.second, object.lastTime());
+  if (object.attached != 0 && !owners.isolated()) {
+    if (maker == User::kJob) return shared(IpcKind::kSegment, object.id);
+    // Perhaps only by the checkpoint of another job, for the same reason as here. One that is removed goes with those who have it.
+    return (object.mode & SHM_DEST) == 0 && maker == User::kEnded && owners.mayBeOurs(object);
+  }
+  return isOurs(owners, IpcKind::kSegment, object, {last == User::kJob ? User::kJob : maker});
+}
+
+/** What only may be the job's can be removed by others while we look. */
+bool stillExists(IpcKind kind, int id) {
+  union {
+    shmid_ds segment;
+    semid_ds set;
+    msqid_ds queue;
+  } info;
+  const int done = kind == IpcKind::kSegment      ? ::shmctl(id, IPC_STAT, &info.segment)
+                   : kind == IpcKind::kSemaphores ? ::semctl(id, 0, IPC_STAT, &info.set)
+                                                  : ::msgctl(id, IPC_STAT, &info.queue);
+  return done >= 0 || (errno != EINVAL && errno != EIDRM);
+}
+
+/** Whether it was recorded: one that has gone meanwhile is nobody's, whatever went wrong with it. */
+Result<bool> unlessGone(const Status& recorded, IpcKind kind, int id) {
+  if (recorded.ok()) return true;
+  return stillExists(kind, id) ? Result<bool>(recorded.error()) : false;
+}
+
+Status recordSegments(const Owners& owners, Recording& recording) {
+  std::map<int, uint32_t> attached = recording.attachedSegments;  // by the job
+  for (const IpcObject& object : readIpcTable(IpcKind::kSegment)) {
+    const auto own = attached.find(object.id);
+    if (own != attached.end()) {
+      if (object.attached > recording.segments[own->second].views.size()) return shared(IpcKind::kSegment, object.id);
+      BLCR_TRY(recordSegment(object, recording));
+      attached.erase(own);
+      continue;
+    }
+    auto ours = ownsSegment(owners, object);
+    if (!ours) return ours.error();
+    if (!*ours) continue;
+    auto recorded = unlessGone(recordSegment(object, recording), IpcKind::kSegment, object.id);
+    if (!recorded) return recorded.error();
+  }
+  if (attached.empty()) return {};
+  return Error{kErrorNoSupport, nameOf(IpcKind::kSegment, attached.begin()->first) + " is attached, but nothing tells of it"};
+}
+
+}  // namespace
+
+Status recordSystemV(std::deque<FrozenProcess>& processes, Recording& recording) {
+  const Owners owners(processes);
+  BLCR_TRY(recordSegments(owners, recording));
+  for (const IpcObject& object : readIpcTable(IpcKind::kSemaphores)) {
+    auto ours = ownsSemaphores(owners, object);
+    if (!ours) return ours.error();
+    if (!*ours) continue;
+    auto recorded = unlessGone(recordSemaphores(object, processes, recording), IpcKind::kSemaphores, object.id);
+    if (!recorded) return recorded.error();
+    if (!*recorded) recording.image.semaphores.pop_back();
+  }
+  for (const IpcObject& object : readIpcTable(IpcKind::kQueue)) {
+    auto ours = ownsQueue(owners, object);
+    if (!ours) return ours.error();
+    if (!*ours) continue;
+    auto recorded = unlessGone(recordQueue(object, recording), IpcKind::kQueue, object.id);
+    if (!recorded) return recorded.error();
+    if (!*recorded) recording.image.queues.pop_back();
+  }
+  return {};
+}
+
+}  // namespace blcr

@@ -1,0 +1,77 @@
+#include "dump/files/working_directory.h"
+
+#include <linux/kcmp.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/codes.h"
+#include "base/io.h"
+
+namespace blcr {
+namespace {
+
+std::string nameOf(pid_t pid, pid_t tid) { return "process " + std::to_string(pid) + (tid == pid ? "" : " thread " + std::to_string(tid)); }
+
+Result<std::string> workingDirectory(pid_t pid, pid_t tid) {
+  const std::string link = "/proc/" + std::to_string(pid) + "/task/" + std::to_string(tid) + "/cwd";
+  auto path = readLink(link);
+  if (!path) return path;
+  struct stat mine{}, named{};
+  if (::stat(link.c_str(), &mine) != 0) return systemError(link);
+  const bool isNamed = ::stat(path->c_str(), &named) == 0;
+  const bool isThere = isNamed && mine.st_ino == named.st_ino && mine.st_dev == named.st_dev;
+  const bool wasRemoved = !isNamed && path->starts_with('/') && !path->starts_with("/proc/") && path->ends_with(kDeleted);
+  if (isThere || wasRemoved) return path;
+  return Error{kErrorNoSupport, nameOf(pid, tid) + ": its working directory cannot be reached by its name, " + *path};
+}
+
+bool shareDirectory(pid_t one, pid_t other) { return ::syscall(SYS_kcmp, one, other, KCMP_FS, 0, 0) <= 0; }
+
+/** Threads with one of their own, of the whole job. */
+class OwnDirectories {
+ public:
+  Status record(pid_t pid, image::Task& task) {
+    auto path = workingDirectory(pid, task.tid);
+    if (!path) return path.error();
+    const auto status = readTaskStatus(pid, task.tid);
+    if (!status) return status.error();
+    task.ownDirectory = *std::move(path);
+    task.ownUmask = status.value().umask;
+    all_.push_back(task.tid);
+    return {};
+  }
+
+  Status refuseShared(const image::Image& image) const {
+    for (const pid_t tid : all_) {
+      for (const image::Process& process : image.processes)
+        if (process.state == image::ProcessState::kAlive && shareDirectory(tid, process.pid)) return refuse(tid, process.pid);
+      for (const pid_t other : all_)
+        if (tid < other && shareDirectory(tid, other)) return refuse(tid, other);
+    }
+    return {};
+  }
+
+ private:
+  static Error refuse(pid_t one, pid_t other) {
+    return Error{kErrorNoSupport, "threads " + std::to_string(one) + " and " + std::to_string(other) + " share one working directory"};
+  }
+  std::vector<pid_t> all_;
+};
+
+}  // namespace
+
+Status recordWorkingDirectories(image::Image& image) {
+  OwnDirectories own;
+  for (image::Process& process : image.processes) {
+    if (process.state == image::ProcessState::kZombie) continue;
+    auto path = workingDirectory(process.pid, process.pid);
+    if (!path) return path.error();
+    process.cwd = *std::move(path);
+    for (image::Task& task : process.tasks)
+      if (task.tid != process.pid && !shareDirectory(process.pid, task.tid)) BLCR_TRY(own.record(process.pid, task));
+  }
+  return own.refuseShared(image);
+}
+
+}  // namespace blcr

@@ -1,0 +1,96 @@
+#include "dump/tasks/posix_timers.h"
+
+#include <signal.h>
+#include <sys/syscall.h>
+
+#include <array>
+
+#include "base/io.h"
+#include "proc/parse.h"
+
+namespace blcr {
+namespace {
+
+/** "notify: signal/tid.123", "none/pid.1", "thread/…" */
+bool applyNotify(std::string_view value, image::PosixTimer& timer) {
+  const size_t slash = value.find('/');
+  const size_t dot = value.find('.');
+  if (slash == std::string_view::npos || dot == std::string_view::npos || dot < slash) return false;
+  const std::string_view kind = value.substr(0, slash);
+  timer.notify = kind == "none" ? SIGEV_NONE : kind == "thread" ? SIGEV_THREAD : SIGEV_SIGNAL;
+  std::string_view number = value.substr(dot + 1);
+  if (value.substr(slash + 1, dot - slash - 1) == "tid") {
+    timer.notify |= SIGEV_THREAD_ID;
+    timer.tid = int32_t(takeNumber(number, 10).value_or(0));
+  }
+  return true;
+}
+
+bool applyTimerLine(std::string_view key, std::string_view value, image::PosixTimer& timer) {
+  skipBlanks(value);
+  if (key == "signal") {
+    timer.signal = int32_t(takeNumber(value, 10).value_or(0));
+    if (!takeChar(value, '/')) return false;
+    if (value.starts_with("0x")) value.remove_prefix(2);
+    timer.sigvalue = takeNumber(value, 16).value_or(0);  // "(null)" for 0
+  } else if (key == "notify") {
+    return applyNotify(value, timer);
+  } else if (key == "ClockID") {
+    const bool negative = takeChar(value, '-');
+    const auto clock = int32_t(takeNumber(value, 10).value_or(0));
+    timer.clock = negative ? -clock : clock;
+  }
+  return true;
+}
+
+}  // namespace
+
+Result<std::vector<image::PosixTimer>> parseTimers(std::string_view text) {
+  std::vector<image::PosixTimer> timers;
+  while (!text.empty()) {
+    const std::string_view line = takeLine(text);
+    const size_t colon = line.find(':');
+    if (colon == std::string_view::npos) return Error{EINVAL, "timers: malformed line"};
+    std::string_view value = line.substr(colon + 1);
+    if (line.substr(0, colon) == "ID") {
+      skipBlanks(value);
+      timers.emplace_back();
+      timers.back().id = int32_t(takeNumber(value, 10).value_or(0));
+    } else if (timers.empty() || !applyTimerLine(line.substr(0, colon), value, timers.back())) {
+      return Error{EINVAL, "timers: malformed line: " + std::string(line.substr(0, 60))};
+    }
+  }
+  return timers;
+}
+
+Status recordPosixTimers(pid_t pid, Foothold& foothold, std::vector<image::PosixTimer>& into) {
+  auto text = readFile("/proc/" + std::to_string(pid) + "/timers");
+  if (!text && text.error().code == ENOENT) return {};
+  if (!text) return text.error();
+  auto timers = parseTimers(*text);
+  if (!timers) return timers.error();
+  constexpr size_t kBatch = Scratch::kMaxCalls / 2;
+  for (size_t first = 0; first < timers->size(); first += kBatch) {
+    const size_t count = std::min(kBatch, timers->size() - first);
+    std::vector<RemoteCall> calls;
+    for (size_t i = 0; i < count; ++i) {
+      const uint64_t id = uint64_t((*timers)[first + i].id);
+      calls.push_back({SYS_timer_gettime, {id, foothold.scratch().data() + i * 32}});
+      calls.push_back({SYS_timer_getoverrun, {id}});
+    }
+    BLCR_TRY(foothold.run(calls));
+    std::vector<std::array<int64_t, 4>> values(count);
+    BLCR_TRY(foothold.scratch().memory().read(foothold.scratch().data(), std::as_writable_bytes(std::span(values))));
+    for (size_t i = 0; i < count; ++i) {
+      image::PosixTimer& timer = (*timers)[first + i];
+      if (calls[2 * i].result != 0) return Error{EINVAL, "process " + std::to_string(pid) + ": timer " + std::to_string(timer.id)};
+      timer.intervalNs = values[i][0] * 1000000000 + values[i][1];
+      timer.valueNs = values[i][2] * 1000000000 + values[i][3];
+      timer.overrun = int32_t(calls[2 * i + 1].result);
+    }
+  }
+  into = *std::move(timers);
+  return {};
+}
+
+}  // namespace blcr

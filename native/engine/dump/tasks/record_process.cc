@@ -1,0 +1,298 @@
+#include "dump/tasks/record_process.h"
+
+#include <linux/keyctl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <tuple>
+
+#include "base/codes.h"
+#include "base/features.h"
+#include "base/io.h"
+#include "dump/tasks/posix_timers.h"
+#include "dump/tasks/rights.h"
+#include "dump/tasks/rseq_offset.h"
+
+namespace blcr {
+namespace {
+
+constexpr int kSignals = 64;
+// Of newer kernels than Debian 12's headers. Source: linux/prctl.h, linux/membarrier.h
+constexpr uint64_t kGetDenyWriteExecute = 66, kGetMemoryMerge = 68, kGetRegistrations = 1 << 9;
+// ARCH_GET_XCOMP_PERM and its bit for AMX. Source: asm/prctl.h, arch/x86/xstate.rst
+constexpr uint64_t kGetPermitted = 0x1022, kTileData = 1 << 18;
+constexpr uint64_t kGetCpuid = 0x1011, kGetUntagMask = 0x4001;  // ARCH_GET_CPUID, ARCH_GET_UNTAG_MASK
+constexpr int kLimits = 16;                                     // RLIM_NLIMITS
+constexpr size_t kMaxNodes = 1024;                              // of memory, as many as the kernel can be built for
+constexpr size_t kKernelAction = 32;                            // struct kernel_sigaction: handler, flags, restorer, mask
+
+/** Where the leader's batch puts its answers, in the scratch's data. */
+struct ProcessAnswers {
+  std::array<image::SignalAction, kSignals> actions;  // same layout as the kernel's
+  std::array<std::array<int64_t, 4>, 3> timers;       // struct itimerval: interval, value
+  std::array<std::array<uint64_t, 2>, kLimits> limits;
+  int32_t subreaper;
+  uint64_t permitted;  // extended register states that the process may use
+  uint64_t untagMask;  // of pointers, all ones = no bits are free for tags
+  uint64_t segments[2];
+};
+static_assert(sizeof(image::SignalAction) == kKernelAction);
+
+/** Where a task's share of a batch puts its answers: one of these for each task, behind ProcessAnswers. */
+struct TaskAnswers {
+  struct {
+    uint64_t sp;
+    int32_t flags, pad;
+    uint64_t size;
+  } altstack;
+  uint64_t clearChildTid;
+  int32_t pdeathsig, tsc;
+  char name[16];
+  int32_t memoryPolicy, padding;
+  char memoryNodes[kMaxNodes / 8];
+};
+
+std::string who(pid_t pid) { return "process " + std::to_string(pid) + ": "; }
+
+uint64_t prctlOption(int option) { return uint64_t(unsigned(option)); }
+
+using TaskCalls = std::array<RemoteCall, 13>;
+
+TaskCalls taskCalls(uint64_t at) {
+  return {{
+      {SYS_sigaltstack, {0, at + offsetof(TaskAnswers, altstack)}},
+      {SYS_prctl, {prctlOption(PR_GET_TID_ADDRESS), at + offsetof(TaskAnswers, clearChildTid)}},
+      {SYS_prctl, {prctlOption(PR_GET_PDEATHSIG), at + offsetof(TaskAnswers, pdeathsig)}},
+      {SYS_prctl, {prctlOption(PR_GET_TIMERSLACK)}},
+      {SYS_prctl, {prctlOption(PR_GET_NAME), at + offsetof(TaskAnswers, name)}},
+      {SYS_prctl, {prctlOption(PR_GET_TSC), at + offsetof(TaskAnswers, tsc)}},
+      {SYS_prctl, {prctlOption(PR_GET_SPECULATION_CTRL), PR_SPEC_STORE_BYPASS, 0, 0, 0}},
+      {SYS_prctl, {prctlOption(PR_GET_SPECULATION_CTRL), PR_SPEC_INDIRECT_BRANCH, 0, 0, 0}},
+      {SYS_prctl, {prctlOption(PR_GET_SPECULATION_CTRL), 2 /* PR_SPEC_L1D_FLUSH */, 0, 0, 0}},
+      {SYS_keyctl, {KEYCTL_GET_KEYRING_ID, uint64_t(KEY_SPEC_THREAD_KEYRING), 0}},
+      {SYS_prctl, {prctlOption(PR_GET_NO_NEW_PRIVS), 0, 0, 0, 0}},
+      {SYS_personality, {0xffffffff}},
+      {SYS_get_mempolicy, {at + offsetof(TaskAnswers, memoryPolicy), at + offsetof(TaskAnswers, memoryNodes), kMaxNodes, 0, 0}},
+  }};
+}
+
+Status recordTaskState(std::span<const RemoteCall> calls, TaskAnswers& answers, image::Task& into) {
+  if (calls[9].result > 0)
+    return Error{kErrorNoSupport, "thread " + std::to_string(into.tid) + ": it has keys in a keyring of its own, which cannot be carried"};
+  into.altstackSp = answers.altstack.sp;
+  into.altstackSize = answers.altstack.size;
+  into.altstackFlags = uint32_t(answers.altstack.flags);
+  // Kernels without CONFIG_CHECKPOINT_RESTORE do not tell; the thread then never clears the word, which pthread_join would wait for.
+  if (calls[1].result != 0 || !featureAllowed("tid_address")) {
+    return Error{kErrorNoSupport, "thread " + std::to_string(into.tid) + ": this kernel does not tell its clear_child_tid address"};
+  }
+  into.clearChildTid = answers.clearChildTid;
+  if (calls[2].result == 0) into.pdeathsig = answers.pdeathsig;
+  if (calls[3].result > 0) into.timerSlackNs = uint64_t(calls[3].result);
+  if (calls[5].result == 0) into.tsc = answers.tsc;
+  for (size_t kind = 0; kind < 3; ++kind) into.speculation[kind] = int32_t(calls[6 + kind].result);
+  answers.name[15] = 0;
+  into.comm = answers.name;
+  into.noNewPrivileges = calls[10].result == 1;
+  into.personality = uint64_t(calls[11].result);
+  if (calls[12].result == 0 && answers.memoryPolicy != 0) {
+    into.memoryPolicy = answers.memoryPolicy;
+    into.memoryNodes.assign(answers.memoryNodes, sizeof answers.memoryNodes);
+  }
+  return {};
+}
+
+std::vector<RemoteCall> processCalls(uint64_t at) {
+  std::vector<RemoteCall> calls;
+  for (uint64_t signal = 1; signal <= kSignals; ++signal) {
+    calls.push_back({SYS_rt_sigaction, {signal, 0, at + (signal - 1) * kKernelAction, 8}});
+  }
+  for (uint64_t timer = 0; timer < 3; ++timer) {
+    calls.push_back({SYS_getitimer, {timer, at + offsetof(ProcessAnswers, timers) + timer * 32}});
+  }
+  calls.push_back({SYS_prctl, {prctlOption(PR_GET_CHILD_SUBREAPER), at + offsetof(ProcessAnswers, subreaper)}});
+  calls.push_back({SYS_prctl, {prctlOption(PR_GET_DUMPABLE)}});
+  calls.push_back({SYS_prctl, {prctlOption(PR_GET_SECUREBITS)}});
+  calls.push_back({SYS_prctl, {prctlOption(PR_GET_THP_DISABLE)}});
+  calls.push_back({SYS_brk, {0}});
+  calls.push_back({SYS_prctl, {kGetDenyWriteExecute, 0, 0, 0, 0}});
+  calls.push_back({SYS_prctl, {kGetMemoryMerge, 0, 0, 0, 0}});
+  calls.push_back({SYS_membarrier, {kGetRegistrations, 0, 0}});
+  calls.push_back({SYS_arch_prctl, {kGetPermitted, at + offsetof(ProcessAnswers, permitted)}});
+  calls.push_back({SYS_arch_prctl, {kGetUntagMask, at + offsetof(ProcessAnswers, untagMask)}});
+  calls.push_back({SYS_arch_prctl, {kGetCpuid}});
+  calls.push_back({SYS_modify_ldt, {0, at + offsetof(ProcessAnswers, segments), sizeof ProcessAnswers::segments}});
+  calls.push_back({SYS_keyctl, {KEYCTL_GET_KEYRING_ID, uint64_t(KEY_SPEC_PROCESS_KEYRING), 0}});
+  for (uint64_t limit = 0; limit < kLimits; ++limit) {
+    calls.push_back({SYS_prlimit64, {0, limit, 0, at + offsetof(ProcessAnswers, limits) + limit * 16}});
+  }
+  return calls;
+}
+
+/** States that exist nowhere else and would be gone after a restart; `calls` begins with the question for permitted registers. */
+Status refuseUnusual(pid_t pid, const RemoteCall* calls, const ProcessAnswers& answers) {
+  const auto refuse = [pid](const char* why) { return Error{kErrorNoSupport, who(pid) + why}; };
+  if (calls[0].result == 0 && (answers.permitted & kTileData) != 0)
+    return refuse("it has asked for matrix registers (AMX), which are not supported");
+  if (calls[1].result == 0 && answers.untagMask != ~0ull) return refuse("it uses tagged pointers (LAM), which are not supported");
+  if (calls[2].result == 0) return refuse("it has made the CPUID instruction fault (ARCH_SET_CPUID), which is not supported");
+  if (calls[3].result > 0) return refuse("it has segments of its own (modify_ldt), which are not supported");
+  if (calls[4].result > 0) return refuse("it has keys in a keyring of its own, which cannot be carried");
+  return {};
+}
+
+/** Everything that only the process itself is told, and the same of its leader: one batch. */
+Status recordProcessState(Foothold& foothold, image::Process& into) {
+  const uint64_t at = foothold.scratch().data();
+  std::vector<RemoteCall> calls = processCalls(at);
+  const size_t ownCalls = calls.size();
+  const TaskCalls leaderCalls = taskCalls(at + sizeof(ProcessAnswers));
+  calls.insert(calls.end(), leaderCalls.begin(), leaderCalls.end());
+  BLCR_TRY(foothold.run(calls));
+  struct Answers {
+    ProcessAnswers process;
+    TaskAnswers leader;
+  };
+  static_assert(offsetof(Answers, leader) == sizeof(ProcessAnswers));
+  auto answers = foothold.scratch().memory().get<Answers>(at);
+  if (!answers) return answers.error();
+  const ProcessAnswers& own = answers->process;
+  into.actions.assign(own.actions.begin(), own.actions.end());
+  for (size_t timer = 0; timer < 3; ++timer) {
+    const auto& value = own.timers[timer];
+    into.timers[timer].intervalUs = value[0] * 1000000 + value[1];
+    into.timers[timer].valueUs = value[2] * 1000000 + value[3];
+  }
+  const RemoteCall* rest = &calls[kSignals + 3];
+  into.subreaper = rest[0].result == 0 && own.subreaper != 0;
+  into.credentials.dumpable = int32_t(rest[1].result);
+  if (rest[2].result >= 0) into.credentials.secureBits = uint32_t(rest[2].result);
+  into.thpDisabled = rest[3].result == 1;
+  into.memory.brk = uint64_t(rest[4].result);
+  if (rest[5].result > 0) into.memory.denyWriteExecute = int32_t(rest[5].result);
+  into.memory.mergeAll = rest[6].result > 0;
+  if (rest[7].result > 0) into.memory.barriers = uint32_t(rest[7].result);
+  BLCR_TRY(refuseUnusual(into.pid, &rest[8], own));
+  for (size_t limit = 0; limit < kLimits && rest[13 + limit].result == 0; ++limit) {
+    into.limits.push_back({own.limits[limit][0], own.limits[limit][1]});
+  }
+  return recordTaskState(std::span(calls).subspan(ownCalls), answers->leader, into.tasks.front());
+}
+
+/** The threads beside the leader, as many at once as fit a batch: each waits for a processor only once, and side by side. */
+Status recordThreadStates(FrozenProcess& process, image::Process& into) {
+  constexpr size_t kEach = std::tuple_size_v<TaskCalls>;
+  constexpr size_t kTogether = Scratch::kMaxCalls / kEach;
+  Scratch& scratch = process.foothold->scratch();
+  for (size_t first = 1; first < process.tasks.size(); first += kTogether) {
+    const size_t count = std::min(kTogether, process.tasks.size() - first);
+    std::vector<InjectionScope> scopes;
+    std::vector<RemoteCall> calls;
+    scopes.reserve(count);
+    for (size_t i = 0; i < count; ++i) {
+      auto scope = InjectionScope::enter(process.tasks[first + i].tracee, process.syscallInstruction);
+      if (!scope) return scope.error();
+      scopes.push_back(*std::move(scope));
+      const TaskCalls own = taskCalls(scratch.data() + i * sizeof(TaskAnswers));
+      calls.insert(calls.end(), own.begin(), own.end());
+    }
+    BLCR_TRY(scratch.runTogether(scopes, calls));
+    std::vector<TaskAnswers> answers(count);
+    BLCR_TRY(scratch.memory().read(scratch.data(), std::as_writable_bytes(std::span(answers))));
+    for (size_t i = 0; i < count; ++i) {
+      BLCR_TRY(recordTaskState(std::span(calls).subspan(i * kEach, kEach), answers[i], into.tasks[first + i]));
+      BLCR_TRY(scopes[i].restore());
+    }
+  }
+  return {};
+}
+
+/** mlockall(MCL_FUTURE) shows in nothing but the areas that are made after it, like the scratch. */
+uint32_t lockedFuture(const FrozenProcess& process, const Scratch& scratch) {
+  const auto flags = readVmFlags(process.pid);
+  if (!flags) return 0;
+  const auto area = flags.value().upper_bound(scratch.data());
+  if (area == flags.value().begin() || !hasVmFlag(std::prev(area)->second, "lo")) return 0;
+  return hasVmFlag(std::prev(area)->second, "lf") ? MCL_FUTURE | MCL_ONFAULT : MCL_FUTURE;
+}
+
+Status recordFromStatus(const FrozenProcess& process, const Scratch& scratch, image::Process& into) {
+  auto status = readStatus(process.pid);
+  if (!status) return status.error();
+  into.memory.lockFuture = status->lockedKb != 0 ? lockedFuture(process, scratch) : 0;
+  into.umask = status->umask;
+  image::Credentials& credentials = into.credentials;
+  for (size_t i = 0; i < 4; ++i) credentials.uid[i] = status->uid[i], credentials.gid[i] = status->gid[i];
+  credentials.groups = status->groups;
+  credentials.capInheritable = status->capInheritable;
+  credentials.capPermitted = status->capPermitted;
+  credentials.capEffective = status->capEffective;
+  credentials.capBounding = status->capBounding;
+  credentials.capAmbient = status->capAmbient;
+  return {};
+}
+
+void recordIdentity(const FrozenProcess& process, image::Process& into) {
+  const ProcStat& stat = process.stat;
+  into.pid = process.pid;
+  into.ppid = stat.ppid;
+  into.startTime = stat.startTime;
+  into.pgid = stat.pgid;
+  into.sid = stat.sid;
+  into.exitSignal = stat.exitSignal > 0 ? stat.exitSignal : 0;
+  into.comm = stat.comm;
+  into.stopTold = stat.exitCode == 0;  // wait(2) clears it when it tells of the stop
+  image::AddressSpace& memory = into.memory;
+  memory.startCode = stat.startCode, memory.endCode = stat.endCode, memory.startStack = stat.startStack;
+  memory.startData = stat.startData, memory.endData = stat.endData, memory.startBrk = stat.startBrk;
+  memory.argStart = stat.argStart, memory.argEnd = stat.argEnd, memory.envStart = stat.envStart, memory.envEnd = stat.envEnd;
+}
+
+}  // namespace
+
+void recordZombie(const FrozenProcess& process, image::Process& into) {
+  recordIdentity(process, into);
+  into.state = image::ProcessState::kZombie;
+  into.exitStatus = process.stat.exitCode;
+}
+
+Status recordProcess(FrozenProcess& process, const KeeperTraits& keeper, image::Process& into) {
+  const pid_t pid = process.pid;
+  const RemoteMemory memory(pid);
+  recordIdentity(process, into);
+  BLCR_TRY(checkRights(process, keeper));
+  const int64_t rseqOffset = kernelTellsRseq(pid) ? 0 : glibcRseqOffset(pid, process.maps);
+  for (FrozenTask& task : process.tasks) {
+    into.tasks.emplace_back();
+    BLCR_TRY(recordTask(task, pid, memory, rseqOffset, into.tasks.back()));
+  }
+  auto pending = peekSignals(pid, true);
+  if (!pending) return pending.error();
+  into.pending = *std::move(pending);
+  auto oom = readFile("/proc/" + std::to_string(pid) + "/oom_score_adj");
+  if (oom) into.oomScoreAdjust = int32_t(std::strtol(oom->c_str(), nullptr, 10));
+  auto core = readFile("/proc/" + std::to_string(pid) + "/coredump_filter");
+  if (core) into.coreFilter = uint32_t(std::strtoul(core->c_str(), nullptr, 16));
+  auto auxv = readFile("/proc/" + std::to_string(pid) + "/auxv");
+  if (!auxv) return auxv.error();
+  into.memory.auxv = *std::move(auxv);
+
+  auto foothold = Foothold::take(process.tasks.front().tracee, process.syscallInstruction, pid);
+  if (!foothold) return foothold.error();
+  process.foothold = *std::move(foothold);
+  BLCR_TRY(recordFromStatus(process, process.foothold->scratch(), into));
+  BLCR_TRY(recordProcessState(*process.foothold, into));
+  BLCR_TRY(recordPosixTimers(pid, *process.foothold, into.posixTimers));
+  BLCR_TRY(recordThreadStates(process, into));
+  // A parent-death signal of the root was set by its launcher, not by the program.
+  if (pid == keeper.jobRoot) into.tasks.front().pdeathsig = 0;
+  return {};
+}
+
+}  // namespace blcr

@@ -1,0 +1,94 @@
+#include <linux/kcmp.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/codes.h"
+#include "dump/tasks/record_process.h"
+#include "dump/tasks/registers.h"
+
+namespace blcr {
+namespace {
+
+void recordScheduling(pid_t tid, image::Task& into) {
+  sched_param parameter{};
+  into.policy = ::sched_getscheduler(tid);
+  if (::sched_getparam(tid, &parameter) == 0) into.priority = parameter.sched_priority;
+  errno = 0;
+  const int nice = ::getpriority(PRIO_PROCESS, id_t(tid));
+  if (errno == 0) into.nice = nice;
+  constexpr int kThread = 1;  // IOPRIO_WHO_PROCESS, linux/ioprio.h
+  into.ioPriority = int32_t(std::max(0l, ::syscall(SYS_ioprio_get, kThread, tid)));
+  std::array<char, 1024> mask{};  // 8192 processors, the kernel's largest build
+  const long length = ::syscall(SYS_sched_getaffinity, tid, mask.size(), mask.data());
+  if (length > 0) into.affinity.assign(mask.data(), size_t(length));
+}
+
+/** A program that catches its own system calls would catch those made in its name, too. */
+Status refuseDispatch(pid_t pid, pid_t tid) {
+  constexpr auto kGetConfiguration = static_cast<__ptrace_request>(0x4211);  // PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, Linux 6.4
+  struct {
+    uint64_t mode, selector, offset, length;
+  } dispatch{};
+  if (::ptrace(kGetConfiguration, tid, sizeof dispatch, &dispatch) != 0 || dispatch.mode == 0) return {};
+  return Error{kErrorNoSupport, "process " + std::to_string(pid) + " thread " + std::to_string(tid) +
+                                    " has its system calls dispatched to itself (PR_SET_SYSCALL_USER_DISPATCH), which is not supported"};
+}
+
+}  // namespace
+
+Result<std::vector<image::PendingSignal>> peekSignals(pid_t tid, bool shared) {
+  std::vector<image::PendingSignal> found;
+  std::array<siginfo_t, 16> buffer;
+  while (true) {
+    __ptrace_peeksiginfo_args arguments{found.size(), shared ? unsigned(PTRACE_PEEKSIGINFO_SHARED) : 0u, int(buffer.size())};
+    const long count = ::ptrace(PTRACE_PEEKSIGINFO, tid, &arguments, buffer.data());
+    if (count < 0) return systemError("task " + std::to_string(tid) + ": pending signals");
+    for (long i = 0; i < count; ++i) {
+      found.push_back({std::string(reinterpret_cast<const char*>(&buffer[size_t(i)]), sizeof(siginfo_t))});
+    }
+    if (size_t(count) < buffer.size()) return found;
+  }
+}
+
+Status recordTask(FrozenTask& task, pid_t pid, const RemoteMemory& memory, int64_t rseqOffset, image::Task& into) {
+  const pid_t tid = task.tracee.tid();
+  into.tid = tid;
+  BLCR_TRY(refuseDispatch(pid, tid));
+  auto regs = task.tracee.registers();
+  if (!regs) return regs.error();
+  bool changed = undoSpuriousInterrupt(*regs);
+  auto moved = recordRseq(tid, memory, rseqOffset, *regs, into);
+  if (!moved) return moved.error();
+  changed = changed || *moved;
+  if (changed) BLCR_TRY(task.tracee.setRegisters(*regs));
+  if (long(regs->rax) == -516) replaceRestartBlock(*regs, interruptedCall(*regs, memory));
+  into.regs.assign(reinterpret_cast<const char*>(&*regs), sizeof *regs);
+  auto xstate = task.tracee.xstate();
+  if (!xstate) return xstate.error();
+  into.xstate = *std::move(xstate);
+  auto mask = task.tracee.signalMask();
+  if (!mask) return mask.error();
+  into.sigmask = *mask;
+  into.stopSignal = task.tracee.groupStopSignal();
+  auto pending = peekSignals(tid, false);
+  if (!pending) return pending.error();
+  into.pending = *std::move(pending);
+  uint64_t head = 0, length = 0;
+  if (::syscall(SYS_get_robust_list, tid, &head, &length) == 0) {
+    into.robustList = head;
+    into.robustLength = length;
+  }
+  recordScheduling(tid, into);
+  if (tid != pid && ::syscall(SYS_kcmp, pid, tid, KCMP_FILES, 0, 0) > 0)
+    return Error{kErrorNoSupport, "process " + std::to_string(pid) + " thread " + std::to_string(tid) + " has its own descriptor table"};
+  return {};
+}
+
+}  // namespace blcr
