@@ -3,12 +3,9 @@
  * may take the job over what it has asked for. Source: HTCondor manual, MemoryUsage and ResidentSetSize.
  */
 
-import { readFileSync } from 'node:fs';
 import { readCondorJob } from '../condor/sandbox.ts';
+import { residentSize, workingSize } from '../native/memory.ts';
 import { listDescendants } from './process-tree.ts';
-
-/** Of x86_64, the one architecture there is. */
-const PAGE_BYTES = 4096;
 
 export type Snapshot = 'auto' | 'fork' | 'plain';
 
@@ -24,13 +21,13 @@ export interface MemoryPlan {
 export function planMemory(env: NodeJS.ProcessEnv, asked: Snapshot): MemoryPlan {
   const limits = readCondorJob(env)?.memoryLimits ?? [];
   const program = limits.length === 0 ? 0 : programBytes();
-  const now = residentBytes(process.pid) + program;
+  const now = workingSize() + program;
   const limit = Math.min(...limits.filter((candidate) => candidate >= now));
   if (!Number.isFinite(limit)) return { snapshot: asked, bufferBytes: undefined, isOver: undefined };
   const room = limit - now;
   const isCopied = asked === 'fork' || (asked === 'auto' && program <= room);
   const rest = Math.max(0, room - (isCopied ? program : 0));
-  const isOver = (): boolean => residentBytes(process.pid) + programBytes() > limit;
+  const isOver = (): boolean => workingSize() + programBytes() > limit;
   return {
     snapshot: isCopied ? asked : 'plain',
     // The other half is for everything else that a checkpoint makes this process do.
@@ -40,13 +37,4 @@ export function planMemory(env: NodeJS.ProcessEnv, asked: Snapshot): MemoryPlan 
 }
 
 /** Copies of the program included, as the batch system counts them. */
-const programBytes = (): number => listDescendants(process.pid).reduce((sum, pid) => sum + residentBytes(pid), 0);
-
-/** Source: proc(5), /proc/PID/statm, second field. 0 for a process that is gone. */
-function residentBytes(pid: number): number {
-  try {
-    return Number(readFileSync(`/proc/${pid}/statm`, 'latin1').split(' ', 2)[1]) * PAGE_BYTES;
-  } catch {
-    return 0;
-  }
-}
+const programBytes = (): number => listDescendants(process.pid).reduce((sum, pid) => sum + residentSize(pid).bytes, 0);

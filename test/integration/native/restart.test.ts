@@ -77,7 +77,8 @@ test('a restarted job dies with its keepers, outer or inner', LIMIT, async () =>
   await shop.checkpoint(child, 'deaths.context', '--kill');
   await ended(child);
   for (const victim of ['outer', 'inner'] as const) {
-    const restarted = shop.start('cr_restart', ['deaths.context'], 'deaths.restart');
+    const options = ['--run-on-success=echo restarted', 'deaths.context'];
+    const restarted = shop.start('cr_restart', options, `deaths.${victim}`);
     const keepers = { outer: 0, inner: 0 };
     let job: number[] = [];
     await waitUntil(() => {
@@ -87,7 +88,7 @@ test('a restarted job dies with its keepers, outer or inner', LIMIT, async () =>
       job = [root, ...childrenOf(root)];
       return job.length === 3;
     }, 'the restarted job');
-    await sleep(200);
+    await shop.waitForLines(`deaths.${victim}`, 1);
     process.kill(keepers[victim], 'SIGKILL');
     assert.equal((await ended(restarted)).signal, 'SIGKILL');
     await waitUntil(() => !job.some(isAlive), `nothing to outlive the ${victim} keeper`);
