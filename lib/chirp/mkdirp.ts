@@ -12,8 +12,8 @@ interface Directories {
 }
 
 /** The server makes a directory first and its access list a moment later; in between whoever looks is told "not authorized". */
-const LOOKS = 10;
-const LOOK_AGAIN_MS = 10;
+const LOOKS = 100;
+const LOOK_AGAIN_MS = 20;
 
 export async function makeDirectories(
   client: Directories,
