@@ -20,7 +20,9 @@
             "native/compat/glibc.c"
           ],
           "include_dirs": ["native", "native/include"],
-          "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_DISABLE_DEPRECATED", "NAPI_DISABLE_CPP_EXCEPTIONS"],
+          "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_DISABLE_DEPRECATED", "NAPI_DISABLE_CPP_EXCEPTIONS",
+                      # a thread may be ended while it loads the addon: without this the whole process would be
+                      "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"],
           "cflags_cc!": ["-std=gnu++17", "-fno-exceptions"],
           # -isystem: the headers of others are not held to our warnings
           "cflags_cc": [
