@@ -4,9 +4,9 @@
  * CRIU needs root and is taken from $CRIU or PATH (Debian's package criu, of the suite sid at the time of writing).
  */
 import { benchOptions } from './support/arguments.ts';
-import { criu, findCriu, ours, type Round, roundOf } from './support/engines.ts';
-import { milliseconds, printHeader, printTable, type Row, ratio } from './support/report.ts';
-import { compare } from './support/statistics.ts';
+import { criu, type Engine, findCriu, ours, type Round, roundOf } from './support/engines.ts';
+import { megabytes, milliseconds, printHeader, printTable, type Row, ratio } from './support/report.ts';
+import { compare, interleave } from './support/statistics.ts';
 import { Record } from './support/victim.ts';
 
 const options = benchOptions({ rounds: 7, sizeMiB: 2048 });
@@ -15,8 +15,6 @@ if (peer === undefined) {
   process.stderr.write('peers: needs root, and CRIU on PATH or named by $CRIU\n');
   process.exit(75);
 }
-
-const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
 
 interface Figure {
   readonly what: string;
@@ -36,15 +34,10 @@ const FIGURES: readonly Figure[] = [
 
 async function rowsOf(sizeMiB: number): Promise<readonly Row[]> {
   const theirs = criu(peer?.path ?? '');
-  const pairs: { readonly ours: Round; readonly theirs: Round }[] = [];
-  for (let round = 0; round <= options.rounds; ++round) {
-    const one = (engine: typeof ours): Promise<Round> =>
-      roundOf(engine, new Record(`peers-${sizeMiB}-${round}-${engine.name}`), [`${sizeMiB}`, '100', '4k']);
-    const isOursFirst = round % 2 === 0;
-    const first = await one(isOursFirst ? ours : theirs);
-    const second = await one(isOursFirst ? theirs : ours);
-    if (round > 0) pairs.push(isOursFirst ? { ours: first, theirs: second } : { ours: second, theirs: first });
-  }
+  let started = 0;
+  const one = (engine: Engine) => (): Promise<Round> =>
+    roundOf(engine, new Record(`peers-${sizeMiB}-${++started}`), [`${sizeMiB}`, '100', '4k']);
+  const pairs = (await interleave(options.rounds + 1, one(ours), one(theirs))).slice(1); // the first pair warms up
   return FIGURES.map(({ what, key, format, target }) => {
     const result = compare(pairs.map((pair) => ({ ours: pair.ours[key], theirs: pair.theirs[key] })));
     const interval = `${ratio(result.interval.low)} … ${ratio(result.interval.high)}`;

@@ -4,18 +4,19 @@
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { copyFileSync, mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { residentSize } from '../lib/native/memory.ts';
 import { benchOptions } from './support/arguments.ts';
 import { root, scratch } from './support/programs.ts';
-import { milliseconds, printHeader, printTable, type Row } from './support/report.ts';
+import { megabytes, milliseconds, printHeader, printTable, type Row } from './support/report.ts';
 import { median } from './support/statistics.ts';
 
 const options = benchOptions({ rounds: 9, sizeMiB: 1 });
 const MOST_BYTES = 40e6;
 const MOST_START_MS = 500;
-const MOST_MEMORY_KB = 60e3;
+const MOST_MEMORY_BYTES = 60e6;
 /** Until what a start or a checkpoint has left is collected; idle means minutes. */
 const SETTLED_MS = 4000;
 
@@ -71,13 +72,10 @@ async function startMs(form: Form): Promise<number> {
   return elapsed;
 }
 
-const residentKb = (pid: number): number =>
-  Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
-
 /** Wrapper and keeper; the program is the keeper's child. */
-function idleKb({ pid = 0 }: ChildProcess): number {
+function idleBytes({ pid = 0 }: ChildProcess): number {
   const keeper = Number(execFileSync('pgrep', ['-P', String(pid)], { encoding: 'utf8' }));
-  return residentKb(pid) + residentKb(keeper);
+  return residentSize(pid).bytes + residentSize(keeper).bytes;
 }
 
 async function memory(form: Form): Promise<{ readonly before: number; readonly after: number }> {
@@ -85,11 +83,11 @@ async function memory(form: Form): Promise<{ readonly before: number; readonly a
   if (wrapper.stdout === null || wrapper.stderr === null) throw new Error('no pipe');
   await once(wrapper.stdout, 'data');
   await sleep(SETTLED_MS);
-  const before = idleKb(wrapper);
+  const before = idleBytes(wrapper);
   wrapper.kill('SIGUSR2');
   for (let said = ''; !said.includes('"event":"checkpoint"'); ) said += String((await once(wrapper.stderr, 'data'))[0]);
   await sleep(SETTLED_MS);
-  const after = idleKb(wrapper);
+  const after = idleBytes(wrapper);
   await end(wrapper);
   return { before, after };
 }
@@ -100,17 +98,16 @@ const row = (what: string, value: number, most: number, show: (value: number) =>
   target: `≤ ${show(most)}`,
   isReached: value <= most,
 });
-const kilobytes = (value: number): string => `${(value / 1e3).toFixed(1)} MB`;
 
 printHeader('the wrapper');
-const rows: Row[] = [row('single file, size', statSync(single).size / 1e3, MOST_BYTES / 1e3, kilobytes)];
+const rows: Row[] = [row('single file, size', statSync(single).size, MOST_BYTES, megabytes)];
 for (const form of FORMS) {
   const times: number[] = [];
   await startMs(form); // from the disk
   for (let round = 0; round < options.rounds; ++round) times.push(await startMs(form));
   const { before, after } = await memory(form);
   rows.push(row(`${form.name}, start`, median(times), MOST_START_MS, milliseconds));
-  rows.push(row(`${form.name}, idle before a checkpoint`, before * 1.024, MOST_MEMORY_KB, kilobytes));
-  rows.push(row(`${form.name}, idle after one`, after * 1.024, MOST_MEMORY_KB, kilobytes));
+  rows.push(row(`${form.name}, idle before a checkpoint`, before, MOST_MEMORY_BYTES, megabytes));
+  rows.push(row(`${form.name}, idle after one`, after, MOST_MEMORY_BYTES, megabytes));
 }
 printTable(['measured'], rows);

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { requestCheckpoint } from '../../lib/checkpoint/request.ts';
 import { compiled, finish, start, textOf } from './programs.ts';
 import { openSink } from './sink.ts';
+import { interleave, type Pair } from './statistics.ts';
 import type { Victim } from './victim.ts';
 
 export interface Dump {
@@ -59,19 +60,16 @@ export function plainDump(victim: Victim, { checksum }: DumpOptions): Promise<Du
 }
 
 /** Alternating dumps of both kinds, the first pair thrown away. @throws when any of them fails */
-export async function dumpPairs(
-  rounds: number,
-  victim: Victim,
-  options: DumpOptions,
-): Promise<readonly { readonly ours: Dump; readonly theirs: Dump }[]> {
-  const pairs: { ours: Dump; theirs: Dump }[] = [];
-  for (let round = 0; round <= rounds; ++round) {
-    const isOursFirst = round % 2 === 0;
-    const first = isOursFirst ? await ourDump(victim, options) : await plainDump(victim, options);
+export async function dumpPairs(rounds: number, victim: Victim, options: DumpOptions): Promise<readonly Pair<Dump>[]> {
+  const settled = async (dump: Promise<Dump>): Promise<Dump> => {
+    const result = await dump;
     await sleep(200); // pages copied on write settle, the victim gets back to its rate
-    const second = isOursFirst ? await plainDump(victim, options) : await ourDump(victim, options);
-    await sleep(200);
-    if (round > 0) pairs.push(isOursFirst ? { ours: first, theirs: second } : { ours: second, theirs: first });
-  }
-  return pairs;
+    return result;
+  };
+  const pairs = await interleave(
+    rounds + 1,
+    () => settled(ourDump(victim, options)),
+    () => settled(plainDump(victim, options)),
+  );
+  return pairs.slice(1);
 }

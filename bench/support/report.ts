@@ -31,6 +31,7 @@ export function printTable(columns: readonly string[], rows: readonly Row[]): vo
 }
 
 export const milliseconds = (value: number): string => `${value < 10 ? value.toFixed(2) : value.toFixed(1)} ms`;
+export const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
 export const rate = (bytesPerSecond: number): string => `${(bytesPerSecond / 1e9).toFixed(2)} GB/s`;
 export const percent = (fraction: number): string => `${(fraction * 100).toFixed(1)} %`;
 export const ratio = (value: number): string => value.toFixed(3);

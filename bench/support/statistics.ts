@@ -36,9 +36,9 @@ export function medianInterval(values: readonly number[]): Interval {
   return { low: medians[100] ?? Number.NaN, high: medians[3899] ?? Number.NaN };
 }
 
-export interface Pair {
-  readonly ours: number;
-  readonly theirs: number;
+export interface Pair<T = number> {
+  readonly ours: T;
+  readonly theirs: T;
 }
 
 export interface Comparison {
@@ -65,12 +65,12 @@ export function compare(pairs: readonly Pair[]): Comparison {
  * Runs two measurements alternately, which one goes first changing each time. A measurement that fails fails the whole benchmark: a median of
  * what happened to work would be a lie.
  */
-export async function interleave(
+export async function interleave<T>(
   count: number,
-  ours: () => Promise<number>,
-  theirs: () => Promise<number>,
-): Promise<readonly Pair[]> {
-  const pairs: Pair[] = [];
+  ours: () => Promise<T>,
+  theirs: () => Promise<T>,
+): Promise<readonly Pair<T>[]> {
+  const pairs: Pair<T>[] = [];
   for (let i = 0; i < count; ++i) {
     if (i % 2 === 0) {
       const first = await ours();

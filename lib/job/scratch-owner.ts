@@ -5,6 +5,7 @@ import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { UsageError } from '../errors.ts';
+import { processIdentity } from './process-tree.ts';
 
 const NOTE = 'owner.json';
 
@@ -16,17 +17,8 @@ interface Owner {
   /** In what process numbers hold: this boot, this pid namespace. */
   readonly realm: string;
   readonly pid: number;
-  /** Clock ticks from the boot to the process's start: with it the number stands for one process. Source: proc_pid_stat(5), field 22. */
+  /** Its processIdentity: numbers are used again. */
   readonly started: string;
-}
-
-function startOf(pid: number): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
-  } catch {
-    return undefined;
-  }
 }
 
 function realm(): string {
@@ -41,7 +33,7 @@ export async function signDirectory(directory: string, id: string, hasFiles: boo
     host: hostname(),
     realm: realm(),
     pid: process.pid,
-    started: startOf(process.pid) ?? '',
+    started: processIdentity(process.pid) ?? '',
   };
   await writeFile(join(directory, NOTE), JSON.stringify(owner), { mode: 0o600 });
 }
@@ -57,9 +49,9 @@ async function ownerOf(directory: string): Promise<Owner | undefined> {
 /** Undefined when that cannot be told from here. */
 function isRunning(owner: Owner): boolean | undefined {
   if (owner.host !== hostname()) return undefined;
-  const [boot] = owner.realm.split(' ');
-  if (boot !== realm().split(' ')[0]) return false;
-  return owner.realm === realm() ? startOf(owner.pid) === owner.started : undefined;
+  const here = realm();
+  if (owner.realm.split(' ')[0] !== here.split(' ')[0]) return false;
+  return owner.realm === here ? processIdentity(owner.pid) === owner.started : undefined;
 }
 
 /**
@@ -80,7 +72,7 @@ export async function takeDirectory(
     const directory = join(own, name);
     const owner = await ownerOf(directory);
     // One without a note is just being made, or was not finished.
-    const state = owner === undefined ? startOf(Number(name.split('-')[1])) !== undefined : isRunning(owner);
+    const state = owner === undefined ? processIdentity(Number(name.split('-')[1])) !== undefined : isRunning(owner);
     if (state === false) await rm(directory, { recursive: true, force: true });
     if (owner === undefined || state === false || owner.id === id || !(hasFiles || owner.hasFiles)) continue;
     if (state === undefined) {

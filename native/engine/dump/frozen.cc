@@ -22,10 +22,6 @@ constexpr int kPatienceMs = 10;                         // a task that runs stop
 constexpr int64_t kLimitNs = 5ll * 1000 * 1000 * 1000;  // for all tasks together
 constexpr int kMaxRounds = 1000;                        // of "something new appeared" before the job is called a fork bomb
 
-std::string taskName(pid_t pid, pid_t tid) {
-  return "process " + std::to_string(pid) + (tid == pid ? "" : " thread " + std::to_string(tid));
-}
-
 /** Explains a refused PTRACE_SEIZE; nullopt-like ok() means: already ours, adopt it. */
 Status explainRefusal(pid_t pid, pid_t tid, const Error& error) {
   if (error.code != EPERM) return error;
@@ -40,6 +36,10 @@ Status explainRefusal(pid_t pid, pid_t tid, const Error& error) {
 }
 
 }  // namespace
+
+std::string taskName(pid_t pid, pid_t tid) {
+  return "process " + std::to_string(pid) + (tid == pid ? "" : " thread " + std::to_string(tid));
+}
 
 void tellEnd(const std::function<void(pid_t pid, int status)>& onExit, pid_t pid, int status) {
   if (onExit && ::kill(pid, 0) != 0 && errno == ESRCH) onExit(pid, status);

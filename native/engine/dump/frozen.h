@@ -37,6 +37,9 @@ struct FrozenProcess {
   std::unique_ptr<Foothold> foothold;  // from recordProcess on; refers to the leader, and so goes before the tasks
 };
 
+/** `process 7`, or `process 7 thread 8`: how messages begin. */
+[[nodiscard]] std::string taskName(pid_t pid, pid_t tid);
+
 /** A wait of ours has taken the end of `pid`, with `status`. Where that took the process away, as it does with a child of ours, nobody can
  * wait for it any more: `onExit` (DumpRequest) is told. Of others a zombie stays for their real parent. */
 void tellEnd(const std::function<void(pid_t pid, int status)>& onExit, pid_t pid, int status);

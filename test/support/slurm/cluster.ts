@@ -6,12 +6,12 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { cacheDirectories, isWritable, Release } from '../debian/packages.ts';
+import { obtainCached } from '../debian/cached.ts';
+import { Release } from '../debian/packages.ts';
 
 const run = promisify(execFile);
 
@@ -37,23 +37,15 @@ export class SlurmUnavailable extends Error {}
 async function obtain(): Promise<string> {
   const release = existsSync('/etc/os-release') ? readFileSync('/etc/os-release', 'utf8') : '';
   const suite = /^VERSION_CODENAME=(\w+)$/m.exec(release)?.[1] ?? 'unknown';
-  const candidates = cacheDirectories().map((directory) => join(directory, `slurm-${suite}`));
-  const ready = candidates.find((path) => existsSync(path));
-  if (ready !== undefined) return ready;
-  const prefix = candidates.find((path) => isWritable(join(path, '..')));
-  if (prefix === undefined) throw new SlurmUnavailable('no cache directory can be written');
-  const made = mkdtempSync(`${prefix}.`);
   try {
-    await using packages = await Release.open(suite, AbortSignal.timeout(OBTAIN_LIMIT_MS));
-    await packages.unpack(PACKAGES, made);
-    chmodSync(made, 0o755);
-    await rename(made, prefix);
+    return await obtainCached(`slurm-${suite}`, async (directory) => {
+      await using packages = await Release.open(suite, AbortSignal.timeout(OBTAIN_LIMIT_MS));
+      await packages.unpack(PACKAGES, directory);
+      chmodSync(directory, 0o755);
+    });
   } catch (error) {
     throw new SlurmUnavailable(`SLURM's packages of ${suite} cannot be had here: ${(error as Error).message}`);
-  } finally {
-    await rm(made, { recursive: true, force: true });
   }
-  return prefix;
 }
 
 /** Source: slurm.conf(5). */

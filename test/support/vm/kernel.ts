@@ -2,10 +2,11 @@
 
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
-import { cacheDirectories, isWritable, PackagesUnavailable, Release } from '../debian/packages.ts';
+import { obtainCached } from '../debian/cached.ts';
+import { PackagesUnavailable, Release } from '../debian/packages.ts';
 
 const run = promisify(execFile);
 
@@ -28,21 +29,12 @@ export interface Kernel {
  * @throws {PackagesUnavailable} saying why there is none.
  */
 export async function obtainKernel(version: KernelVersion): Promise<Kernel> {
-  const candidates = cacheDirectories().map((directory) => join(directory, `linux-${version}`));
-  const ready = candidates.find((path) => existsSync(path));
-  if (ready !== undefined) return await open(ready);
-  const prefix = candidates.find((path) => isWritable(join(path, '..')));
-  if (prefix === undefined) throw new PackagesUnavailable('no cache directory can be written');
-  const made = await mkdtemp(`${prefix}.`);
-  try {
+  const prefix = await obtainCached(`linux-${version}`, async (directory) => {
     await using release = await Release.open(SUITES[version], AbortSignal.timeout(LIMIT_MS));
     const name = (await release.dependencies('linux-image-amd64')).find((one) => one.startsWith('linux-image-'));
     if (name === undefined) throw new PackagesUnavailable(`${SUITES[version]} has no kernel`);
-    await release.unpack([name], made);
-    if (!existsSync(prefix)) await rename(made, prefix);
-  } finally {
-    await rm(made, { recursive: true, force: true });
-  }
+    await release.unpack([name], directory);
+  });
   return await open(prefix);
 }
 

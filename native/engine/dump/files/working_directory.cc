@@ -11,8 +11,6 @@
 namespace blcr {
 namespace {
 
-std::string nameOf(pid_t pid, pid_t tid) { return "process " + std::to_string(pid) + (tid == pid ? "" : " thread " + std::to_string(tid)); }
-
 Result<std::string> workingDirectory(pid_t pid, pid_t tid) {
   const std::string link = "/proc/" + std::to_string(pid) + "/task/" + std::to_string(tid) + "/cwd";
   auto path = readLink(link);
@@ -23,7 +21,7 @@ Result<std::string> workingDirectory(pid_t pid, pid_t tid) {
   const bool isThere = isNamed && mine.st_ino == named.st_ino && mine.st_dev == named.st_dev;
   const bool wasRemoved = !isNamed && path->starts_with('/') && !path->starts_with("/proc/") && path->ends_with(kDeleted);
   if (isThere || wasRemoved) return path;
-  return Error{kErrorNoSupport, nameOf(pid, tid) + ": its working directory cannot be reached by its name, " + *path};
+  return Error{kErrorNoSupport, taskName(pid, tid) + ": its working directory cannot be reached by its name, " + *path};
 }
 
 bool shareDirectory(pid_t one, pid_t other) { return ::syscall(SYS_kcmp, one, other, KCMP_FS, 0, 0) <= 0; }

@@ -87,7 +87,7 @@ Status recordTask(FrozenTask& task, pid_t pid, const RemoteMemory& memory, int64
   }
   recordScheduling(tid, into);
   if (tid != pid && ::syscall(SYS_kcmp, pid, tid, KCMP_FILES, 0, 0) > 0)
-    return Error{kErrorNoSupport, "process " + std::to_string(pid) + " thread " + std::to_string(tid) + " has its own descriptor table"};
+    return Error{kErrorNoSupport, taskName(pid, tid) + " has its own descriptor table"};
   return {};
 }
 

@@ -26,7 +26,7 @@ Status checkRights(const FrozenProcess& process, const KeeperTraits& keeper) {
   ProcStatus leader;
   for (const FrozenTask& task : process.tasks) {
     const pid_t tid = task.tracee.tid();
-    const std::string who = "process " + std::to_string(process.pid) + (tid == process.pid ? "" : " thread " + std::to_string(tid));
+    const std::string who = taskName(process.pid, tid);
     auto status = readTaskStatus(process.pid, tid);
     if (!status) return status.error();
     if (hasOwnFilter(*status, keeper))
