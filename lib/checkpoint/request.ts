@@ -165,7 +165,6 @@ function nativeArguments(options: CheckpointOptions, { info }: Provider, fd: num
       captureRoot: capture?.root,
       captureInto: capture?.into,
       captureBaseline: capture?.baseline,
-      captureExclude: capture?.exclude,
       captureExtra: capture?.extra ?? [],
       checksum: options.checksum === false ? 0 : 1,
       tcp: CONNECTIONS[options.tcp ?? 'refuse'],

@@ -12,7 +12,6 @@ export interface CaptureOptions {
   readonly root: string;
   readonly into: string;
   readonly baseline?: string;
-  readonly exclude?: string;
   readonly extra?: readonly string[];
 }
 

@@ -1,14 +1,14 @@
 /** The files of a job: what is captured with a checkpoint, and what the store is told about it. */
 
 import { mkdir, readFile, readlink, rm, stat, utimes, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import type { CaptureOptions } from '../checkpoint/types.ts';
 import { isSandboxFile } from '../condor/sandbox.ts';
 import { JobError } from '../errors.ts';
 import type { FileEntry } from '../store/types.ts';
 import { signDirectory, takeDirectory } from './scratch-owner.ts';
 import { isSettled } from './settled.ts';
-import { formatIndex, isSameFile, parseIndex, type TreeFile, walkTree } from './tree.ts';
+import { formatBaseline, isSameFile, parseIndex, type TreeFile, walkTree } from './tree.ts';
 
 /** Our own directory below the scratch directory; never part of a checkpoint. */
 export const OWN_DIRECTORY = '.blcr';
@@ -40,8 +40,8 @@ export class ScratchFiles {
   readonly #own: string;
   readonly #files: 'changed' | 'all' | 'none';
   readonly #outputs: readonly OutputSource[];
-  /** Absolute paths of what is not the job's. */
-  readonly #apart: ReadonlySet<string>;
+  /** What is not the job's, with everything below it: relative to the root. */
+  readonly #apart: readonly string[];
   #baseline: readonly TreeFile[] = [];
   #stored: ReadonlyMap<string, FileEntry> = new Map();
   #count = 0;
@@ -56,7 +56,10 @@ export class ScratchFiles {
     this.root = root;
     this.#files = files;
     this.#outputs = outputs;
-    this.#apart = new Set(apart);
+    const below = apart
+      .map((path) => relative(root, path))
+      .filter((path) => path !== '' && path !== '..' && !path.startsWith('../'));
+    this.#apart = [OWN_DIRECTORY, ...below];
     this.#own = join(root, OWN_DIRECTORY, `run-${process.pid}-${Date.now().toString(36)}`);
   }
 
@@ -98,7 +101,7 @@ export class ScratchFiles {
     const since = await this.#timeHere();
     const isEmpty = this.#files === 'none' && this.#outputs.length === 0;
     if (!isEmpty) await mkdir(into, { recursive: true, mode: 0o700 });
-    if (!isEmpty) await writeFile(baseline, formatIndex(this.#baseline));
+    if (!isEmpty) await writeFile(baseline, formatBaseline(this.#baseline, this.#apart));
     let index: readonly TreeFile[] = [];
     let entries: readonly FileEntry[] = [];
     return {
@@ -145,7 +148,6 @@ export class ScratchFiles {
       root: this.#files === 'none' ? nothing : this.root,
       into,
       baseline,
-      exclude: OWN_DIRECTORY,
       extra: this.#outputs.map(({ path }) => path),
     };
   }
@@ -162,9 +164,8 @@ export class ScratchFiles {
   async #list(): Promise<readonly TreeFile[]> {
     if (this.#files === 'none') return [];
     const outputs = new Set(this.#outputs.map(({ path }) => path));
-    const all = await walkTree(this.root, OWN_DIRECTORY);
-    const foreign = new Set([...outputs, ...this.#apart]);
-    return all.filter(({ path }) => !foreign.has(join(this.root, path)));
+    const all = await walkTree(this.root, this.#apart);
+    return all.filter(({ path }) => !outputs.has(join(this.root, path)));
   }
 
   /** What the scratch directory's file system has for the time, in nanoseconds: a server's clock may differ from the node's. */
@@ -179,7 +180,7 @@ export class ScratchFiles {
     const entries: FileEntry[] = [];
     for (const { copied, changedNs: _here, ...file } of index) {
       const { path } = file;
-      if (isSandboxFile(path) || this.#apart.has(join(this.root, path))) continue;
+      if (isSandboxFile(path)) continue;
       const before = this.#stored.get(path);
       if (copied) {
         const source = join(from, path);

@@ -15,6 +15,7 @@ import { identify, resolveExecutable } from './identity.ts';
 import type { JobOptions, ResolvedOptions } from './options.ts';
 import { ScratchFiles } from './scratch.ts';
 import { JobStdio } from './stdio.ts';
+import { storeBelow } from './store-place.ts';
 import type { TreeFile } from './tree.ts';
 
 /** What the job layer is built on; replaced in tests. */
@@ -68,11 +69,14 @@ export async function openSession(
   const stdio = new JobStdio(asked.stdio);
   let place: SteadyPlace | undefined;
   try {
+    const apart = await notTheJobs(asked, connection.url);
     place =
-      engine.kind === 'blcr' && asked.files !== 'none' ? await SteadyPlace.open(asked.id, asked.scratch) : undefined;
+      engine.kind === 'blcr' && asked.files !== 'none'
+        ? await SteadyPlace.open(asked.id, asked.scratch, apart)
+        : undefined;
     const options = place === undefined ? asked : moveInto(place, asked);
     const home = asked.scratch;
-    const scratch = await openScratch(options, home, engine, stdio, events);
+    const scratch = await openScratch(options, apart, home, engine, stdio, events);
     const inputs = await scratch.listInputs();
     const identity = await identify([options.command, ...options.args], executable, scratch.root, inputs);
     const close = async (isOver: boolean, patienceMs: number = Number.POSITIVE_INFINITY): Promise<void> => {
@@ -139,8 +143,16 @@ function openEngine(factory: () => Engine): Engine {
   }
 }
 
+/** Absolute paths of what lies in the job's directory and is none of its files. */
+async function notTheJobs(options: ResolvedOptions, storeUrl: string): Promise<readonly string[]> {
+  if (options.files === 'none') return options.ownFiles;
+  const store = await storeBelow(storeUrl, options.scratch);
+  return store === undefined ? options.ownFiles : [...options.ownFiles, store];
+}
+
 async function openScratch(
   options: ResolvedOptions,
+  apart: readonly string[],
   home: string,
   engine: Engine,
   stdio: JobStdio,
@@ -148,7 +160,7 @@ async function openScratch(
 ): Promise<ScratchFiles> {
   let scratch: ScratchFiles;
   try {
-    scratch = await ScratchFiles.open(options.scratch, options.files, stdio.outputs, options.ownFiles, options.id);
+    scratch = await ScratchFiles.open(options.scratch, options.files, stdio.outputs, apart, options.id);
   } catch (error) {
     if (isUsageError(error)) throw error;
     throw nodeError(`The scratch directory ${options.scratch} cannot be used: ${errorMessage(error)}`, error);

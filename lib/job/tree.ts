@@ -61,6 +61,20 @@ export function formatIndex(files: readonly TreeFile[]): string {
     .join('');
 }
 
+/** What a capture starts from: the files of an earlier index, and the paths that it leaves out with everything below them. */
+export const formatBaseline = (files: readonly TreeFile[], apart: readonly string[]): string =>
+  formatIndex(files) + apart.map((path) => `x\t0\t0\t0\t0\t0\t${encodePath(path)}\n`).join('');
+
+/** @throws {JobError} as `parseIndex`. */
+export function parseBaseline(text: string): {
+  readonly files: readonly TreeFile[];
+  readonly apart: readonly string[];
+} {
+  const lines = text.split('\n');
+  const apart = lines.filter((line) => line.startsWith('x\t')).map((line) => decodePath(line.split('\t')[6] ?? ''));
+  return { files: parseIndex(lines.filter((line) => !line.startsWith('x\t')).join('\n')), apart };
+}
+
 /** @throws {JobError} `ERR_JOB_INDEX` for a line of another shape: better no checkpoint than one without its files. */
 export function parseIndex(text: string): TreeFile[] {
   return text
@@ -87,14 +101,17 @@ export function parseIndex(text: string): TreeFile[] {
     });
 }
 
-/** Lists a tree as the engine does, nothing being marked as copied. Entries that vanish meanwhile, and kinds without content, are left out. */
-export async function walkTree(root: string, exclude: string): Promise<TreeFile[]> {
+/**
+ * Lists a tree as the engine does, nothing being marked as copied. Entries that vanish meanwhile, and kinds without content, are left out.
+ * @param apart Paths relative to the root that are left out, with everything below them.
+ */
+export async function walkTree(root: string, apart: readonly string[]): Promise<TreeFile[]> {
   const found: TreeFile[] = [];
   const queue = [''];
   for (let directory = queue.pop(); directory !== undefined; directory = queue.pop()) {
     for (const name of await listNames(join(root, directory))) {
-      if (directory === '' && name === exclude) continue;
       const path = directory === '' ? name : `${directory}/${name}`;
+      if (apart.includes(path)) continue;
       const stats = await statOf(join(root, path));
       const kind = stats === undefined ? undefined : kindOf(stats);
       if (stats === undefined || kind === undefined) continue;

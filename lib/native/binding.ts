@@ -34,7 +34,6 @@ export interface NativeCheckpointArgs {
     readonly captureRoot: string | undefined;
     readonly captureInto: string | undefined;
     readonly captureBaseline: string | undefined;
-    readonly captureExclude: string | undefined;
     readonly captureExtra: readonly string[];
     readonly checksum: number;
     readonly tcp: number;

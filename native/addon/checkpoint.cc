@@ -23,7 +23,6 @@ class CheckpointOptions {
     options_.capture_root = Text(reader, "captureRoot", &root_);
     options_.capture_into = Text(reader, "captureInto", &into_);
     options_.capture_baseline = Text(reader, "captureBaseline", &baseline_);
-    options_.capture_exclude = Text(reader, "captureExclude", &exclude_);
     extra_ = reader.Strings("captureExtra");
     for (const std::string& path : extra_) pointers_.push_back(path.c_str());
     options_.capture_extra = pointers_.empty() ? nullptr : pointers_.data();
@@ -42,7 +41,7 @@ class CheckpointOptions {
   }
 
   crx_checkpoint_options_t options_ = {};
-  std::string root_, into_, baseline_, exclude_;
+  std::string root_, into_, baseline_;
   std::vector<std::string> extra_;
   std::vector<const char*> pointers_;
 };

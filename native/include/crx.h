@@ -43,12 +43,11 @@ typedef struct {
    * or changed against the baseline is reflinked or copied to the same relative path below capture_into (an existing empty directory on the
    * same file system); `capture_into/.index` then lists everything found, one entry a line, tab separated: kind (f d l) \t copied (0 1) \t
    * mode (octal) \t size \t mtime ns \t inode \t relative path, percent-encoded (bytes <= 0x20, % and >= 0x7f) The baseline has lines of
-   * the same shape (usually the previous .index). A first path component equal to capture_exclude is skipped.
+   * the same shape (usually the previous .index); one of kind x names what is left out, with everything below it.
    */
   const char* capture_root; /* NULL = nothing is captured */
   const char* capture_into;
   const char* capture_baseline; /* path of a file, or NULL */
-  const char* capture_exclude;  /* one path component such as ".blcr", or NULL */
   /* Colon-free list of absolute paths of extra regular files to capture (the job's own stdout and stderr), as capture_into/.extra-0,
    * .extra-1, … cut at the length the file has inside the stop. */
   const char* const* capture_extra;

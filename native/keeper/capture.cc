@@ -88,7 +88,7 @@ Status Capture::walk(int directory, const std::string& prefix, Log& log) {
     if (entry == nullptr && errno != 0) return systemError("capture: " + prefix);
     if (entry == nullptr) break;
     const std::string_view name = entry->d_name;
-    if (name == "." || name == ".." || (prefix.empty() && name == request_.exclude)) continue;
+    if (name == "." || name == "..") continue;
     BLCR_TRY(visit(directory, prefix, entry->d_name, log));
   }
   --depth_;
@@ -97,6 +97,8 @@ Status Capture::walk(int directory, const std::string& prefix, Log& log) {
 
 Status Capture::visit(int directory, const std::string& prefix, const char* name, Log& log) {
   const std::string path = prefix + name;
+  const auto before = baseline_.find(path);
+  if (before != baseline_.end() && before->second.kind == 'x') return {};
   struct stat status{}, into{};
   if (::fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) != 0) {
     return errno == ENOENT ? Status() : Status(systemError("capture: " + path));
@@ -107,7 +109,6 @@ Status Capture::visit(int directory, const std::string& prefix, const char* name
   }
   if (::fstat(request_.into.get(), &into) == 0 && into.st_dev == status.st_dev && into.st_ino == status.st_ino) return {};
   IndexEntry entry = describe(status, path);
-  const auto before = baseline_.find(path);
   const bool changed = before == baseline_.end() || !before->second.sameAs(entry);
   if (changed && entry.kind == 'd') BLCR_TRY(makeDirectory(path));
   if (changed && entry.kind == 'l') BLCR_TRY(copyLink(directory, name, entry));

@@ -16,7 +16,6 @@ namespace blcr {
 /** Descriptors were opened by the requester: what they show is what the requester may see. See crx_checkpoint_options_t. */
 struct CaptureRequest {
   UniqueFd root, into, baseline;
-  std::string exclude;  // a first path component that is skipped, or empty
   std::vector<UniqueFd> extra;
 };
 
@@ -26,7 +25,7 @@ struct CaptureResult {
 
 /** One line of an index: what a walk found. */
 struct IndexEntry {
-  char kind = 'f';  // f d l
+  char kind = 'f';  // f d l; in a baseline also x: left out, with everything below it
   bool copied = false;
   uint32_t mode = 0;  // permission bits
   uint64_t size = 0;

@@ -87,7 +87,7 @@ std::string formatIndexLine(const IndexEntry& entry) {
 
 Result<IndexEntry> parseIndexLine(std::string_view line) {
   const Error malformed{EINVAL, "malformed line \"" + std::string(line.substr(0, 100)) + "\""};
-  if (line.empty() || (line[0] != 'f' && line[0] != 'd' && line[0] != 'l')) return malformed;
+  if (line.empty() || std::string_view("fdlx").find(line[0]) == std::string_view::npos) return malformed;
   IndexEntry entry;
   entry.kind = line[0];
   Fields fields{line.substr(1)};

@@ -156,7 +156,6 @@ Status Requests::prepare(const wire::CheckpointRequest& request, Message& messag
   files.root = take(wire::kCaptureRoot);
   files.into = take(wire::kCaptureInto);
   files.baseline = take(wire::kCaptureBaseline);
-  files.exclude.assign(request.captureExclude, ::strnlen(request.captureExclude, sizeof request.captureExclude));
   for (; next < message.fds.size(); ++next) files.extra.push_back(std::move(message.fds[next]));
   auto described = describe(request);
   if (!described) return described.error();

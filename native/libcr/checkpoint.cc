@@ -44,11 +44,6 @@ Status attachCapture(const crx_checkpoint_options_t& options, Outgoing& out) {
   BLCR_TRY(out.open(wire::kCaptureRoot, options.capture_root, O_RDONLY | O_DIRECTORY));
   BLCR_TRY(out.open(wire::kCaptureInto, options.capture_into, O_RDONLY | O_DIRECTORY));
   if (options.capture_baseline != nullptr) BLCR_TRY(out.open(wire::kCaptureBaseline, options.capture_baseline, O_RDONLY));
-  if (options.capture_exclude != nullptr) {
-    char* const into = out.request.captureExclude;
-    const int length = std::snprintf(into, sizeof out.request.captureExclude, "%s", options.capture_exclude);
-    if (length >= static_cast<int>(sizeof out.request.captureExclude)) return Error{ENAMETOOLONG, "capture_exclude"};
-  }
   for (uint32_t index = 0; index < options.capture_extra_count; ++index) {
     BLCR_TRY(out.open(wire::Attached{}, options.capture_extra[index], O_RDONLY | O_NONBLOCK));
   }

@@ -79,7 +79,6 @@ struct CheckpointRequest {
   uint32_t extraCount = 0;            // descriptors of capture_extra, last
   uint64_t handleInode = 0;           // of the requester's socket: it is a descriptor of the job when the requester belongs to the job
   uint64_t keeperInode = 0;           // of the one-shot keeper's end, which the requester holds, too, until the keeper has started
-  char captureExclude[256] = {};
 };
 
 /** From inside a job: whoever holds the lifeline shall checkpoint the job into its store. */

@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ScratchFiles } from '../../lib/job/scratch.ts';
-import { formatIndex, parseIndex, walkTree } from '../../lib/job/tree.ts';
+import { formatIndex, parseBaseline, walkTree } from '../../lib/job/tree.ts';
 import type { FileEntry } from '../../lib/store/types.ts';
 
 function directory(context: TestContext): string {
@@ -35,8 +35,9 @@ async function engine(options: {
   baseline?: string;
   extra?: readonly string[];
 }): Promise<void> {
-  const baseline = new Map(parseIndex(readFileSync(options.baseline ?? '', 'utf8')).map((file) => [file.path, file]));
-  const found = await walkTree(options.root, '.blcr');
+  const { files, apart } = parseBaseline(readFileSync(options.baseline ?? '', 'utf8'));
+  const baseline = new Map(files.map((file) => [file.path, file]));
+  const found = await walkTree(options.root, apart);
   const index = found.map((file) => {
     const before = baseline.get(file.path);
     const copied = before?.mtimeNs !== file.mtimeNs || before.size !== file.size || before.inode !== file.inode;

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { formatIndex, parseIndex, type TreeFile, walkTree } from '../../lib/job/tree.ts';
+import { formatBaseline, formatIndex, parseBaseline, parseIndex, type TreeFile, walkTree } from '../../lib/job/tree.ts';
 
 const entry = fc.record<TreeFile>(
   {
@@ -22,6 +22,15 @@ const entry = fc.record<TreeFile>(
 
 test('an index comes back as it was', () => {
   fc.assert(fc.property(fc.array(entry), (files) => assert.deepEqual(parseIndex(formatIndex(files)), files)));
+});
+
+test('so does a baseline, with what it leaves out', () => {
+  const path = fc.string({ unit: 'grapheme', minLength: 1 }).filter((name) => !name.includes('\0'));
+  fc.assert(
+    fc.property(fc.array(entry), fc.array(path), (files, apart) =>
+      assert.deepEqual(parseBaseline(formatBaseline(files, apart)), { files, apart }),
+    ),
+  );
 });
 
 test('every line is ASCII without blanks in its path', () => {
@@ -51,14 +60,15 @@ test('a walk lists files, directories and links, without what is excluded', asyn
   mkdirSync(join(root, 'a/b'), { recursive: true });
   mkdirSync(join(root, '.blcr'));
   mkdirSync(join(root, 'a/.blcr'));
+  mkdirSync(join(root, 'a/apart/deep'), { recursive: true });
   writeFileSync(join(root, 'a/b/file'), '12345');
   writeFileSync(join(root, '.blcr/own'), '');
   symlinkSync('b', join(root, 'a/link'));
-  const found = await walkTree(root, '.blcr');
+  const found = await walkTree(root, ['.blcr', 'a/apart']);
   assert.deepEqual(
     found.map(({ kind, path }) => `${kind} ${path}`).sort(),
     ['directory a', 'directory a/.blcr', 'directory a/b', 'file a/b/file', 'symlink a/link'].sort(),
   );
   assert.equal(found.find(({ path }) => path === 'a/b/file')?.size, 5);
-  assert.deepEqual(await walkTree(join(root, 'nowhere'), '.blcr'), []);
+  assert.deepEqual(await walkTree(join(root, 'nowhere'), []), []);
 });

@@ -2,7 +2,7 @@
 import { constants, copyFile, lstat, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CaptureOptions } from '../../checkpoint/types.ts';
-import { formatIndex, isSameFile, parseIndex, type TreeFile, walkTree } from '../tree.ts';
+import { formatIndex, isSameFile, parseBaseline, type TreeFile, walkTree } from '../tree.ts';
 import { copyEntry } from './copy.ts';
 
 /**
@@ -12,13 +12,12 @@ import { copyEntry } from './copy.ts';
 export async function copyCaptured(
   capture: CaptureOptions,
 ): Promise<{ readonly files: number; readonly bytes: number }> {
-  const { root, into, baseline, exclude = '', extra = [] } = capture;
-  const known = new Map<string, TreeFile>();
-  if (baseline !== undefined)
-    for (const file of parseIndex(await readFile(baseline, 'utf8'))) known.set(file.path, file);
+  const { root, into, baseline, extra = [] } = capture;
+  const { files, apart } = parseBaseline(baseline === undefined ? '' : await readFile(baseline, 'utf8'));
+  const known = new Map(files.map((file) => [file.path, file]));
   const index: TreeFile[] = [];
   let bytes = 0;
-  for (const file of await walkTree(root, exclude)) {
+  for (const file of await walkTree(root, apart)) {
     const copied = !isSameFile(known.get(file.path), file);
     index.push({ ...file, copied });
     if (!copied) continue;

@@ -4,7 +4,7 @@
  * before, and come back when the program has ended.
  */
 import { lstat, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { JobError } from '../../errors.ts';
 import { EXIT_CODES } from '../exit-status.ts';
 import { processIdentity } from '../process-tree.ts';
@@ -29,16 +29,23 @@ export class SteadyPlace {
   /**
    * Makes the place and fills it. What a killed incarnation left there, its processes included, is removed first.
    * @param home The scratch directory that the batch system gave.
+   * @param apart Absolute paths of what is none of the job's files.
    * @throws {JobError} `ERR_JOB_NODE` (exit 75) when the path is somebody else's, or an incarnation that lives uses it.
    */
-  static async open(id: string, home: string, parent: string = '/tmp'): Promise<SteadyPlace> {
+  static async open(
+    id: string,
+    home: string,
+    apart: readonly string[] = [],
+    parent: string = '/tmp',
+  ): Promise<SteadyPlace> {
     const place = new SteadyPlace(join(parent, `blcr-${id}`), home);
     await place.#clear();
     await mkdir(join(home, OWN_DIRECTORY), { recursive: true, mode: 0o700 }); // for what must outlive the place
     await mkdir(join(place.directory, OWN_DIRECTORY), { recursive: true, mode: 0o700 });
     await writeFile(join(place.directory, OWN_DIRECTORY, OWNER), processIdentity(process.pid) ?? '');
-    for (const file of await walkTree(home, OWN_DIRECTORY)) await copyEntry(file, home, place.directory);
-    const inputs = await walkTree(place.directory, OWN_DIRECTORY);
+    const left = [OWN_DIRECTORY, ...apart.map((path) => relative(home, path))];
+    for (const file of await walkTree(home, left)) await copyEntry(file, home, place.directory);
+    const inputs = await walkTree(place.directory, [OWN_DIRECTORY]);
     place.#inputs = new Map(inputs.map((file) => [file.path, file]));
     return place;
   }
@@ -51,7 +58,7 @@ export class SteadyPlace {
 
   /** Brings what the program made or changed to the scratch directory, and takes away there what it removed. */
   async deliver(): Promise<void> {
-    const now = await walkTree(this.directory, OWN_DIRECTORY);
+    const now = await walkTree(this.directory, [OWN_DIRECTORY]);
     const changed = now.filter((file) => !isSameFile(this.#inputs.get(file.path), file));
     const left = new Set(now.map(({ path }) => path));
     for (const path of this.#inputs.keys())

@@ -133,14 +133,16 @@ TEST(a_replaced_file_of_equal_size_and_time_is_new) {
   CHECK(read(scratch / "into2/f") == "new");
 }
 
-TEST(leaves_out_the_excluded_component_and_its_own_directory) {
+TEST(leaves_out_what_the_baseline_says_and_its_own_directory) {
   const Scratch scratch;
   write(scratch / "job/.blcr/log", "x");
   write(scratch / "job/d/.blcr", "kept");
+  write(scratch / "job/d/e f/deep/file", "x");
+  write(scratch / "baseline", "x\t0\t0\t0\t0\t0\t.blcr\nx\t0\t0\t0\t0\t0\td/e%20f\n");
   fs::create_directory(scratch / "job/here");
   CaptureRequest made = request(scratch);
   made.into = open(scratch / "job/here");
-  made.exclude = ".blcr";
+  made.baseline = open(scratch / "baseline");
   blcr::Log log;
   CHECK(Capture(std::move(made)).run(log).ok());
   const std::map<std::string, bool> expected{{"d", true}, {"d/.blcr", true}};
@@ -201,7 +203,7 @@ TEST(an_error_names_its_path) {
 }
 
 TEST(malformed_index_lines_are_refused) {
-  for (const char* line : {"", "x\t0\t0\t0\t0\t0\ta", "f\t2\t0\t0\t0\t0\ta", "f\t0\t9\t0\t0\t0\ta", "f\t0\t0\t-1\t0\t0\ta",
+  for (const char* line : {"", "p\t0\t0\t0\t0\t0\ta", "f\t2\t0\t0\t0\t0\ta", "f\t0\t9\t0\t0\t0\ta", "f\t0\t0\t-1\t0\t0\ta",
                            "f\t0\t0\t0\t0\t0\t", "f\t0\t0\t0\t0\t0\t%4", "f\t0\t0\t0\t0\t0\t%zz", "f 0 0 0 0 0 a", "f\t0\t0\t0\t0"}) {
     CHECK(!blcr::parseIndexLine(line).ok());
   }

@@ -93,7 +93,9 @@ TEST(files_are_captured_with_the_memory) {
   crx_checkpoint_options_t options = defaults();
   options.capture_root = root.c_str();
   options.capture_into = into.c_str();
-  options.capture_exclude = ".blcr";
+  write(scratch / "baseline", "x\t0\t0\t0\t0\t0\t.blcr\n");
+  const std::string baseline = scratch / "baseline";
+  options.capture_baseline = baseline.c_str();
   options.capture_extra = extra;
   options.capture_extra_count = 1;
   const Outcome outcome = checkpoint(job.root(), file.get(), options);
