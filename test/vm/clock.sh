@@ -4,6 +4,8 @@
 # Only the standard streams: pipes of whoever started this would lead outside of the job.
 for fd in /proc/$$/fd/*; do [ "${fd##*/}" -gt 2 ] && [ "${fd##*/}" -ne 255 ] && eval "exec ${fd##*/}>&-"; done
 native=$1 jump=$2
+# On the machine's own disk: what it writes here is the host's user's, and a context of another user's is not restarted.
+context=$(mktemp) || exit 1
 until_ready() { until [ -e ready ]; do kill -0 "$1" || exit 1; sleep 0.1; done; }
 sleep 4 # the semaphore is to be younger than the machine, and older than the checkpoint, by more than clocks are rounded to
 "$native/cr_run" perl -e '
@@ -19,8 +21,8 @@ job=$!
 until_ready $job
 sleep 3
 date -s "@$(($(date +%s) + jump))" >/dev/null || exit 1
-"$native/cr_checkpoint" --kill --tree -f context $job || exit 1
+"$native/cr_checkpoint" --kill --tree -f "$context" $job || exit 1
 wait $job
 ipcrm --all=sem
 : >go
-"$native/cr_restart" --kmsg-warning -f context </dev/null
+"$native/cr_restart" --kmsg-warning -f "$context" </dev/null
