@@ -12,7 +12,7 @@ import { pathToFileURL } from 'node:url';
 import { CARRIED_FILE } from '../condor/description.ts';
 import { readCondorJob } from '../condor/sandbox.ts';
 import { UsageError } from '../errors.ts';
-import { OWN_DIRECTORY } from '../job/scratch.ts';
+import { OWN_DIRECTORY } from '../job/scratch-owner.ts';
 import { packDirectory, unpackDirectory } from '../store/archive.ts';
 import { errorMessage } from '../util/error-facts.ts';
 import type { LateWarning } from './late-warning.ts';

@@ -3,7 +3,7 @@
 import { appendFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { JobEvent } from './events.ts';
-import { OWN_DIRECTORY } from './scratch.ts';
+import { OWN_DIRECTORY } from './scratch-owner.ts';
 
 /** Room for the events of a disk that has become full. */
 const RESERVED_BYTES = 64 * 1024;

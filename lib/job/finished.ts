@@ -5,7 +5,8 @@ import type { ExitStatus } from '../checkpoint/types.ts';
 import { JobError } from '../errors.ts';
 import type { Claim, FinishedRecord, StoredCheckpoint } from '../store/types.ts';
 import { EXIT_CODES, endOf, type JobEnd } from './exit-status.ts';
-import { OWN_DIRECTORY, type ScratchFiles } from './scratch.ts';
+import type { ScratchFiles } from './scratch.ts';
+import { OWN_DIRECTORY } from './scratch-owner.ts';
 import type { JobStdio } from './stdio.ts';
 
 /** Stores the result. The batch system may run the job again whatever it exits with. */

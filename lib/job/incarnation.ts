@@ -3,7 +3,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readCondorJob } from '../condor/sandbox.ts';
-import { OWN_DIRECTORY } from './scratch.ts';
+import { OWN_DIRECTORY } from './scratch-owner.ts';
 
 /** The end of an eviction is not left to the last second. */
 const RESERVE_MS = 1000;

@@ -11,7 +11,8 @@ import type { JobEvents } from './events.ts';
 import { EXIT_CODES } from './exit-status.ts';
 import { compareIdentity } from './identity.ts';
 import { placesOf, planRelocation, type Relocation } from './places.ts';
-import { OWN_DIRECTORY, type ScratchFiles } from './scratch.ts';
+import type { ScratchFiles } from './scratch.ts';
+import { OWN_DIRECTORY } from './scratch-owner.ts';
 import type { JobStdio } from './stdio.ts';
 
 export interface ResumeParts {

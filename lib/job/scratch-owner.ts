@@ -3,9 +3,12 @@
 import { readFileSync, readlinkSync } from 'node:fs';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { UsageError } from '../errors.ts';
 import { processIdentity } from './process-tree.ts';
+
+/** Our own directory below the scratch directory; never part of a checkpoint. */
+export const OWN_DIRECTORY = '.blcr';
 
 const NOTE = 'owner.json';
 
@@ -55,19 +58,15 @@ function isRunning(owner: Owner): boolean | undefined {
 }
 
 /**
- * Removes what earlier incarnations of this job, and jobs that have ended, left below `own`.
+ * Removes what earlier incarnations of this job, and jobs that have ended, left in the directory of ours below `root`.
  * @param hasFiles Whether this job stores files of the directory.
  * @returns Ids of other jobs that may run on other hosts in the same directory.
- * @throws {UsageError} ERR_JOB_SHARED when another job runs here in the same directory, and one of the two puts files back when it is resumed:
- * they would be the other's as well.
+ * @throws {UsageError} ERR_JOB_SHARED when another job runs here in the same directory, or in one that holds it, and one of the two puts files
+ * back when it is resumed: they would be the other's as well.
  */
-export async function takeDirectory(
-  root: string,
-  own: string,
-  id: string,
-  hasFiles: boolean,
-): Promise<readonly string[]> {
+export async function takeDirectory(root: string, id: string, hasFiles: boolean): Promise<readonly string[]> {
   const elsewhere: string[] = [];
+  const own = join(root, OWN_DIRECTORY);
   for (const name of await namesIn(own)) {
     const directory = join(own, name);
     const owner = await ownerOf(directory);
@@ -79,15 +78,36 @@ export async function takeDirectory(
       elsewhere.push(owner.id);
       continue;
     }
-    throw new UsageError(
-      `The directory ${root} belongs to the job ${owner.id}, which is running (process ${owner.pid})`,
-      {
-        code: 'ERR_JOB_SHARED',
-      },
-    );
+    throw shared(`The directory ${root} belongs to the job`, owner);
+  }
+  for (let above = dirname(root); above !== dirname(above); above = dirname(above)) {
+    const owner = await runningIn(above, id);
+    if (owner?.hasFiles === true)
+      throw shared(`The directory ${root} lies in ${above}, which belongs to the job`, owner);
   }
   return elsewhere;
 }
+
+/**
+ * @param directory One below the scratch directory of the job `id`, which stores files.
+ * @throws {UsageError} ERR_JOB_SHARED when another job runs there.
+ */
+export async function refuseJobBelow(directory: string, id: string): Promise<void> {
+  const owner = await runningIn(directory, id);
+  if (owner !== undefined) throw shared(`The directory ${directory}, below this job’s, belongs to the job`, owner);
+}
+
+/** A job other than `id` that has a directory and runs on this host. */
+async function runningIn(root: string, id: string): Promise<Owner | undefined> {
+  for (const name of await namesIn(join(root, OWN_DIRECTORY))) {
+    const owner = await ownerOf(join(root, OWN_DIRECTORY, name));
+    if (owner !== undefined && owner.id !== id && isRunning(owner) === true) return owner;
+  }
+  return undefined;
+}
+
+const shared = (what: string, { id, pid }: Owner): UsageError =>
+  new UsageError(`${what} ${id}, which is running (process ${pid})`, { code: 'ERR_JOB_SHARED' });
 
 async function namesIn(own: string): Promise<readonly string[]> {
   try {

@@ -1,17 +1,14 @@
 /** The files of a job: what is captured with a checkpoint, and what the store is told about it. */
 
 import { mkdir, readFile, readlink, rm, stat, utimes, writeFile } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import type { CaptureOptions } from '../checkpoint/types.ts';
 import { isSandboxFile } from '../condor/sandbox.ts';
 import { JobError } from '../errors.ts';
 import type { FileEntry } from '../store/types.ts';
-import { signDirectory, takeDirectory } from './scratch-owner.ts';
+import { OWN_DIRECTORY, refuseJobBelow, signDirectory, takeDirectory } from './scratch-owner.ts';
 import { isSettled } from './settled.ts';
 import { formatBaseline, isSameFile, parseIndex, type TreeFile, walkTree } from './tree.ts';
-
-/** Our own directory below the scratch directory; never part of a checkpoint. */
-export const OWN_DIRECTORY = '.blcr';
 
 export interface OutputSource {
   readonly role: 'stdout' | 'stderr';
@@ -38,6 +35,7 @@ export class ScratchFiles {
   sharedWith: readonly string[] = [];
   /** Holds this incarnation's copies; named after its process, so that the next one can tell that it is left over. */
   readonly #own: string;
+  readonly #id: string;
   readonly #files: 'changed' | 'all' | 'none';
   readonly #outputs: readonly OutputSource[];
   /** What is not the job's, with everything below it: relative to the root. */
@@ -52,8 +50,10 @@ export class ScratchFiles {
     files: 'changed' | 'all' | 'none',
     outputs: readonly OutputSource[],
     apart: readonly string[],
+    id: string,
   ) {
     this.root = root;
+    this.#id = id;
     this.#files = files;
     this.#outputs = outputs;
     const below = apart
@@ -74,17 +74,23 @@ export class ScratchFiles {
     apart: readonly string[] = [],
     id = '',
   ): Promise<ScratchFiles> {
-    const scratch = new ScratchFiles(root, files, outputs, apart);
-    scratch.sharedWith = await takeDirectory(root, join(root, OWN_DIRECTORY), id, files !== 'none');
+    const scratch = new ScratchFiles(root, files, outputs, apart, id);
+    scratch.sharedWith = await takeDirectory(root, id, files !== 'none');
     await mkdir(scratch.#own, { recursive: true, mode: 0o700 });
     await signDirectory(scratch.#own, id, files !== 'none');
     return scratch;
   }
 
-  /** The files that are there before the program (or the checkpoint it goes on from) is: its inputs. */
+  /**
+   * The files that are there before the program (or the checkpoint it goes on from) is: its inputs.
+   * @throws {UsageError} ERR_JOB_SHARED when another job runs in a directory below: this one would put back its files.
+   */
   async listInputs(): Promise<readonly TreeFile[]> {
     this.#listedAt = await this.#timeHere();
-    return await this.#list();
+    const inputs = await this.#list();
+    for (const { path } of inputs)
+      if (path.endsWith(`/${OWN_DIRECTORY}`)) await refuseJobBelow(join(this.root, dirname(path)), this.#id);
+    return inputs;
   }
 
   /** Inputs stay out of checkpoints until they change, unless all files are wanted or the checkpoint resumed from carried them. */

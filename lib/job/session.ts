@@ -77,7 +77,7 @@ export async function openSession(
     const options = place === undefined ? asked : moveInto(place, asked);
     const home = asked.scratch;
     const scratch = await openScratch(options, apart, home, engine, stdio, events);
-    const inputs = await scratch.listInputs();
+    const inputs = await listInputs(scratch);
     const identity = await identify([options.command, ...options.args], executable, scratch.root, inputs);
     const close = async (isOver: boolean, patienceMs: number = Number.POSITIVE_INFINITY): Promise<void> => {
       stdio[Symbol.dispose]();
@@ -140,6 +140,15 @@ function openEngine(factory: () => Engine): Engine {
   } catch (error) {
     if (!(error instanceof NativeLoadError)) throw error;
     throw nodeError(errorMessage(error), error);
+  }
+}
+
+async function listInputs(scratch: ScratchFiles): Promise<readonly TreeFile[]> {
+  try {
+    return await scratch.listInputs();
+  } catch (error) {
+    await scratch.close();
+    throw error;
   }
 }
 

@@ -38,6 +38,24 @@ test('a directory in which another job runs is refused before anything changes',
   await (await open(root, 'b')).close();
 });
 
+test('so is one in the directory of a running job, and one in which a job runs further down', async (context) => {
+  const root = directory(context);
+  const inner = join(root, 'a/b');
+  mkdirSync(inner, { recursive: true });
+  const outer = await open(root, 'outer');
+  await assert.rejects(open(inner, 'inner'), { code: 'ERR_JOB_SHARED', message: /lies in .* the job outer, / });
+  await assert.rejects(open(inner, 'inner', 'none'), { code: 'ERR_JOB_SHARED' });
+  await outer.close();
+  const first = await open(inner, 'inner');
+  const second = await open(root, 'outer');
+  await assert.rejects(second.listInputs(), { code: 'ERR_JOB_SHARED', message: /a\/b, below .* the job inner, / });
+  await second.close();
+  await first.close();
+  const third = await open(root, 'outer');
+  assert.ok((await third.listInputs()).some(({ path }) => path === 'a/b'));
+  await third.close();
+});
+
 test('jobs that put no files back, and incarnations of one job, may share it', async (context) => {
   const root = directory(context);
   const sharing = [await open(root, 'a', 'none'), await open(root, 'b', 'none'), await open(root, 'a', 'none')];

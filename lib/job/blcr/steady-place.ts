@@ -8,7 +8,7 @@ import { join, relative } from 'node:path';
 import { JobError } from '../../errors.ts';
 import { EXIT_CODES } from '../exit-status.ts';
 import { processIdentity } from '../process-tree.ts';
-import { OWN_DIRECTORY } from '../scratch.ts';
+import { OWN_DIRECTORY } from '../scratch-owner.ts';
 import { isSameFile, type TreeFile, walkTree } from '../tree.ts';
 import { copyEntry } from './copy.ts';
 import { killLeftovers } from './leftovers.ts';
