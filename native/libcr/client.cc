@@ -148,7 +148,7 @@ int cr_request_fd(int fd) {
 
 int cr_request_file(const char* filename) {
   if (filename == nullptr) return -EINVAL;
-  const blcr::UniqueFd file(::open(filename, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0400));
+  const blcr::UniqueFd file(::open(filename, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
   return file ? cr_request_fd(file.get()) : -errno;
 }
 
