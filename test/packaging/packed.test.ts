@@ -1,5 +1,6 @@
 /** `npm pack`, installed in an empty directory without a compiler. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { chmodSync, lstatSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -94,6 +95,14 @@ test('npm’s links to the commands go through the starter, which holds signals'
     const without = plain.command(name, ['--version'], { PATH: '/nowhere' });
     assert.deepEqual([without.status, without.stdout], [75, '']);
     assert.match(without.stderr, /^blcr: node cannot be run .*PATH is \/nowhere\n.*\n {2}code: ERR_JOB_NODE\n$/);
+  }
+});
+
+test('the commands are programs for node as well', () => {
+  for (const name of ['blcr', 'blcr_wrapper']) {
+    const command = join(plain.directory, 'node_modules/.bin', name);
+    const { status, stdout, stderr } = spawnSync(process.execPath, [command, '--version'], { encoding: 'utf8' });
+    assert.deepEqual([status, stdout], [0, '0.1.0\n'], stderr);
   }
 });
 

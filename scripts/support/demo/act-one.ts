@@ -1,4 +1,4 @@
-/** First act: xz loses its machine three times, and its output is what it would have been. */
+/** First act: xz loses its machine several times, and its output is what it would have been. */
 import { execFileSync } from 'node:child_process';
 import { constants, copyFileSync, existsSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,15 +6,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { checkpointsOf, startOf } from '../event-log.ts';
 import { Ledger } from './checkpoints.ts';
 import { makeInput } from './input.ts';
-import { Incarnation } from './job.ts';
+import { EndedEarly, Incarnation } from './job.ts';
 import { megabytes, say, seconds } from './narrative.ts';
-import { commandOf, makeScratch, type Stage } from './stage.ts';
+import { commandOf, type Length, makeScratch, type Stage } from './stage.ts';
 
-const KILLS = 3;
-const PERIOD_MINUTES = 0.08;
-const SMALLEST_INPUT = 96e6;
-/** Shorter, and the job might end before it has been killed often enough. */
-const SHORTEST_RUN_MS = 24_000;
+const LARGEST_INPUT = 800e6;
 const APPLICATION = ['xz', '-6', '-T2', '--block-size=8MiB', '--keep', 'input.tar'];
 
 interface Reference {
@@ -23,10 +19,10 @@ interface Reference {
 }
 
 /** An input that keeps this machine busy long enough, and what xz makes of it when nobody disturbs it. */
-function makeReference(stage: Stage): Reference {
+function makeReference(stage: Stage, { smallestInput, shortestRunMs }: Length): Reference {
   const input = join(stage.directory, 'input.tar');
   const [program = '', ...args] = APPLICATION;
-  for (let bytes = SMALLEST_INPUT; ; ) {
+  for (let bytes = smallestInput; ; ) {
     makeInput(input, Math.ceil(bytes));
     say(`input: ${megabytes(statSync(input).size)} MB of this machine's programs and libraries`);
     rmSync(`${input}.xz`, { force: true });
@@ -36,13 +32,13 @@ function makeReference(stage: Stage): Reference {
     say(
       `uninterrupted: ${APPLICATION.join(' ')} took ${seconds(elapsed)} s and made ${megabytes(statSync(`${input}.xz`).size)} MB`,
     );
-    if (elapsed >= SHORTEST_RUN_MS || bytes > 800e6) return { input, output: `${input}.xz` };
-    bytes *= (1.2 * SHORTEST_RUN_MS) / elapsed;
-    say('this machine is quick: a larger input is needed to kill the job three times');
+    if (elapsed >= shortestRunMs || bytes > LARGEST_INPUT) return { input, output: `${input}.xz` };
+    bytes *= (1.2 * shortestRunMs) / elapsed;
+    say('this machine is quick: a larger input is needed to kill the job often enough');
   }
 }
 
-function startNode(stage: Stage, number: number, input: string, marker: string): Incarnation {
+function startNode(stage: Stage, length: Length, number: number, input: string, marker: string): Incarnation {
   const scratch = makeScratch(stage, `node-${number}`);
   copyFileSync(input, join(scratch, 'input.tar'), constants.COPYFILE_FICLONE);
   const { chirpHost, chirpPort } = stage;
@@ -50,7 +46,7 @@ function startNode(stage: Stage, number: number, input: string, marker: string):
     commandOf(stage, 'blcr_wrapper'),
     chirpHost,
     String(chirpPort),
-    String(PERIOD_MINUTES),
+    String(length.periodMinutes),
     marker,
     ...APPLICATION,
   ];
@@ -86,17 +82,28 @@ async function loseNode(number: number, node: Incarnation): Promise<void> {
 }
 
 /** @returns whether everything was as it should be. */
-export async function actOne(stage: Stage): Promise<boolean> {
-  const { input, output } = makeReference(stage);
-  const marker = `demo-xz-${process.pid}`;
+export async function actOne(stage: Stage, length: Length): Promise<boolean> {
+  for (let smallestInput = length.smallestInput; ; smallestInput *= 2) {
+    try {
+      return await perform(stage, { ...length, smallestInput });
+    } catch (error) {
+      if (!(error instanceof EndedEarly) || smallestInput > LARGEST_INPUT) throw error;
+      say(`${error.message}: once more with a larger input`);
+    }
+  }
+}
+
+async function perform(stage: Stage, length: Length): Promise<boolean> {
+  const { input, output } = makeReference(stage, length);
+  const marker = `demo-xz-${process.pid}-${length.smallestInput / 1e6}`;
   const ledger = new Ledger();
   let isGood = true;
   for (let number = 1; ; ++number) {
-    const node = startNode(stage, number, input, marker);
+    const node = startNode(stage, length, number, input, marker);
     await node.until(`node ${number} runs the job`, (events) => startOf(events) !== undefined);
     const savedMs = reportStart(number, node);
     if (number > 1 && savedMs === 0) isGood = false;
-    if (number <= KILLS) {
+    if (number <= length.kills) {
       await node.until(
         `node ${number} has a checkpoint`,
         (events) => checkpointsOf(events).length >= (number === 1 ? 2 : 1),
@@ -117,8 +124,8 @@ export async function actOne(stage: Stage): Promise<boolean> {
 /** The job is over: nothing of it may be left on the server. */
 function isStoreClean(stage: Stage, id: string): boolean {
   const { chirpHost, chirpPort } = stage;
-  const list = [commandOf(stage, 'blcr'), 'ls', '--store', `chirp://${chirpHost}:${chirpPort}/`];
-  const left = execFileSync(process.execPath, list, { encoding: 'utf8' }).includes(id);
+  const list = ['ls', '--store', `chirp://${chirpHost}:${chirpPort}/`];
+  const left = execFileSync(commandOf(stage, 'blcr'), list, { encoding: 'utf8' }).includes(id);
   say(left ? 'act one: FAILED: the store still holds the job' : 'blcr ls: the store holds nothing of the job any more');
   return !left;
 }

@@ -35,6 +35,9 @@ export function processesOf(marker: string): readonly number[] {
   });
 }
 
+/** The job was over before what was to happen to it: it needs more to do. */
+export class EndedEarly extends Error {}
+
 export class Incarnation {
   readonly scratch: string;
   readonly gaps: Gap[] = [];
@@ -73,10 +76,11 @@ export class Incarnation {
     return this.#child.exitCode !== null || this.#child.signalCode !== null;
   }
 
-  /** Waits until `isDone` accepts the events. @throws when the wrapper ends before, or after two minutes. */
+  /** Waits until `isDone` accepts the events. @throws EndedEarly when the job is done before; when the wrapper ends, or after two minutes. */
   async until(what: string, isDone: (events: readonly JobEvent[]) => boolean): Promise<void> {
     for (const deadline = Date.now() + 120_000; Date.now() < deadline; await sleep(50)) {
       if (isDone(this.events)) return;
+      if (this.#child.exitCode === 0) throw new EndedEarly(`the job ended before ${what}`);
       if (this.hasEnded) throw new Error(`the wrapper ended (${this.#ending}) before ${what}; it said:\n${this.said}`);
     }
     throw new Error(`${what}: not within two minutes; the wrapper said:\n${this.said}`);
@@ -103,6 +107,7 @@ export class Incarnation {
 
   /** What the loss of a machine looks like to the processes on it: all of the wrapper's group at once, without a warning. */
   async killGroup(): Promise<void> {
+    if (this.#child.exitCode === 0) throw new EndedEarly('the job ended before its machine was lost');
     if (this.#child.pid !== undefined) process.kill(-this.#child.pid, 'SIGKILL');
     await this.end();
   }
