@@ -72,6 +72,14 @@ export const PROGRAMS: readonly Program[] = [
     ...{ needs: ['/bin/dash', '/usr/bin/sqlite3', '/usr/bin/stdbuf'], changesFiles: true },
   },
   script('node', process.execPath, 'server.mjs'),
+  script('lua', '/usr/bin/lua5.4', 'generators.lua'),
+  script('tcl', '/usr/bin/tclsh', 'events.tcl'),
+  { ...script('go', '/bin/bash', 'filter.sh'), needs: ['/usr/bin/fzf'] },
+  script('ruby', '/usr/bin/ruby', 'queues.rb'),
+  script('php', '/usr/bin/php', 'streams.php'),
+  script('erlang', '/usr/bin/escript', 'actors.erl'),
+  script('sbcl', '/usr/bin/sbcl', 'threads.lisp', '--script'),
+  script('guile', '/usr/bin/guile', 'continuations.scm', '--no-auto-compile'),
 ];
 
 /** Why a program cannot be run here; false when it can. */
