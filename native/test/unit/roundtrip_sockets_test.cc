@@ -103,6 +103,13 @@ TEST(namesThatAreTakenAreRefused) {
   std::ofstream(path) << "somebody else's";
   CHECK(contains(goOn(job), "File exists") && roundtrip::readAll(path) == "somebody else's");
   std::filesystem::remove(path);
+  // Whoever has them now goes away, as an earlier life that was killed a moment ago does.
+  pid_t leaving = -1;
+  {
+    const blcr::UniqueFd taken = taking(inet), other = taking(abstract);
+    leaving = fork();
+    if (leaving == 0) usleep(300000), _exit(0);
+  }
   CHECK(goOn(job).empty() && roundtrip::readAll(job.directory + "/out") == "listening\n");
   std::filesystem::remove_all(directory);
 }

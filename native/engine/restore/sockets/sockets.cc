@@ -9,6 +9,7 @@
 
 #include "base/socket_address.h"
 #include "restore/sockets/actor.h"
+#include "restore/sockets/bind_when_free.h"
 #include "restore/sockets/socket_options.h"
 #include "restore/sockets/tcp_connect.h"
 
@@ -252,9 +253,7 @@ class Maker {
     const int fd = set_.own[index];
     if (socket.domain == AF_UNIX) {
       if (socket.name.empty() || socket.inheritsName || !socketPath(socket.name).empty()) return {};
-      const SocketAddress address(socket.name);
-      if (::bind(fd, address.get(), address.size()) != 0)
-        return systemError("the abstract socket name " + addressText(socket.name) + " on this host");
+      if (!bindWhenFree(fd, socket.name)) return systemError("the abstract socket name " + addressText(socket.name) + " on this host");
       return {};
     }
     const bool single = socket.type == SOCK_DGRAM || socket.state == SocketState::kUnconnected || socket.state == SocketState::kListening;
@@ -303,8 +302,7 @@ class Maker {
 
   /** The address of a connected socket may have been chosen by the routes of the old host. */
   Status bindDatagrams(int fd, const Socket& socket) {
-    const SocketAddress address(socket.name);
-    if (::bind(fd, address.get(), address.size()) == 0) return {};
+    if (bindWhenFree(fd, socket.name)) return {};
     if (errno == EADDRNOTAVAIL && socket.state == SocketState::kConnected) {
       std::string any = socket.name;
       std::fill(any.begin() + sizeof(sa_family_t) + sizeof(in_port_t), any.end(), '\0');

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/socket_address.h"
+#include "restore/sockets/bind_when_free.h"
 #include "restore/sockets/lingering.h"
 
 #ifndef IP_BIND_ADDRESS_NO_PORT
@@ -114,7 +115,7 @@ Status bindInternet(int fd, const std::string& name) {
     const int code = errno;
     const bool lingering = code == EADDRINUSE && waited < kLingeringMs && endLingering(portOf(name));
     errno = code;
-    if (!lingering) return addressError(name);
+    if (!lingering && (code != EADDRINUSE || waited >= kDyingMs)) return addressError(name);
     sleepUs(waited == 0 ? 0 : kStepMs * 1000);
   }
   return {};
