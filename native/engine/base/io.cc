@@ -5,6 +5,8 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <array>
+
 #include "base/unique_fd.h"
 
 namespace blcr {
@@ -66,17 +68,14 @@ Result<std::string> readFile(const std::string& path) {
   UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) return systemError(path);
   std::string text;
-  size_t used = 0;
+  std::array<char, 16384> buffer;
   while (true) {
-    text.resize(used + 16384);
-    const ssize_t count = ::read(fd.get(), text.data() + used, text.size() - used);
+    const ssize_t count = ::read(fd.get(), buffer.data(), buffer.size());
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return systemError(path);
-    if (count == 0) break;
-    used += size_t(count);
+    if (count == 0) return text;
+    text.append(buffer.data(), size_t(count));
   }
-  text.resize(used);
-  return text;
 }
 
 Result<std::string> readLink(const std::string& path) {

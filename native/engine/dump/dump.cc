@@ -8,11 +8,11 @@
 
 #include <algorithm>
 #include <optional>
-#include <thread>
 
 #include "base/clock.h"
 #include "base/codes.h"
 #include "base/features.h"
+#include "base/thread.h"
 #include "base/unique_fd.h"
 #include "dump/files/record_files.h"
 #include "dump/files/system_v.h"
@@ -31,6 +31,7 @@
 #include "dump/streamer.h"
 #include "dump/tasks/leave_vdso.h"
 #include "dump/tasks/record_process.h"
+#include "dump/tasks/rights.h"
 #include "dump/tasks/told_stops.h"
 #include "image/tree_plan.h"
 
@@ -66,13 +67,14 @@ class Checkpoint final : public Dump {
     startNs_ = nowNs();
     Status status = prepare();
     if (status) status = stopAndRecord();
+    if (status) status = thread_.start([this] { stream(); });
     if (!status) {
+      watch_.reset();
       endStop(0);
       removeSnapshots(snapshots_, request_.onExit);
       log_.line(status.error().detail);
       return status;
     }
-    thread_ = std::thread([this] { stream(); });
     return {};
   }
 
@@ -156,13 +158,14 @@ class Checkpoint final : public Dump {
     bool fork = snapshotFits();
     recording_.copiesInStop = !fork;
     BLCR_TRY(frozen_.freeze(std::move(members_)));
+    RightsCheck rights(frozen_.processes(), traits_);
     for (FrozenProcess& process : frozen_.processes()) BLCR_TRY(look(process));
     keepParents();
     // It may have been killed between the request and the stop.
     const bool living =
         std::any_of(frozen_.processes().begin(), frozen_.processes().end(), [](const FrozenProcess& one) { return !one.zombie; });
     if (!living) return Error{ESRCH, "process " + std::to_string(request_.target) + " has ended"};
-    for (FrozenProcess& process : frozen_.processes()) BLCR_TRY(recordOne(process));
+    for (FrozenProcess& process : frozen_.processes()) BLCR_TRY(recordOne(process, rights));
     BLCR_TRY(recordToldStops(frozen_.processes(), recording_.image));
     BLCR_TRY(recordSystemV(frozen_.processes(), recording_));
     BLCR_TRY(recordFiles(frozen_.processes(), request_, recording_));
@@ -186,6 +189,7 @@ class Checkpoint final : public Dump {
       const uint64_t budget = request_.memoryBudget == 0 ? UINT64_MAX : request_.memoryBudget;
       startSenders();
       watch_ = std::make_unique<MemoryWatch>(std::move(originals), WatchLimits{kReserve / 2, budget});
+      BLCR_TRY(watch_->start());
     } else if (fork) {
       BLCR_TRY(correctAllFlags());
     }
@@ -217,13 +221,13 @@ class Checkpoint final : public Dump {
                   [this](const FrozenProcess& process) { return process.zombie && frozen_.find(process.stat.ppid) == nullptr; });
   }
 
-  Status recordOne(FrozenProcess& process) {
+  Status recordOne(FrozenProcess& process, RightsCheck& rights) {
     image::Process& into = recording_.image.processes.emplace_back();
     ++result_.processes;
     if (process.zombie) {
       recordZombie(process, into);
     } else {
-      BLCR_TRY(recordProcess(process, traits_, into));
+      BLCR_TRY(recordProcess(process, traits_, rights, into));
       BLCR_TRY(recordMemory(process, recording_, into));
       result_.threads += uint32_t(process.tasks.size());
       into.cooperates = isCooperating(request_, process.pid);
@@ -355,9 +359,6 @@ class Checkpoint final : public Dump {
 
   /** The thread: writes everything, then makes pollFd readable. */
   void stream() {
-    sigset_t all;
-    sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, nullptr);
     StreamPlan plan{recording_, sources_, request_.outputFd, cancel_.get(), request_.checksum, [this] { return checkCancelled(); }};
     outcome_.emplace(streamContext(plan));
     const uint64_t one = 1;
@@ -378,7 +379,7 @@ class Checkpoint final : public Dump {
   std::vector<SnapshotProcess> snapshots_;
   std::vector<std::unique_ptr<CopySender>> senders_;
   UniqueFd done_, cancel_;
-  std::thread thread_;
+  Thread thread_;
   std::unique_ptr<MemoryWatch> watch_;
   std::optional<Result<StreamOutcome>> outcome_;
   DumpResult result_;

@@ -68,6 +68,14 @@ Status FrozenSet::attachTask(FrozenProcess& process, pid_t tid) {
   return {};
 }
 
+/** Whether the stopped tasks that are known of a process are all it has: it can make no more. For few, listing them costs no more. */
+bool FrozenSet::isComplete(const FrozenProcess& process) {
+  constexpr size_t kMany = 8;
+  if (process.tasks.size() < kMany) return false;
+  const auto stat = readStat(process.pid);
+  return stat && size_t(stat.value().threads) == process.tasks.size();
+}
+
 /** Attaches what is not attached yet of one process. A process or task that is gone is no error. */
 Status FrozenSet::attachProcess(pid_t pid, bool& changed) {
   FrozenProcess* process = find(pid);
@@ -81,6 +89,8 @@ Status FrozenSet::attachProcess(pid_t pid, bool& changed) {
     process->pid = pid;
     process->zombie = stat.value().state == 'Z' && stat.value().threads <= 1;
     if (process->zombie) return {};
+  } else if (isComplete(*process)) {
+    return {};
   }
   auto tids = listTasks(pid);
   if (!tids) return {};
@@ -202,6 +212,13 @@ void FrozenSet::adoptChildren(bool& changed) {
   }
 }
 
+KnownTasks FrozenSet::knownTasks() const {
+  KnownTasks known;
+  for (const FrozenProcess& process : processes_)
+    for (const FrozenTask& task : process.tasks) known[process.pid].push_back(task.tracee.tid());
+  return known;
+}
+
 Status FrozenSet::freeze(std::vector<pid_t> members) {
   deadline_ = nowNs() + kLimitNs;
   bool changed = true;
@@ -209,7 +226,7 @@ Status FrozenSet::freeze(std::vector<pid_t> members) {
     if (round == kMaxRounds) return Error{kErrorTemporary, "the job makes processes faster than they can be stopped"};
     changed = false;
     if (round > 0) {
-      auto current = scopeMembers(request_);
+      auto current = scopeMembers(request_, knownTasks());
       if (!current) return current.error();
       members = *std::move(current);
     }
@@ -271,7 +288,7 @@ void FrozenSet::release(int signal) {
     for (auto task = process.tasks.rbegin(); task != process.tasks.rend(); ++task) {
       if (!task->stopped || task->dead) continue;
       until_ = nowNs();
-      undoSpuriousInterrupt(task->tracee);
+      if (!task->isRecorded) undoSpuriousInterrupt(task->tracee);
       if (!task->tracee.detach()) takeEnd(process, *task);
     }
   }

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,6 +25,8 @@ struct FrozenTask {
   Tracee tracee;
   bool stopped = false;
   bool dead = false;
+  user_regs_struct regs{};  // from look on: as they are in the stopped task whenever nothing is injected
+  bool isRecorded = false;  // regs are such that the program will not notice the stop
 };
 
 /** A process all of whose tasks are ptrace-stopped, or a zombie (no tasks). */
@@ -36,6 +39,9 @@ struct FrozenProcess {
   uint64_t syscallInstruction = 0;
   std::unique_ptr<Foothold> foothold;  // from recordProcess on; refers to the leader, and so goes before the tasks
 };
+
+/** Threads of stopped processes. */
+using KnownTasks = std::map<pid_t, std::vector<pid_t>>;
 
 /** `process 7`, or `process 7 thread 8`: how messages begin. */
 [[nodiscard]] std::string taskName(pid_t pid, pid_t tid);
@@ -82,6 +88,8 @@ class FrozenSet {
  private:
   [[nodiscard]] Status attachProcess(pid_t pid, bool& changed);
   [[nodiscard]] Status attachTask(FrozenProcess& process, pid_t tid);
+  [[nodiscard]] KnownTasks knownTasks() const;
+  [[nodiscard]] static bool isComplete(const FrozenProcess& process);
   void adoptChildren(bool& changed);
   [[nodiscard]] Status settleAll();
   [[nodiscard]] Status awaitTask(FrozenProcess& process, FrozenTask& task);
@@ -98,8 +106,9 @@ class FrozenSet {
 /** The process is one of DumpRequest::cooperating. */
 [[nodiscard]] bool isCooperating(const DumpRequest& request, pid_t pid);
 
-/** Numbers of the processes in the scope of a request as they are now, parents before children. ESRCH when there is none. */
-[[nodiscard]] Result<std::vector<pid_t>> scopeMembers(const DumpRequest& request);
+/** Numbers of the processes in the scope of a request as they are now, parents before children. ESRCH when there is none. Of processes that
+ * are `known` the children of those threads only are looked for. */
+[[nodiscard]] Result<std::vector<pid_t>> scopeMembers(const DumpRequest& request, const KnownTasks& known = {});
 
 /** kErrorTracer when a member traces a process (also one outside); costs one look at every process of the machine. */
 [[nodiscard]] Status refuseTracers(const std::vector<pid_t>& members);

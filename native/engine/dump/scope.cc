@@ -12,8 +12,9 @@ namespace blcr {
 namespace {
 
 /** Children by /proc/PID/task/TID/children (only complete for stopped parents, which is when it counts); ENOENT on kernels without it. */
-Result<std::vector<pid_t>> childrenOf(pid_t pid) {
-  auto tasks = listTasks(pid);
+Result<std::vector<pid_t>> childrenOf(pid_t pid, const KnownTasks& known) {
+  const auto stopped = known.find(pid);
+  auto tasks = stopped == known.end() ? listTasks(pid) : Result<std::vector<pid_t>>(stopped->second);
   if (!tasks) return tasks;
   std::vector<pid_t> children;
   for (const pid_t tid : *tasks) {
@@ -44,8 +45,8 @@ std::vector<pid_t> childrenByScan(pid_t parent) {
 
 class Walk {
  public:
-  explicit Walk(const DumpRequest& request)
-      : omitted_(request.omit.begin(), request.omit.end()), leftOut_(request.leftOut.begin(), request.leftOut.end()) {}
+  Walk(const DumpRequest& request, const KnownTasks& known)
+      : omitted_(request.omit.begin(), request.omit.end()), leftOut_(request.leftOut.begin(), request.leftOut.end()), known_(known) {}
 
   void tree(pid_t pid) {
     if (omitted_.contains(pid) || !walked_.insert(pid).second) return;
@@ -56,8 +57,8 @@ class Walk {
     if (omitted_.contains(pid) || !seen_.insert(pid).second) return;
     if (!leftOut_.contains(pid)) members_.push_back(pid);
   }
-  static std::vector<pid_t> children(pid_t pid) {
-    auto list = childrenOf(pid);
+  [[nodiscard]] std::vector<pid_t> children(pid_t pid) const {
+    auto list = childrenOf(pid, known_);
     return list ? *std::move(list) : childrenByScan(pid);
   }
   std::vector<pid_t> take() { return std::move(members_); }
@@ -65,11 +66,13 @@ class Walk {
  private:
   std::set<pid_t> omitted_, leftOut_, seen_, walked_;
   std::vector<pid_t> members_;
+  const KnownTasks& known_;
 };
 
 /** Orders parents before children. */
 std::vector<pid_t> byAncestry(const std::map<pid_t, pid_t>& parentOf, const DumpRequest& request) {
-  Walk walk(request);
+  const KnownTasks nothing;
+  Walk walk(request, nothing);
   const auto visit = [&](auto&& self, pid_t pid) -> void {
     const auto parent = parentOf.find(pid);
     if (parentOf.contains(parent->second)) self(self, parent->second);
@@ -99,7 +102,7 @@ Result<bool> addMembers(Walk& walk, ScopedTarget what, const DumpRequest& reques
   } else if (what.scope == Scope::kTree) {
     walk.tree(what.target);
     if (request.keeper != 0 && what.target == request.jobRoot) {
-      for (const pid_t orphan : Walk::children(request.keeper)) {
+      for (const pid_t orphan : walk.children(request.keeper)) {
         const auto stat = readStat(orphan);
         if (stat && stat.value().state != 'Z') walk.tree(orphan);  // the keeper takes the ends of its own children
       }
@@ -125,8 +128,8 @@ Result<std::vector<pid_t>> parentsFirst(std::vector<pid_t> members, const DumpRe
 
 }  // namespace
 
-Result<std::vector<pid_t>> scopeMembers(const DumpRequest& request) {
-  Walk walk(request);
+Result<std::vector<pid_t>> scopeMembers(const DumpRequest& request, const KnownTasks& known) {
+  Walk walk(request, known);
   auto found = addMembers(walk, {request.scope, request.target}, request);
   if (!found) return found.error();
   for (const ScopedTarget& more : request.also) {

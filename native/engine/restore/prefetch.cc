@@ -1,6 +1,5 @@
 #include "restore/prefetch.h"
 
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -10,12 +9,7 @@ Status Prefetch::begin() {
   cancel_ = UniqueFd(::eventfd(0, EFD_CLOEXEC));
   if (!cancel_) return systemError("eventfd");
   reader_.cancelOn(cancel_.get());
-  sigset_t all, before;
-  sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);  // the keeper's signals are for its own thread
-  thread_ = std::thread([this] { run(); });
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return {};
+  return thread_.start([this] { run(); });
 }
 
 Prefetch::~Prefetch() {

@@ -6,9 +6,9 @@
 #include <mutex>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
+#include "base/thread.h"
 #include "base/unique_fd.h"
 #include "image/stream.h"
 
@@ -40,7 +40,7 @@ class Prefetch {
   void run();
   image::Reader& reader_;
   UniqueFd cancel_;
-  std::thread thread_;
+  Thread thread_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Item> ready_;

@@ -8,17 +8,22 @@
 namespace blcr {
 
 Result<InjectionScope> InjectionScope::enter(Tracee& tracee, uint64_t syscallInstruction) {
-  InjectionScope scope(tracee, syscallInstruction);
   auto regs = tracee.registers();
   if (!regs) return regs.error();
   auto mask = tracee.signalMask();
   if (!mask) return mask.error();
-  scope.saved_ = *regs;
-  scope.mask_ = *mask;
+  auto scope = enterOnce(tracee, syscallInstruction, *regs, *mask);
+  if (scope) BLCR_TRY(tracee.setSignalMask(~0ull));
+  return scope;
+}
+
+Result<InjectionScope> InjectionScope::enterOnce(Tracee& tracee, uint64_t syscallInstruction, const user_regs_struct& regs, uint64_t mask) {
+  InjectionScope scope(tracee, syscallInstruction);
+  scope.saved_ = regs;
+  scope.mask_ = mask;
   scope.options_ = tracee.options();
   BLCR_TRY(tracee.setOptions(scope.options_ | PTRACE_O_EXITKILL));
   scope.active_ = true;  // from here on the destructor has something to undo
-  BLCR_TRY(tracee.setSignalMask(~0ull));
   return scope;
 }
 

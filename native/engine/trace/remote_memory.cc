@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -45,6 +46,23 @@ Status RemoteMemory::read(uint64_t address, std::span<std::byte> into) const {
     }
     address += uint64_t(count);
     into = into.subspan(size_t(count));
+  }
+  return {};
+}
+
+Status RemoteMemory::readEach(std::span<const uint64_t> addresses, size_t size, std::byte* into) const {
+  while (!addresses.empty()) {
+    const auto some = addresses.first(std::min<size_t>(addresses.size(), IOV_MAX));
+    std::vector<iovec> remote;
+    for (const uint64_t address : some) remote.push_back({reinterpret_cast<void*>(address), size});
+    const iovec local{into, some.size() * size};
+    const ssize_t count = featureAllowed("process_vm") ? ::process_vm_readv(pid_, &local, 1, remote.data(), remote.size(), 0) : 0;
+    const size_t whole = count > 0 ? size_t(count) / size : 0;
+    // What could not be had in this way has an error of its own, or another way.
+    if (whole < some.size()) BLCR_TRY(read(some[whole], std::span(into + whole * size, size)));
+    const size_t done = std::min(whole + 1, some.size());
+    addresses = addresses.subspan(done);
+    into += done * size;
   }
   return {};
 }

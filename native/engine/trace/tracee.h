@@ -115,6 +115,9 @@ class Tracee {
 class InjectionScope {
  public:
   [[nodiscard]] static Result<InjectionScope> enter(Tracee& tracee, uint64_t syscallInstruction);
+  /** For one Scratch::runTogether() of a task whose registers and signal mask are known: nothing else may be called in it. */
+  [[nodiscard]] static Result<InjectionScope> enterOnce(Tracee& tracee, uint64_t syscallInstruction, const user_regs_struct& regs,
+                                                        uint64_t mask);
   InjectionScope(InjectionScope&& other) noexcept;
   InjectionScope(const InjectionScope&) = delete;
   ~InjectionScope();
@@ -151,12 +154,22 @@ class RemoteMemory {
   [[nodiscard]] Status read(uint64_t address, std::span<std::byte> into) const;
   [[nodiscard]] Status write(uint64_t address, std::span<const std::byte> from) const;
 
+  /** `size` bytes at each of `addresses`, one behind the other, in few calls. */
+  [[nodiscard]] Status readEach(std::span<const uint64_t> addresses, size_t size, std::byte* into) const;
+
   /** One trivially copyable object. */
   template <typename T>
   [[nodiscard]] Result<T> get(uint64_t address) const {
     T value{};
     BLCR_TRY(read(address, std::as_writable_bytes(std::span(&value, 1))));
     return value;
+  }
+  /** One at each of `addresses`. */
+  template <typename T>
+  [[nodiscard]] Result<std::vector<T>> getEach(std::span<const uint64_t> addresses) const {
+    std::vector<T> values(addresses.size());
+    BLCR_TRY(readEach(addresses, sizeof(T), std::as_writable_bytes(std::span(values)).data()));
+    return values;
   }
 
  private:

@@ -1,6 +1,7 @@
 // How a checkpoint ends: evictions, cancellation, death of the target, memory that runs short.
 #include <errno.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include "base/codes.h"
 #include "dump/dump.h"
@@ -44,6 +45,25 @@ TEST(a_frozen_job_that_is_killed_reports_its_end) {
     });
     CHECK(ends == 1);
     victim.forget();
+  }
+}
+
+/** root is not bound by the limit: this happens when the native tests run as an ordinary user. */
+TEST(no_more_threads_is_a_failed_checkpoint) {
+  if (geteuid() == 0) return;
+  for (const Snapshot how : {Snapshot::kPlain, Snapshot::kFork}) {
+    const Victim victim(selfChecker);
+    rlimit before{};
+    CHECK(getrlimit(RLIMIT_NPROC, &before) == 0);
+    const Dumped refused = dump(victim.pid(), how, [&](DumpRequest& request) {
+      request.insideStop = [&before]() -> Status {
+        const rlimit none{1, before.rlim_max};
+        return setrlimit(RLIMIT_NPROC, &none) == 0 ? Status() : Status(systemError("setrlimit"));
+      };
+    });
+    CHECK(setrlimit(RLIMIT_NPROC, &before) == 0);
+    CHECK(!refused.good && refused.error.code == EAGAIN);
+    CHECK(dump(victim.pid(), how).verified);
   }
 }
 

@@ -69,11 +69,6 @@ Status startLoop(Tracee& tracee, const user_regs_struct& saved, uint64_t code, u
   return tracee.resume();
 }
 
-Status awaitLoop(Tracee& tracee) {
-  BLCR_TRY(tracee.awaitSignal(kEndSignal));
-  return tracee.setSignalMask(~0ull);
-}
-
 }  // namespace
 
 Result<Scratch> Scratch::create(InjectionScope& scope, pid_t pid) {
@@ -119,7 +114,10 @@ uint64_t Scratch::data() const { return base_ + kCodeSize + kCallSize; }
 
 uint64_t Scratch::callsAt() const { return base_ + kCodeSize; }
 
-Status Scratch::run(InjectionScope& scope, std::span<RemoteCall> calls) { return runTogether(std::span(&scope, 1), calls); }
+Status Scratch::run(InjectionScope& scope, std::span<RemoteCall> calls) {
+  BLCR_TRY(runTogether(std::span(&scope, 1), calls));
+  return scope.tracee().setSignalMask(~0ull);
+}
 
 Status Scratch::runTogether(std::span<InjectionScope> scopes, std::span<RemoteCall> calls) {
   if (calls.empty() || scopes.empty()) return {};
@@ -127,6 +125,7 @@ Status Scratch::runTogether(std::span<InjectionScope> scopes, std::span<RemoteCa
   const size_t share = calls.size() / scopes.size();
   if (!loop_) {
     for (size_t index = 0; index < share * scopes.size(); ++index) {
+      if (index % share == 0) BLCR_TRY(scopes[index / share].tracee().setSignalMask(~0ull));
       auto result = scopes[index / share].raw(calls[index].number, calls[index].arguments);
       if (!result) return result.error();
       calls[index].result = *result;
@@ -142,7 +141,7 @@ Status Scratch::runTogether(std::span<InjectionScope> scopes, std::span<RemoteCa
     status = startLoop(scope.tracee(), scope.saved(), base_, callsAt() + started * share * sizeof(RemoteCall), share);
   }
   for (InjectionScope& scope : scopes.first(status.ok() ? started : started - 1)) {
-    Status ended = awaitLoop(scope.tracee());
+    Status ended = scope.tracee().awaitSignal(kEndSignal);
     if (status.ok()) status = std::move(ended);
   }
   BLCR_TRY(status);
@@ -177,7 +176,8 @@ Status CopyScratch::start(Tracee& copy, std::span<RemoteCall> calls) const {
 
 Status CopyScratch::await(Tracee& copy, std::span<RemoteCall> calls) const {
   if (!loop_) return {};
-  BLCR_TRY(awaitLoop(copy));
+  BLCR_TRY(copy.awaitSignal(kEndSignal));
+  BLCR_TRY(copy.setSignalMask(~0ull));
   return RemoteMemory(copy.tid()).read(base_ + kCodeSize, std::as_writable_bytes(calls));
 }
 

@@ -70,7 +70,8 @@ class Scratch {
   /** Makes up to kMaxCalls calls in the task of `scope` and fills in their results. */
   [[nodiscard]] Status run(InjectionScope& scope, std::span<RemoteCall> calls);
 
-  /** The same in several tasks at once, each making an equal share of `calls`, in order. */
+  /** The same in several tasks at once, each making an equal share of `calls`, in order. Their signals are not blocked afterwards: the
+   * next that their scopes do is to restore them, or to run another batch. */
   [[nodiscard]] Status runTogether(std::span<InjectionScope> scopes, std::span<RemoteCall> calls);
 
   /** What a forked copy of the process has of this scratch; it stays good when the original's is removed. */

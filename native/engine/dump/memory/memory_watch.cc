@@ -45,7 +45,10 @@ int interruptedDelivery(pid_t tid) {
 MemoryWatch::MemoryWatch(std::vector<pid_t> processes, WatchLimits limits)
     : processes_(std::move(processes)), limits_(limits), end_(::eventfd(0, EFD_CLOEXEC)) {
   faultsBefore_ = minorFaults(processes_);
-  thread_ = std::thread([this] { run(); });
+}
+
+Status MemoryWatch::start() {
+  return thread_.start([this] { run(); });
 }
 
 MemoryWatch::~MemoryWatch() { stop(); }
@@ -60,9 +63,6 @@ uint64_t MemoryWatch::stop() {
 }
 
 void MemoryWatch::run() {
-  sigset_t all;
-  sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, nullptr);
   pollfd end{end_.get(), POLLIN, 0};
   while (::poll(&end, 1, holding_ ? -1 : kPeriodMs) <= 0) {
     if (!holding_ && isShort()) hold();

@@ -5,9 +5,9 @@
 
 #include <atomic>
 #include <cstdint>
-#include <thread>
 #include <vector>
 
+#include "base/thread.h"
 #include "base/unique_fd.h"
 
 namespace blcr {
@@ -28,6 +28,7 @@ class MemoryWatch {
   MemoryWatch(std::vector<pid_t> processes, WatchLimits limits);
   MemoryWatch(const MemoryWatch&) = delete;
   MemoryWatch& operator=(const MemoryWatch&) = delete;
+  [[nodiscard]] Status start();
   /** Lets the processes go on. */
   ~MemoryWatch();
 
@@ -48,7 +49,7 @@ class MemoryWatch {
   std::atomic<bool> holding_{false};
   uint64_t heldUs_ = 0;  // the thread's until it was joined
   UniqueFd end_;
-  std::thread thread_;
+  Thread thread_;
 };
 
 }  // namespace blcr

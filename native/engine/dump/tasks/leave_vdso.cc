@@ -46,31 +46,36 @@ class Stepping {
 
 bool isIn(const Mapping& mapping, uint64_t address) { return address >= mapping.start && address < mapping.end; }
 
-Status stepOut(Tracee& tracee, const Mapping& vdso) {
-  auto stepping = Stepping::begin(tracee);
+Status readRegisters(FrozenTask& task) {
+  const auto regs = task.tracee.registers();
+  if (!regs.ok()) return regs.error();
+  task.regs = regs.value();
+  return {};
+}
+
+Status stepOut(FrozenTask& task, const Mapping& vdso) {
+  auto stepping = Stepping::begin(task.tracee);
   if (!stepping) return stepping.error();
-  for (int steps = 0; steps < kMaxSteps; ++steps) {
-    BLCR_TRY(tracee.step());
-    const auto regs = tracee.registers();
-    if (!regs.ok()) return regs.error();
-    if (!isIn(vdso, regs.value().rip)) break;
+  for (int steps = 0; steps < kMaxSteps && isIn(vdso, task.regs.rip); ++steps) {
+    BLCR_TRY(task.tracee.step());
+    BLCR_TRY(readRegisters(task));
   }
-  return stepping->end();
+  BLCR_TRY(stepping->end());
+  return readRegisters(task);
 }
 
 }  // namespace
 
 Status leaveVdso(FrozenProcess& process) {
+  for (FrozenTask& task : process.tasks) BLCR_TRY(readRegisters(task));
   const auto vdso = std::find_if(process.maps.begin(), process.maps.end(), [](const Mapping& one) { return one.path == "[vdso]"; });
   if (vdso == process.maps.end()) return {};
   for (FrozenTask& task : process.tasks) {
-    const auto regs = task.tracee.registers();
-    if (!regs.ok()) return regs.error();
-    if (!isIn(*vdso, regs.value().rip)) continue;
+    if (!isIn(*vdso, task.regs.rip)) continue;
     const auto status = readStatus(process.pid);
     if (!status.ok()) return status.error();
     if ((status.value().ignored & kTrap) != 0) return {};
-    BLCR_TRY(stepOut(task.tracee, *vdso));
+    BLCR_TRY(stepOut(task, *vdso));
   }
   return {};
 }

@@ -17,7 +17,6 @@
 #include "base/io.h"
 #include "dump/tasks/posix_timers.h"
 #include "dump/tasks/rights.h"
-#include "dump/tasks/rseq_offset.h"
 
 namespace blcr {
 namespace {
@@ -196,7 +195,8 @@ Status recordThreadStates(FrozenProcess& process, image::Process& into) {
     std::vector<RemoteCall> calls;
     scopes.reserve(count);
     for (size_t i = 0; i < count; ++i) {
-      auto scope = InjectionScope::enter(process.tasks[first + i].tracee, process.syscallInstruction);
+      FrozenTask& task = process.tasks[first + i];
+      auto scope = InjectionScope::enterOnce(task.tracee, process.syscallInstruction, task.regs, into.tasks[first + i].sigmask);
       if (!scope) return scope.error();
       scopes.push_back(*std::move(scope));
       const TaskCalls own = taskCalls(scratch.data() + i * sizeof(TaskAnswers));
@@ -262,16 +262,10 @@ void recordZombie(const FrozenProcess& process, image::Process& into) {
   into.exitStatus = process.stat.exitCode;
 }
 
-Status recordProcess(FrozenProcess& process, const KeeperTraits& keeper, image::Process& into) {
+Status recordProcess(FrozenProcess& process, const KeeperTraits& keeper, RightsCheck& rights, image::Process& into) {
   const pid_t pid = process.pid;
-  const RemoteMemory memory(pid);
   recordIdentity(process, into);
-  BLCR_TRY(checkRights(process, keeper));
-  const int64_t rseqOffset = kernelTellsRseq(pid) ? 0 : glibcRseqOffset(pid, process.maps);
-  for (FrozenTask& task : process.tasks) {
-    into.tasks.emplace_back();
-    BLCR_TRY(recordTask(task, pid, memory, rseqOffset, into.tasks.back()));
-  }
+  BLCR_TRY(recordTasks(process, into));
   auto pending = peekSignals(pid, true);
   if (!pending) return pending.error();
   into.pending = *std::move(pending);
@@ -283,6 +277,7 @@ Status recordProcess(FrozenProcess& process, const KeeperTraits& keeper, image::
   if (!auxv) return auxv.error();
   into.memory.auxv = *std::move(auxv);
 
+  BLCR_TRY(rights.of(pid));
   auto foothold = Foothold::take(process.tasks.front().tracee, process.syscallInstruction, pid);
   if (!foothold) return foothold.error();
   process.foothold = *std::move(foothold);

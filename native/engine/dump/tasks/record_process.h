@@ -15,19 +15,21 @@ struct KeeperTraits {
   pid_t keeper = 0;
 };
 
+class RightsCheck;
+
 /**
  * Records a frozen process: identity, registers, signals, timers, limits, credentials. Injects one batch of system calls per task; its
  * leader keeps a foothold for what else is to be done in the stop, the other tasks are as before afterwards. Needs process.maps. Errors
  * name the process.
  */
-[[nodiscard]] Status recordProcess(FrozenProcess& process, const KeeperTraits& keeper, image::Process& into);
+[[nodiscard]] Status recordProcess(FrozenProcess& process, const KeeperTraits& keeper, RightsCheck& rights, image::Process& into);
 
 /** Numbers, name and exit status of a zombie. */
 void recordZombie(const FrozenProcess& process, image::Process& into);
 
-/** Registers and signals of one task, from outside; done before anything is injected. The live registers are changed where the program
+/** Registers and signals of all tasks, from outside; done before anything is injected. The live registers are changed where the program
  * could otherwise notice the stop. */
-[[nodiscard]] Status recordTask(FrozenTask& task, pid_t pid, const RemoteMemory& memory, int64_t rseqOffset, image::Task& into);
+[[nodiscard]] Status recordTasks(FrozenProcess& process, image::Process& into);
 
 /** Signals queued for a task (shared = for its process). Nothing is removed. */
 [[nodiscard]] Result<std::vector<image::PendingSignal>> peekSignals(pid_t tid, bool shared);

@@ -12,6 +12,7 @@
 #include "base/codes.h"
 #include "dump/tasks/record_process.h"
 #include "dump/tasks/registers.h"
+#include "dump/tasks/rseq_offset.h"
 
 namespace blcr {
 namespace {
@@ -41,6 +42,52 @@ Status refuseDispatch(pid_t pid, pid_t tid) {
                                     " has its system calls dispatched to itself (PR_SET_SYSCALL_USER_DISPATCH), which is not supported"};
 }
 
+/** Where each task is in a restartable sequence: addresses of the critical sections' descriptions, 0 = in none. */
+Result<std::vector<uint64_t>> criticalSections(const RemoteMemory& memory, const std::vector<image::Task>& tasks) {
+  std::vector<uint64_t> addresses;
+  for (const image::Task& task : tasks)
+    if (task.rseqAddress != 0) addresses.push_back(task.rseqAddress + kCriticalSectionInArea);
+  const auto found = memory.getEach<uint64_t>(addresses);
+  if (!found.ok()) return found.error();
+  std::vector<uint64_t> sections;
+  auto next = found.value().begin();
+  for (const image::Task& task : tasks) sections.push_back(task.rseqAddress == 0 ? 0 : *next++);
+  return sections;
+}
+
+Status recordRegisters(FrozenTask& task, const RemoteMemory& memory, uint64_t section, image::Task& into) {
+  const bool moved = moveToAbort(memory, section, task.regs);
+  if (undoSpuriousInterrupt(task.regs) || moved) BLCR_TRY(task.tracee.setRegisters(task.regs));
+  task.isRecorded = true;
+  user_regs_struct regs = task.regs;
+  if (long(regs.rax) == -516) replaceRestartBlock(regs, interruptedCall(regs, memory));
+  into.regs.assign(reinterpret_cast<const char*>(&regs), sizeof regs);
+  auto xstate = task.tracee.xstate();
+  if (!xstate) return xstate.error();
+  into.xstate = *std::move(xstate);
+  return {};
+}
+
+Status recordTask(FrozenTask& task, pid_t pid, image::Task& into) {
+  const pid_t tid = into.tid;
+  auto mask = task.tracee.signalMask();
+  if (!mask) return mask.error();
+  into.sigmask = *mask;
+  into.stopSignal = task.tracee.groupStopSignal();
+  auto pending = peekSignals(tid, false);
+  if (!pending) return pending.error();
+  into.pending = *std::move(pending);
+  uint64_t head = 0, length = 0;
+  if (::syscall(SYS_get_robust_list, tid, &head, &length) == 0) {
+    into.robustList = head;
+    into.robustLength = length;
+  }
+  recordScheduling(tid, into);
+  if (tid != pid && ::syscall(SYS_kcmp, pid, tid, KCMP_FILES, 0, 0) > 0)
+    return Error{kErrorNoSupport, taskName(pid, tid) + " has its own descriptor table"};
+  return {};
+}
+
 }  // namespace
 
 Result<std::vector<image::PendingSignal>> peekSignals(pid_t tid, bool shared) {
@@ -57,37 +104,23 @@ Result<std::vector<image::PendingSignal>> peekSignals(pid_t tid, bool shared) {
   }
 }
 
-Status recordTask(FrozenTask& task, pid_t pid, const RemoteMemory& memory, int64_t rseqOffset, image::Task& into) {
-  const pid_t tid = task.tracee.tid();
-  into.tid = tid;
-  BLCR_TRY(refuseDispatch(pid, tid));
-  auto regs = task.tracee.registers();
-  if (!regs) return regs.error();
-  bool changed = undoSpuriousInterrupt(*regs);
-  auto moved = recordRseq(tid, memory, rseqOffset, *regs, into);
-  if (!moved) return moved.error();
-  changed = changed || *moved;
-  if (changed) BLCR_TRY(task.tracee.setRegisters(*regs));
-  if (long(regs->rax) == -516) replaceRestartBlock(*regs, interruptedCall(*regs, memory));
-  into.regs.assign(reinterpret_cast<const char*>(&*regs), sizeof *regs);
-  auto xstate = task.tracee.xstate();
-  if (!xstate) return xstate.error();
-  into.xstate = *std::move(xstate);
-  auto mask = task.tracee.signalMask();
-  if (!mask) return mask.error();
-  into.sigmask = *mask;
-  into.stopSignal = task.tracee.groupStopSignal();
-  auto pending = peekSignals(tid, false);
-  if (!pending) return pending.error();
-  into.pending = *std::move(pending);
-  uint64_t head = 0, length = 0;
-  if (::syscall(SYS_get_robust_list, tid, &head, &length) == 0) {
-    into.robustList = head;
-    into.robustLength = length;
+Status recordTasks(FrozenProcess& process, image::Process& into) {
+  const pid_t pid = process.pid;
+  const RemoteMemory memory(pid);
+  const int64_t rseqOffset = kernelTellsRseq(pid) ? 0 : glibcRseqOffset(pid, process.maps);
+  into.tasks.resize(process.tasks.size());
+  for (size_t index = 0; index < into.tasks.size(); ++index) {
+    const FrozenTask& task = process.tasks[index];
+    into.tasks[index].tid = task.tracee.tid();
+    BLCR_TRY(refuseDispatch(pid, task.tracee.tid()));
+    recordRseq(task.tracee.tid(), rseqOffset, task.regs, into.tasks[index]);
   }
-  recordScheduling(tid, into);
-  if (tid != pid && ::syscall(SYS_kcmp, pid, tid, KCMP_FILES, 0, 0) > 0)
-    return Error{kErrorNoSupport, taskName(pid, tid) + " has its own descriptor table"};
+  const auto sections = criticalSections(memory, into.tasks);
+  if (!sections.ok()) return sections.error();
+  for (size_t index = 0; index < into.tasks.size(); ++index) {
+    BLCR_TRY(recordRegisters(process.tasks[index], memory, sections.value()[index], into.tasks[index]));
+    BLCR_TRY(recordTask(process.tasks[index], pid, into.tasks[index]));
+  }
   return {};
 }
 

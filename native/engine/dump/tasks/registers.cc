@@ -32,10 +32,6 @@ struct RseqConfiguration {
   uint64_t address;
   uint32_t size, signature, flags, pad;
 };
-struct RseqArea {
-  uint32_t cpuIdStart, cpuId;
-  uint64_t criticalSection;
-};
 struct CriticalSection {
   uint32_t version, flags;
   uint64_t start, length, abort;
@@ -45,17 +41,6 @@ struct CriticalSection {
 RseqConfiguration glibcRegistration(uint64_t threadPointer, int64_t offset) {
   if (offset == 0 || threadPointer == 0) return {};
   return {threadPointer + uint64_t(offset), 32, 0x53053053, 0, 0};
-}
-
-/** As the kernel does when a task goes on inside a section; true when it was in one. */
-Result<bool> moveToAbort(const RemoteMemory& memory, uint64_t address, user_regs_struct& regs) {
-  auto area = memory.get<RseqArea>(address);
-  if (!area) return area.error();
-  if (area->criticalSection == 0) return false;
-  auto section = memory.get<CriticalSection>(area->criticalSection);
-  if (!section || regs.rip - section->start >= section->length) return false;
-  regs.rip = section->abort;
-  return true;
 }
 
 /** A wait that was called through syscall(3), whose code does not say for what. Only what its arguments leave no doubt about. */
@@ -116,11 +101,20 @@ void leaveCriticalSection(Tracee& task, uint64_t rseqAddress) {
   auto regs = task.registers();
   // A task that has died meanwhile needs nothing.
   if (address == 0 || !regs) return;
-  const auto moved = moveToAbort(RemoteMemory(task.tid()), address, *regs);
-  if (moved && moved.value()) static_cast<void>(task.setRegisters(*regs));
+  const RemoteMemory memory(task.tid());
+  const auto section = memory.get<uint64_t>(address + kCriticalSectionInArea);
+  if (section && moveToAbort(memory, section.value(), *regs)) static_cast<void>(task.setRegisters(*regs));
 }
 
-Result<bool> recordRseq(pid_t tid, const RemoteMemory& memory, int64_t glibcOffset, user_regs_struct& regs, image::Task& into) {
+bool moveToAbort(const RemoteMemory& memory, uint64_t section, user_regs_struct& regs) {
+  if (section == 0) return false;
+  const auto described = memory.get<CriticalSection>(section);
+  if (!described || regs.rip - described.value().start >= described.value().length) return false;
+  regs.rip = described.value().abort;
+  return true;
+}
+
+void recordRseq(pid_t tid, int64_t glibcOffset, const user_regs_struct& regs, image::Task& into) {
   RseqConfiguration found{};
   if (::ptrace(static_cast<__ptrace_request>(kGetRseqConfiguration), tid, sizeof found, &found) < 0 || !featureAllowed("rseq_config")) {
     found = glibcRegistration(regs.fs_base, glibcOffset);
@@ -128,7 +122,6 @@ Result<bool> recordRseq(pid_t tid, const RemoteMemory& memory, int64_t glibcOffs
   into.rseqAddress = found.address;
   into.rseqSize = found.size;
   into.rseqSignature = found.signature;
-  return found.address == 0 ? Result<bool>(false) : moveToAbort(memory, found.address, regs);
 }
 
 }  // namespace blcr

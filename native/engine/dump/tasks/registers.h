@@ -35,12 +35,17 @@ void replaceRestartBlock(user_regs_struct& regs, long number);
  */
 [[nodiscard]] long interruptedCall(const user_regs_struct& regs, const RemoteMemory& memory);
 
+/** Records the registration of restartable sequences. */
+void recordRseq(pid_t tid, int64_t glibcOffset, const user_regs_struct& regs, image::Task& into);
+
+/** Where the registered area holds the address of the critical section that the task is in, or 0. Source: linux/rseq.h */
+constexpr uint64_t kCriticalSectionInArea = 8;
+
 /**
- * Records the registration of restartable sequences; inside a critical section moves rip to its abort handler, for the live task as well:
- * the kernel forgets the section as soon as injected code has run. True when `regs` changed.
+ * Inside the critical section described at `section` (0 = none) moves rip to its abort handler, as the kernel does when the task goes on;
+ * for the live task as well: the kernel forgets the section as soon as injected code has run. True when `regs` changed.
  */
-[[nodiscard]] Result<bool> recordRseq(pid_t tid, const RemoteMemory& memory, int64_t glibcOffset, user_regs_struct& regs,
-                                      image::Task& into);
+[[nodiscard]] bool moveToAbort(const RemoteMemory& memory, uint64_t section, user_regs_struct& regs);
 
 /** The same for a task that is stopped once more. `rseqAddress`: as recorded, for kernels that do not tell. */
 void leaveCriticalSection(Tracee& task, uint64_t rseqAddress);

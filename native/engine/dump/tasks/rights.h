@@ -1,7 +1,12 @@
-// What the tasks of a process may do: looked at before anything is done in their name.
+// What the tasks of processes may do: looked at before anything is done in their name.
 #pragma once
 
+#include <atomic>
+#include <deque>
+#include <vector>
+
 #include "base/result.h"
+#include "base/thread.h"
 #include "dump/tasks/record_process.h"
 
 namespace blcr {
@@ -9,7 +14,32 @@ namespace blcr {
 /**
  * Refuses tasks with a seccomp filter of their own, which cannot be read, and threads with other credentials than their process. Comes
  * before the first injection: what a filter does not expect may be answered by killing the program.
+ *
+ * What /proc says of a task takes longer than the rest that is asked of it from outside: where there are many, another thread reads it
+ * meanwhile. All of them must be stopped, and stay so as long as this exists.
  */
-[[nodiscard]] Status checkRights(const FrozenProcess& process, const KeeperTraits& keeper);
+class RightsCheck {
+ public:
+  RightsCheck(const std::deque<FrozenProcess>& processes, const KeeperTraits& keeper);
+  RightsCheck(const RightsCheck&) = delete;
+  RightsCheck& operator=(const RightsCheck&) = delete;
+  ~RightsCheck();
+
+  /** The verdict on one of the processes, as soon as it is there. */
+  [[nodiscard]] Status of(pid_t pid);
+
+ private:
+  struct Entry {
+    pid_t pid;
+    std::vector<pid_t> tids;  // leader first
+    Status verdict;
+  };
+  void readAll();
+  const KeeperTraits keeper_;
+  std::vector<Entry> entries_;
+  std::atomic<size_t> done_ = 0;
+  std::atomic<bool> isNeeded_ = true;
+  Thread thread_;
+};
 
 }  // namespace blcr
