@@ -16,6 +16,23 @@ killed, restarted, checkpointed and restarted once more, as an ordinary user, an
 message that has the quoted words while the program goes on (refused, \`CR_ENOSUPPORT\` unless the message says "again").
 `;
 
+const NOTICED = `## What a program may notice
+
+Nobody is told of these, or nothing can be done about them; a program that depends on one of them should not be checkpointed.
+
+- Processor time counts from zero again: \`times\`, \`getrusage\` (of ended children and of zombies, too), \`clock\`, \`RLIMIT_CPU\`. Timers of
+  processor time have what was left of them.
+- A call that has got a part of what it was asked for may return with that, as under a debugger: \`recv\` with \`MSG_WAITALL\`, a \`write\` to a
+  full pipe, a \`read\` from a terminal with \`VMIN\` above 1. A relative time-out may begin anew.
+- An edge-triggered epoll entry (\`EPOLLET\`) whose file is ready is told once more: whether the program has taken the edge already shows nowhere,
+  and one too few would make it wait for ever.
+- That a child was continued (\`WCONTINUED\`), and that a datagram sent earlier did not arrive (but for \`IP_RECVERR\`), is not told when it was not
+  told before the checkpoint.
+- A program that chooses among sockets of one port (\`SO_ATTACH_REUSEPORT_CBPF\`) falls back to the kernel's own choice.
+- The login of the audit system (\`/proc/self/loginuid\`), control groups and autogroups are those of the restarter.
+- What only speed depends on: names of areas, home nodes of memory policies, busy polling of epoll, \`posix_fadvise\`, write-life hints.
+`;
+
 /** Adjacent literals are one, as in C++. */
 function literal(text) {
   return [...text.matchAll(/"((?:[^"\\]|\\.)*)"/g)].map(([, inner]) => inner).join('');
@@ -50,7 +67,7 @@ export function supportedPage(root) {
     });
     return `## ${area[0].toUpperCase()}${area.slice(1)}\n\n| | | test |\n|---|---|---|\n${lines.join('\n')}\n`;
   });
-  return [HEAD, ...tables].join('\n');
+  return [HEAD, ...tables, NOTICED].join('\n');
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -25,6 +25,7 @@
 #include "dump/memory/copy_sender.h"
 #include "dump/memory/memory_watch.h"
 #include "dump/memory/record_memory.h"
+#include "dump/memory/record_policies.h"
 #include "dump/memory/shared_pages.h"
 #include "dump/memory/snapshot.h"
 #include "dump/recording.h"
@@ -229,6 +230,7 @@ class Checkpoint final : public Dump {
     } else {
       BLCR_TRY(recordProcess(process, traits_, rights, into));
       BLCR_TRY(recordMemory(process, recording_, into));
+      BLCR_TRY(recordPolicies(*process.foothold, into.memory));
       result_.threads += uint32_t(process.tasks.size());
       into.cooperates = isCooperating(request_, process.pid);
     }

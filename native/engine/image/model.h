@@ -54,10 +54,13 @@ struct Task {
   int32_t speculation[3] = {-1, -1, -1};  // PR_GET_SPECULATION_CTRL: store bypass, indirect branch, L1D flush; < 0 = not told
   bool noNewPrivileges = false;
   uint64_t personality = 0;
-  int32_t memoryPolicy = 0;  // set_mempolicy(2), 0 = the system's
-  std::string memoryNodes;   // of that policy: raw node mask
-  std::string ownDirectory;  // working directory of a thread that does not share its process's (CLONE_FS); "" = it does
-  uint32_t ownUmask = 0;     // then
+  int32_t memoryPolicy = 0;       // set_mempolicy(2), 0 = the system's
+  std::string memoryNodes;        // of that policy: raw node mask
+  std::string ownDirectory;       // working directory of a thread that does not share its process's (CLONE_FS); "" = it does
+  uint32_t ownUmask = 0;          // then
+  uint32_t ownDirectoryMode = 0;  // of one that was removed
+  int32_t machineCheck = 2;       // PR_MCE_KILL_GET, 2 = the system's
+  uint64_t sliceNs = 0;           // sched_getattr(2), ordinary policies: a time slice of its own, 0 = the system's
 };
 
 enum class AreaKind : uint8_t { kAnonymous, kFile, kShared, kVdso, kVvar, kVvarVclock };
@@ -97,9 +100,17 @@ struct AddressRange {
   uint64_t start = 0, end = 0;
 };
 
+/** mbind(2): where the memory of areas comes from. */
+struct RangePolicy {
+  AddressRange range;
+  int32_t mode = 0;   // with its flags
+  std::string nodes;  // raw node mask
+};
+
 struct AddressSpace {
   std::vector<Area> areas;
   std::vector<AddressRange> guards;  // MADV_GUARD_INSTALL
+  std::vector<RangePolicy> policies;
   uint64_t startCode = 0, endCode = 0, startData = 0, endData = 0, startBrk = 0, brk = 0, startStack = 0;
   uint64_t argStart = 0, argEnd = 0, envStart = 0, envEnd = 0;
   std::string auxv;
@@ -127,6 +138,11 @@ struct IpcName {
   uint32_t mode = 0, uid = 0, gid = 0;  // mode: SHM_DEST and SHM_LOCKED too
 };
 
+/** An extended attribute of a file that travels itself. */
+struct Attribute {
+  std::string name, value;
+};
+
 /** Shared anonymous memory, memfd, a POSIX or System V shared memory segment: content travels in PAGE frames with kSharedSpace. */
 struct SharedSegment {
   uint64_t size = 0;
@@ -136,6 +152,7 @@ struct SharedSegment {
   uint32_t mode = 0;  // permissions; 0 = as made
   std::string path;   // POSIX shared memory: made again under this name; else empty
   IpcName ipc;        // System V, id < 0 = not
+  std::vector<Attribute> attributes;
 };
 
 /** What a semaphore gets back when a process ends (SEM_UNDO). */
@@ -226,6 +243,7 @@ struct OpenFile {
   int32_t ownerPid = 0, ownerSignal = 0, ownerType = 0;  // fcntl F_SETOWN_EX, F_SETSIG
   std::vector<std::string> locks;                        // flock / POSIX / OFD locks, serialised by the file rooms
   std::vector<InotifyWatch> watches;
+  std::vector<Attribute> attributes;  // kUnlinked
 };
 
 struct Pipe {
@@ -305,6 +323,7 @@ struct PosixTimer {
   int32_t tid = 0;
   int64_t valueNs = 0, intervalNs = 0;
   int32_t overrun = 0;
+  int32_t owner = 0;  // CLOCK_THREAD_CPUTIME_ID: the thread whose time it is
 };
 
 struct IntervalTimer {
@@ -338,6 +357,7 @@ struct Process {
   AddressSpace memory;
   std::vector<Descriptor> descriptors;
   std::string cwd;
+  uint32_t cwdMode = 0;  // of one that was removed
   uint32_t umask = 022;
   std::vector<SignalAction> actions;   // 64
   std::vector<PendingSignal> pending;  // process-directed
@@ -347,7 +367,7 @@ struct Process {
   Credentials credentials;
   bool subreaper = false;
   int32_t oomScoreAdjust = 0;
-  bool thpDisabled = false;
+  int32_t thpDisabled = 0;             // PR_GET_THP_DISABLE
   uint32_t coreFilter = 0;             // coredump_filter
   std::vector<Task> tasks;             // leader first
   bool sharesFilesWithParent = false;  // CLONE_FILES across processes

@@ -75,7 +75,7 @@ void visit(A& a, S& s, const Task*) {
   a(s.tid, s.comm, s.regs, s.xstate, s.sigmask, s.pending, s.altstackSp, s.altstackSize, s.altstackFlags, s.rseqAddress, s.rseqSize,
     s.rseqSignature, s.robustList, s.robustLength, s.clearChildTid, s.policy, s.priority, s.nice, s.affinity, s.pdeathsig, s.timerSlackNs,
     s.stopSignal, s.ioPriority, s.tsc, s.speculation, s.noNewPrivileges, s.personality, s.memoryPolicy, s.memoryNodes, s.ownDirectory,
-    s.ownUmask);
+    s.ownUmask, s.ownDirectoryMode, s.machineCheck, s.sliceNs);
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const Area*) {
@@ -86,9 +86,17 @@ void visit(A& a, S& s, const AddressRange*) {
   a(s.start, s.end);
 }
 template <typename A, typename S>
+void visit(A& a, S& s, const RangePolicy*) {
+  a(s.range, s.mode, s.nodes);
+}
+template <typename A, typename S>
+void visit(A& a, S& s, const Attribute*) {
+  a(s.name, s.value);
+}
+template <typename A, typename S>
 void visit(A& a, S& s, const AddressSpace*) {
-  a(s.areas, s.guards, s.startCode, s.endCode, s.startData, s.endData, s.startBrk, s.brk, s.startStack, s.argStart, s.argEnd, s.envStart,
-    s.envEnd, s.auxv, s.exe, s.lockFuture, s.denyWriteExecute, s.mergeAll, s.barriers);
+  a(s.areas, s.guards, s.policies, s.startCode, s.endCode, s.startData, s.endData, s.startBrk, s.brk, s.startStack, s.argStart, s.argEnd,
+    s.envStart, s.envEnd, s.auxv, s.exe, s.lockFuture, s.denyWriteExecute, s.mergeAll, s.barriers);
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const MappedFile*) {
@@ -100,7 +108,7 @@ void visit(A& a, S& s, const IpcName*) {
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const SharedSegment*) {
-  a(s.size, s.name, s.memfd, s.seals, s.mode, s.path, s.ipc);
+  a(s.size, s.name, s.memfd, s.seals, s.mode, s.path, s.ipc, s.attributes);
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const SemaphoreUndo*) {
@@ -130,7 +138,7 @@ template <typename A, typename S>
 void visit(A& a, S& s, const OpenFile*) {
   a(s.kind, s.flags, s.offset, s.path, s.size, s.mode, s.object, s.blob, s.inherited, s.unlinked, s.counter, s.semaphore, s.sigmask,
     s.clock, s.timerFlags, s.valueNs, s.intervalNs, s.expirations, s.end, s.epoll, s.ownerPid, s.ownerSignal, s.ownerType, s.locks,
-    s.watches);
+    s.watches, s.attributes);
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const InotifyWatch*) {
@@ -163,7 +171,7 @@ void visit(A& a, S& s, const Descriptor*) {
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const PosixTimer*) {
-  a(s.id, s.clock, s.notify, s.signal, s.sigvalue, s.tid, s.valueNs, s.intervalNs, s.overrun);
+  a(s.id, s.clock, s.notify, s.signal, s.sigvalue, s.tid, s.valueNs, s.intervalNs, s.overrun, s.owner);
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const IntervalTimer*) {
@@ -183,9 +191,9 @@ void visit(A& a, S& s, const Credentials*) {
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const Process*) {
-  a(s.pid, s.ppid, s.pgid, s.sid, s.state, s.exitStatus, s.exitSignal, s.comm, s.memory, s.descriptors, s.cwd, s.umask, s.actions,
-    s.pending, s.timers, s.posixTimers, s.limits, s.credentials, s.subreaper, s.oomScoreAdjust, s.thpDisabled, s.coreFilter, s.tasks,
-    s.sharesFilesWithParent, s.stopTold, s.terminal, s.cooperates, s.startTime);
+  a(s.pid, s.ppid, s.pgid, s.sid, s.state, s.exitStatus, s.exitSignal, s.comm, s.memory, s.descriptors, s.cwd, s.cwdMode, s.umask,
+    s.actions, s.pending, s.timers, s.posixTimers, s.limits, s.credentials, s.subreaper, s.oomScoreAdjust, s.thpDisabled, s.coreFilter,
+    s.tasks, s.sharesFilesWithParent, s.stopTold, s.terminal, s.cooperates, s.startTime);
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const Image*) {

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <sys/user.h>
 
+#include <algorithm>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -59,6 +60,9 @@ Status checkMemory(const Image& image, const Process& process) {
   for (const AddressRange& guard : memory.guards)
     if (guard.start >= guard.end || guard.start % kPage != 0 || guard.end % kPage != 0 || guard.end > kTop)
       return wrong(name(process) + "an impossible guard region");
+  for (const RangePolicy& policy : memory.policies)
+    if (policy.range.start >= policy.range.end || policy.range.end > kTop || policy.nodes.size() > kMaxNodes / 8)
+      return wrong(name(process) + "an impossible memory policy");
   if (!isIndexOrNone(memory.exe, image.mapped.size())) return wrong(name(process) + "an unknown executable");
   if (memory.auxv.size() > kPage) return wrong(name(process) + "auxiliary vector too long");
   return {};
@@ -129,6 +133,10 @@ Status checkProcesses(const Image& image) {
   return {};
 }
 
+bool areAttributes(const std::vector<Attribute>& attributes) {
+  return std::all_of(attributes.begin(), attributes.end(), [](const Attribute& each) { return !each.name.empty() && !hasZero(each.name); });
+}
+
 Status checkFile(const Image& image, const OpenFile& file, const std::string& who) {
   if (hasZero(file.path)) return wrong(who + "a path with a zero byte");
   const bool isPipe = file.kind == FileKind::kPipe || file.kind == FileKind::kFifo;
@@ -140,6 +148,7 @@ Status checkFile(const Image& image, const OpenFile& file, const std::string& wh
   for (const InotifyWatch& watch : file.watches)
     if (watch.number <= 0 || hasZero(watch.path) || !isIndexOrNone(watch.file, image.files.size()))
       return wrong(who + "an impossible watch");
+  if (!areAttributes(file.attributes)) return wrong(who + "an impossible attribute");
   if (isPipe && file.end != 0 && file.end != 1) return wrong(who + "an impossible end");
   if (!isIndexOrNone(file.blob, image.blobs.size())) return wrong(who + "unknown content");
   if (file.kind == FileKind::kUnlinked && file.blob == kNone) return wrong(who + "content is missing");
@@ -216,7 +225,8 @@ Status checkObjects(const Image& image) {
   for (const MappedFile& file : image.mapped)
     if (!isIndexOrNone(file.blob, image.blobs.size()) || hasZero(file.path)) return wrong("a mapped file without its content");
   for (const SharedSegment& segment : image.shared)
-    if (segment.size > kMaxSegment || hasZero(segment.name) || hasZero(segment.path)) return wrong("an impossible shared segment");
+    if (segment.size > kMaxSegment || hasZero(segment.name) || hasZero(segment.path) || !areAttributes(segment.attributes))
+      return wrong("an impossible shared segment");
   for (const Blob& blob : image.blobs)
     if (blob.size > kMaxSegment) return wrong("impossible file content");
   for (size_t index = 0; index < image.sockets.size(); ++index)

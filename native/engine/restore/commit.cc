@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/io.h"
+#include "restore/files/attributes.h"
 #include "restore/files/objects.h"
 #include "restore/files/system_v.h"
 #include "restore/relocate.h"
@@ -86,10 +87,13 @@ Status positionStream(Job& job, const OpenFile& file, int fd) {
 }
 
 /** Last, because writing takes the bits away that give rights, and is a modification. */
-Status setMode(const Sources& sources, const OpenFile& file) {
-  if (::fchmod(sources.blobs[file.blob], file.mode & 07777) != 0) return systemError("mode of " + file.path);
+Status setMode(Job& job, const Sources& sources, const OpenFile& file) {
+  const int fd = sources.blobs[file.blob];
+  setAttributes(fd, file.attributes, false, file.path, job.log);
+  if (::fchmod(fd, file.mode & 07777) != 0) return systemError("mode of " + file.path);
+  setAttributes(fd, file.attributes, true, file.path, job.log);
   const timespec times[] = {{0, UTIME_OMIT}, timespec{file.valueNs / 1000000000, file.valueNs % 1000000000}};
-  if (file.valueNs > 0 && ::futimens(sources.blobs[file.blob], times) != 0) return systemError("time of " + file.path);
+  if (file.valueNs > 0 && ::futimens(fd, times) != 0) return systemError("time of " + file.path);
   return {};
 }
 
@@ -146,7 +150,7 @@ Status commitFiles(Job& job, Sources& sources) {
     if (isOpenedInside(file)) continue;
     if (file.kind == FileKind::kRegular) BLCR_TRY(rollBack(job, file, fd));
     if (file.kind == FileKind::kInherited) BLCR_TRY(positionStream(job, file, fd));
-    if (file.kind == FileKind::kUnlinked) BLCR_TRY(setMode(sources, file));
+    if (file.kind == FileKind::kUnlinked) BLCR_TRY(setMode(job, sources, file));
     BLCR_TRY(setAppend(file, fd));
     BLCR_TRY(setOwner(job, file, fd));
   }

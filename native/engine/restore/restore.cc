@@ -59,8 +59,6 @@ Status build(Job& job, const KernelAreas& areas, const Sources& sources) {
   BLCR_TRY(growTree(job, sources));
   BLCR_TRY(takeWholeLocks(job, sources));
   BLCR_TRY(buryZombies(job));
-  BLCR_TRY(openInside(job, sources));
-  BLCR_TRY(fillEpolls(job, sources));
   for (Building& building : job.processes) {
     if (!building.isAlive()) continue;
     BLCR_TRY(buildMemory(job, building, areas, sources));
@@ -68,6 +66,9 @@ Status build(Job& job, const KernelAreas& areas, const Sources& sources) {
   }
   for (Building& building : job.processes)
     if (building.isAlive()) BLCR_TRY(growThreads(job, building, sources));
+  // Some of them stand for threads.
+  BLCR_TRY(openInside(job, sources));
+  BLCR_TRY(fillEpolls(job, sources));
   // Takes the sources away, from all that share a table.
   for (Building& building : job.processes)
     if (building.isAlive() && !building.process->sharesFilesWithParent) BLCR_TRY(placeDescriptors(job, building, sources));

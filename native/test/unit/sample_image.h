@@ -39,6 +39,7 @@ inline blcr::image::Process sampleProcess(int32_t pid, int32_t ppid) {
   process.memory.areas.push_back(
       {.start = 0x700000, .end = 0x702000, .protection = 3, .kind = AreaKind::kShared, .shared = true, .file = 0});
   process.memory.guards = {{0x500000, 0x501000}};
+  process.memory.policies = {{{0x500000, 0x502000}, 2, std::string(128, '\1')}};
   process.memory.exe = 0;
   process.memory.auxv = std::string(320, 'a');
   process.descriptors = {{0, 0, false}, {3, 1, true}, {4, 2, false}, {5, 3, false}, {6, 4, false}};
@@ -62,8 +63,10 @@ inline blcr::image::Image sampleImage() {
   zombie.exitStatus = 256;
   image.processes.push_back(zombie);
   image.mapped.push_back({.path = "/bin/true", .size = 4096, .identity = "size"});
-  image.shared.push_back({.size = 8192, .name = "segment", .memfd = true, .seals = 0, .mode = 0600, .path = "", .ipc = {}});
-  image.shared.push_back({.size = 100, .name = "", .memfd = false, .seals = 0, .mode = 0, .path = "", .ipc = {.id = 0, .key = -3}});
+  image.shared.push_back(
+      {.size = 8192, .name = "segment", .memfd = true, .seals = 0, .mode = 0600, .path = "", .ipc = {}, .attributes = {}});
+  image.shared.push_back(
+      {.size = 100, .name = "", .memfd = false, .seals = 0, .mode = 0, .path = "", .ipc = {.id = 0, .key = -3}, .attributes = {}});
   image.semaphores.push_back({.name = {.id = 3, .key = 7}, .values = {1, 32767}, .undo = {{.pid = 100, .number = 1, .adjustment = -5}}});
   image.queues.push_back({.name = {.id = 4, .key = 0}, .capacity = 16384, .messages = {{.type = 1, .text = "message"}}});
   image.terminals.push_back(
@@ -75,6 +78,7 @@ inline blcr::image::Image sampleImage() {
   image.files[1].object = 0;
   image.files[2].kind = FileKind::kUnlinked;
   image.files[2].blob = 0;
+  image.files[2].attributes = {{"user.name", "value"}};
   image.files[3].kind = FileKind::kEpoll;
   image.files[3].epoll.push_back({.fd = 3, .file = 1, .events = 1, .data = 42});
   image.files[4].kind = FileKind::kSocket;

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "base/codes.h"
 #include "base/features.h"
 #include "base/io.h"
 
@@ -41,6 +42,8 @@ Result<FoundDescriptor> describeDescriptor(pid_t pid, int fd) {
   found.fd = fd;
   const std::string path = fdPath(pid, fd);
   auto link = readLink(path);
+  if (!link && link.error().code == ENAMETOOLONG)
+    return Error{kErrorNoSupport, found.name() + ": its path is too long to be told or opened (more than 4095 bytes)"};
   if (!link) return link.error();
   found.link = *std::move(link);
   if (::stat(path.c_str(), &found.info) != 0) return systemError(found.name());

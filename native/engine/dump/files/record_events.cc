@@ -1,4 +1,5 @@
 // The kernel's objects without a name: eventfd, timerfd, signalfd, epoll, inotify, pidfd.
+#include <fcntl.h>
 #include <linux/kcmp.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
@@ -78,11 +79,22 @@ uint32_t firstOf(const FileContext& context, const FoundDescriptor& found) {
   return uint32_t(found.description);
 }
 
+/** A process of the job, or for PIDFD_THREAD a thread. */
+bool isTask(const FileContext& context, const FoundDescriptor& found) {
+  const pid_t wanted = found.details.process;
+  if (context.members.contains(wanted)) return true;
+  const auto has = [wanted](const image::Process& process) {
+    return std::any_of(process.tasks.begin(), process.tasks.end(), [wanted](const image::Task& task) { return task.tid == wanted; });
+  };
+  const auto& all = context.recording.image.processes;
+  return (found.details.flags & O_EXCL) != 0 && std::any_of(all.begin(), all.end(), has);
+}
+
 Status recordPidFd(const FileContext& context, const FoundDescriptor& found, image::OpenFile& file) {
   file.kind = image::FileKind::kPidFd;
   file.ownerPid = std::max(found.details.process, 0);
   if (file.ownerPid == 0) file.object = firstOf(context, found);
-  if (file.ownerPid == 0 || context.members.contains(found.details.process)) return {};
+  if (file.ownerPid == 0 || isTask(context, found)) return {};
   return refuseFile(found, "it stands for process " + std::to_string(found.details.process) + " outside the job");
 }
 

@@ -5,9 +5,11 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <memory>
 
 #include "base/io.h"
+#include "dump/files/attributes.h"
 #include "dump/files/record_files.h"
 #include "dump/memory/blob_content.h"
 #include "dump/memory/record_memory.h"
@@ -31,6 +33,13 @@ bool isAt(const FoundDescriptor& found, const std::string& path) {
   return ::lstat(path.c_str(), &named) == 0 && named.st_ino == found.info.st_ino && named.st_dev == found.info.st_dev;
 }
 
+/** Why a file cannot be opened again by its name; what is said when that leads somewhere else. */
+Error nameLost(const FoundDescriptor& found, const std::string& elsewhere) {
+  struct stat named{};
+  if (::lstat(found.link.c_str(), &named) == 0 || (errno != EACCES && errno != ENAMETOOLONG)) return refuseFile(found, elsewhere);
+  return refuseFile(found, std::string("it cannot be reached by its name: ") + std::strerror(errno));
+}
+
 /** /proc/N/…: the process it tells of must be there again, or be gone already. */
 Status recordProcFile(const FileContext& context, const FoundDescriptor& found, image::OpenFile& file) {
   file.kind = image::FileKind::kProc;
@@ -40,6 +49,8 @@ Status recordProcFile(const FileContext& context, const FoundDescriptor& found, 
   if (!owner || context.members.contains(pid_t(*owner))) return {};
   file.unlinked = ::kill(pid_t(*owner), 0) != 0 && errno == ESRCH;
   if (!file.unlinked) return refuseFile(found, "it tells of a process outside the job");
+  // What it has read of it and not yet told lies in the kernel.
+  if (found.details.position != 0) return refuseFile(found, "it tells of a process that has ended, and was read in part");
   if (file.path.ends_with(kDeleted)) file.path.resize(file.path.size() - kDeleted.size());
   return {};
 }
@@ -62,6 +73,7 @@ Status carryContent(FileContext& context, const FoundDescriptor& found, image::O
   BlobSource blob;
   blob.fd = UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
   if (!blob.fd) return systemError(found.name());
+  file.attributes = readAttributes(blob.fd.get());
   BLCR_TRY(findPieces(blob.fd.get(), file.size, blob));
   if (contentLength(blob) > kMaxCopied) recording.mustStay = true;
   if (!recording.copiesInStop && !recording.mustStay) {
@@ -100,6 +112,7 @@ Status recordSegmentFile(FileContext& context, const FoundDescriptor& found, ima
   const std::string path = "/proc/" + std::to_string(found.pid) + "/fd/" + std::to_string(found.fd);
   source.fd = UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!source.fd) return systemError(found.name());
+  recording.image.shared[file.object].attributes = readAttributes(source.fd.get());
   const int seals = ::fcntl(source.fd.get(), F_GET_SEALS);
   if (seals > 0) recording.image.shared[file.object].seals = uint32_t(seals);
   return {};
@@ -121,14 +134,14 @@ Status recordDirectory(const FileContext& context, const FoundDescriptor& found,
   file.kind = image::FileKind::kDirectory;
   if (isAt(found, found.link)) return {};
   file.unlinked = found.link.starts_with('/') && found.link.ends_with(kDeleted);
-  return file.unlinked ? Status() : refuseFile(found, "its name leads to another directory now");
+  return file.unlinked ? Status() : nameLost(found, "its name leads to another directory now");
 }
 
 Status recordPathOnly(const FileContext& context, const FoundDescriptor& found, image::OpenFile& file) {
   if (S_ISDIR(found.info.st_mode)) return recordDirectory(context, found, file);
   if (fileSystemOf(found) == kProcMagic) return recordProcFile(context, found, file);
   file.kind = image::FileKind::kDirectory;  // nothing but its name counts
-  return isAt(found, found.link) ? Status() : refuseFile(found, "its name leads to another file now");
+  return isAt(found, found.link) ? Status() : nameLost(found, "its name leads to another file now");
 }
 
 Status recordRegular(FileContext& context, const FoundDescriptor& found, image::OpenFile& file) {
@@ -156,7 +169,7 @@ Status recordRegular(FileContext& context, const FoundDescriptor& found, image::
   if (isAt(found, found.link)) return {};
   if (found.info.st_nlink == 0) return reuseContent(context, found, file) ? Status() : carryContent(context, found, file);
   file.path = otherName(found);
-  return file.path.empty() ? refuseFile(found, "it has other names, which are not known") : Status();
+  return file.path.empty() ? nameLost(found, "it has other names, which are not known") : Status();
 }
 
 }  // namespace blcr

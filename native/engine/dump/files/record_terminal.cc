@@ -23,6 +23,16 @@ bool isMaster(const FoundDescriptor& found) { return S_ISCHR(found.info.st_mode)
 
 bool isSlave(const FoundDescriptor& found) { return S_ISCHR(found.info.st_mode) && major(found.info.st_rdev) == kSlaveMajor; }
 
+/** /dev/tty: the controlling terminal of whoever opened it. */
+bool isOwnTerminal(const FoundDescriptor& found) { return S_ISCHR(found.info.st_mode) && found.info.st_rdev == makedev(5, 0); }
+
+/** A descriptor of /dev/tty. */
+bool leadsTo(const FoundDescriptor& found, int number) {
+  const auto fd = borrowDescriptor(found.pid, found.fd);
+  unsigned device = 0;
+  return fd.ok() && ::ioctl(fd.value().get(), TIOCGDEV, &device) == 0 && device == makedev(kSlaveMajor, unsigned(number));
+}
+
 /** Hung up: its master was closed. */
 bool isDead(int fd) {
   pollfd entry{fd, POLLIN, 0};
@@ -58,6 +68,7 @@ class Recorder {
  private:
   Status findOtherEnd(image::Terminal& into) {
     const auto isOther = [&](const FoundDescriptor& each) {
+      if (isOwnTerminal(each)) return leadsTo(each, into.number);
       return isSlave(each) && minor(each.info.st_rdev) == unsigned(into.number) && each.info.st_dev == device_;
     };
     into.closed = std::none_of(context_.found.begin(), context_.found.end(), isOther);
@@ -67,6 +78,7 @@ class Recorder {
 
   Status recordQueue(const std::string& path, image::Terminal& into) {
     const UniqueFd slave(::open(path.c_str(), O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));
+    if (!slave && errno == EBUSY) return refuseFile(master_, "a terminal in exclusive mode (TIOCEXCL)");
     if (!slave) return Error{kErrorNoSupport, master_.name() + ": " + systemError(path).detail};
     int discipline = 0, exclusive = 0;
     if (::ioctl(slave.get(), TIOCGETD, &discipline) != 0 || discipline != 0) return refuseFile(master_, "a line discipline of its own");
@@ -122,9 +134,6 @@ Status recordMaster(FileContext& context, const FoundDescriptor& found) {
   if (context.terminalOf.contains(number)) return {};
   return Recorder(context, found, fd.value().get()).record(addTerminal(context, number));
 }
-
-/** /dev/tty: the controlling terminal of whoever opened it. */
-bool isOwnTerminal(const FoundDescriptor& found) { return S_ISCHR(found.info.st_mode) && found.info.st_rdev == makedev(5, 0); }
 
 /** The number of the terminal that a descriptor leads to. */
 Result<int> numberOf(const FoundDescriptor& found, int fd) {

@@ -11,15 +11,19 @@
 namespace blcr {
 namespace {
 
-Result<std::string> workingDirectory(pid_t pid, pid_t tid) {
+/** `mode`: of one that was removed, with which its own goes. */
+Result<std::string> workingDirectory(pid_t pid, pid_t tid, uint32_t& mode) {
   const std::string link = "/proc/" + std::to_string(pid) + "/task/" + std::to_string(tid) + "/cwd";
   auto path = readLink(link);
+  if (!path && path.error().code == ENAMETOOLONG)
+    return Error{kErrorNoSupport, taskName(pid, tid) + ": the path of its working directory is too long to be told (more than 4095 bytes)"};
   if (!path) return path;
   struct stat mine{}, named{};
   if (::stat(link.c_str(), &mine) != 0) return systemError(link);
   const bool isNamed = ::stat(path->c_str(), &named) == 0;
   const bool isThere = isNamed && mine.st_ino == named.st_ino && mine.st_dev == named.st_dev;
   const bool wasRemoved = !isNamed && path->starts_with('/') && !path->starts_with("/proc/") && path->ends_with(kDeleted);
+  if (wasRemoved) mode = mine.st_mode & 07777;
   if (isThere || wasRemoved) return path;
   return Error{kErrorNoSupport, taskName(pid, tid) + ": its working directory cannot be reached by its name, " + *path};
 }
@@ -30,7 +34,7 @@ bool shareDirectory(pid_t one, pid_t other) { return ::syscall(SYS_kcmp, one, ot
 class OwnDirectories {
  public:
   Status record(pid_t pid, image::Task& task) {
-    auto path = workingDirectory(pid, task.tid);
+    auto path = workingDirectory(pid, task.tid, task.ownDirectoryMode);
     if (!path) return path.error();
     const auto status = readTaskStatus(pid, task.tid);
     if (!status) return status.error();
@@ -63,7 +67,7 @@ Status recordWorkingDirectories(image::Image& image) {
   OwnDirectories own;
   for (image::Process& process : image.processes) {
     if (process.state == image::ProcessState::kZombie) continue;
-    auto path = workingDirectory(process.pid, process.pid);
+    auto path = workingDirectory(process.pid, process.pid, process.cwdMode);
     if (!path) return path.error();
     process.cwd = *std::move(path);
     for (image::Task& task : process.tasks)

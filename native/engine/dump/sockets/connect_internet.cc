@@ -111,6 +111,8 @@ class Internet {
     image::Socket& socket = socketOf(entry);
     const LiveSocket& live = *entry.live;
     socket.state = (live.events & POLLERR) != 0 ? SocketState::kReset : SocketState::kClosed;
+    if (socket.state == SocketState::kReset && live.neverMade)
+      return Error{kErrorTemporary, foundOf(entry).name() + ": why a connection was not made has not been told yet"};
     socket.shutWrite = socket.state == SocketState::kClosed;  // both directions have ended: writing fails at once
     if (!hasEnded(live)) {
       socket.name.clear();

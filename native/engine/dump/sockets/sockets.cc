@@ -1,8 +1,10 @@
 #include "dump/sockets/sockets.h"
 
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -72,15 +74,43 @@ std::string formerPeer(int fd, int domain) {
   return std::string(reinterpret_cast<const char*>(&address), size);
 }
 
+/** With what newer kernels tell. Source: linux/tcp.h, which cannot be had together with the C library's. */
+struct Connection {
+  tcp_info info;
+  uint64_t pacingRate, maxPacingRate, bytesAcknowledged, bytesReceived;
+  uint32_t segmentsOut, segmentsIn;
+};
+
 void lookAtConnection(LiveSocket& socket) {
-  tcp_info info{};
-  socklen_t size = sizeof info;
-  if (::getsockopt(socket.fd.get(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return;
+  Connection all{};
+  socklen_t size = sizeof all;
+  if (::getsockopt(socket.fd.get(), IPPROTO_TCP, TCP_INFO, &all, &size) != 0) return;
+  const tcp_info& info = all.info;
   socket.connection = info.tcpi_state;
   if (info.tcpi_state == TCP_CLOSE && (socket.events & POLLRDHUP) != 0) socket.peerName = formerPeer(socket.fd.get(), socket.domain);
+  // One that was made has had its first segment acknowledged, or got more than one.
+  const bool isTold = size == sizeof all;
+  socket.neverMade = isTold && info.tcpi_state == TCP_CLOSE && all.bytesAcknowledged == 0 && all.segmentsIn <= 1;
   socket.idleMs = info.tcpi_last_ack_recv;
   // Source: tcp_get_info() of the kernel: a listening socket tells its backlog in these two.
   if (info.tcpi_state == TCP_LISTEN) socket.accepting = info.tcpi_unacked, socket.backlog = info.tcpi_sacked;
+}
+
+bool tellsErrors(const LiveSocket& socket) {
+  const bool six = socket.domain == AF_INET6;
+  int on = 0;
+  socklen_t size = sizeof on;
+  return ::getsockopt(socket.fd.get(), six ? IPPROTO_IPV6 : IPPROTO_IP, six ? IPV6_RECVERR : IP_RECVERR, &on, &size) == 0 && on != 0;
+}
+
+/** What a socket of datagrams has inside that cannot be looked at. */
+Status checkDatagrams(const FoundDescriptor& found, const LiveSocket& socket) {
+  int unsent = 0;
+  if (::ioctl(socket.fd.get(), SIOCOUTQ, &unsent) == 0 && unsent != 0)
+    return Error{kErrorTemporary, found.name() + ": a datagram is being put together in it (UDP_CORK, MSG_MORE)"};
+  if ((socket.events & POLLERR) != 0 && tellsErrors(socket))
+    return Error{kErrorTemporary, found.name() + ": errors that it asked for (IP_RECVERR) wait to be read"};
+  return {};
 }
 
 class Collector {
@@ -127,7 +157,9 @@ class Collector {
     if (::poll(&state, 1, 0) >= 0) socket.events = state.revents;
     if (socket.domain != AF_UNIX) {
       if (socket.type == SOCK_STREAM) lookAtConnection(socket);
-      return socket.type == SOCK_DGRAM ? takeQueue(socket) : Status();
+      if (socket.type != SOCK_DGRAM) return {};
+      BLCR_TRY(checkDatagrams(found, socket));
+      return takeQueue(socket);
     }
     auto local = featureAllowed("sock_diag") ? readUnixSocket(found.info.st_ino) : Result<UnixSocket>(Error{ENOENT, ""});
     if (!local) return refuseFile(found, "its peer cannot be found out");

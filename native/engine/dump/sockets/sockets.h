@@ -31,8 +31,9 @@ struct LiveSocket {
   int connection = 0;          // TCP_ESTABLISHED, …; 0 = neither TCP nor MPTCP
   uint32_t accepting = 0;      // TCP, listening: connections to be accepted
   uint32_t backlog = 0;
-  uint32_t idleMs = 0;  // TCP: since the last acknowledgement came
-  short events = 0;     // poll
+  uint32_t idleMs = 0;     // TCP: since the last acknowledgement came
+  short events = 0;        // poll
+  bool neverMade = false;  // TCP: a connection that failed before it began
   bool leadsToKeeper = false;
   std::vector<SocketQueueEntry> queue;
 };

@@ -5,6 +5,7 @@
 
 #include <array>
 
+#include "base/codes.h"
 #include "base/io.h"
 #include "proc/parse.h"
 
@@ -43,6 +44,34 @@ bool applyTimerLine(std::string_view key, std::string_view value, image::PosixTi
   return true;
 }
 
+constexpr int32_t kOwnThread = -2;  // CLOCK_THREAD_CPUTIME_ID of whoever made the timer, as /proc shows it
+
+/** Nanoseconds left. */
+Result<int64_t> timeLeft(Foothold& foothold, int32_t id) {
+  RemoteCall call{SYS_timer_gettime, {uint64_t(id), foothold.scratch().data()}};
+  BLCR_TRY(foothold.run(std::span(&call, 1)));
+  if (call.result != 0) return Error{int(-call.result), "timer " + std::to_string(id)};
+  auto value = foothold.scratch().memory().get<std::array<int64_t, 4>>(foothold.scratch().data());
+  return value ? Result<int64_t>((*value)[2] * 1000000000 + (*value)[3]) : value.error();
+}
+
+/**
+ * Whose time it is: the kernel does not tell, but a thread has such timers signal itself, and the leader's own runs down while the leader
+ * makes the very calls that look at it.
+ */
+Status findOwner(pid_t pid, size_t threads, Foothold& foothold, image::PosixTimer& timer) {
+  if (timer.clock != kOwnThread) return {};
+  timer.owner = (timer.notify & SIGEV_THREAD_ID) != 0 ? timer.tid : threads == 1 ? pid : 0;
+  if (timer.owner != 0) return {};
+  const auto before = timeLeft(foothold, timer.id);
+  const auto after = timeLeft(foothold, timer.id);
+  if (!before || !after) return before ? after.error() : before.error();
+  if (before.value() != after.value()) timer.owner = pid;
+  if (timer.owner != 0) return {};
+  return Error{kErrorNoSupport, "process " + std::to_string(pid) + ": timer " + std::to_string(timer.id) +
+                                    " runs by the time of one thread (CLOCK_THREAD_CPUTIME_ID), and nobody is told of which"};
+}
+
 }  // namespace
 
 Result<std::vector<image::PosixTimer>> parseTimers(std::string_view text) {
@@ -63,7 +92,7 @@ Result<std::vector<image::PosixTimer>> parseTimers(std::string_view text) {
   return timers;
 }
 
-Status recordPosixTimers(pid_t pid, Foothold& foothold, std::vector<image::PosixTimer>& into) {
+Status recordPosixTimers(pid_t pid, size_t threads, Foothold& foothold, std::vector<image::PosixTimer>& into) {
   auto text = readFile("/proc/" + std::to_string(pid) + "/timers");
   if (!text && text.error().code == ENOENT) return {};
   if (!text) return text.error();
@@ -89,6 +118,7 @@ Status recordPosixTimers(pid_t pid, Foothold& foothold, std::vector<image::Posix
       timer.overrun = int32_t(calls[2 * i + 1].result);
     }
   }
+  for (image::PosixTimer& timer : *timers) BLCR_TRY(findOwner(pid, threads, foothold, timer));
   into = *std::move(timers);
   return {};
 }

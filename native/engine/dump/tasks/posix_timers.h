@@ -13,7 +13,8 @@ namespace blcr {
 /** /proc/PID/timers without values. EINVAL when malformed. Source: proc(5). */
 [[nodiscard]] Result<std::vector<image::PosixTimer>> parseTimers(std::string_view text);
 
-/** All timers with their remaining times. A kernel without /proc/PID/timers (no CONFIG_CHECKPOINT_RESTORE) is taken to have none. */
-[[nodiscard]] Status recordPosixTimers(pid_t pid, Foothold& foothold, std::vector<image::PosixTimer>& into);
+/** All timers with their remaining times, of a process of so many threads. A kernel without /proc/PID/timers (no CONFIG_CHECKPOINT_RESTORE)
+ * is taken to have none. */
+[[nodiscard]] Status recordPosixTimers(pid_t pid, size_t threads, Foothold& foothold, std::vector<image::PosixTimer>& into);
 
 }  // namespace blcr

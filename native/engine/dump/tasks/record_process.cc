@@ -61,7 +61,7 @@ std::string who(pid_t pid) { return "process " + std::to_string(pid) + ": "; }
 
 uint64_t prctlOption(int option) { return uint64_t(unsigned(option)); }
 
-using TaskCalls = std::array<RemoteCall, 13>;
+using TaskCalls = std::array<RemoteCall, 14>;
 
 TaskCalls taskCalls(uint64_t at) {
   return {{
@@ -78,6 +78,7 @@ TaskCalls taskCalls(uint64_t at) {
       {SYS_prctl, {prctlOption(PR_GET_NO_NEW_PRIVS), 0, 0, 0, 0}},
       {SYS_personality, {0xffffffff}},
       {SYS_get_mempolicy, {at + offsetof(TaskAnswers, memoryPolicy), at + offsetof(TaskAnswers, memoryNodes), kMaxNodes, 0, 0}},
+      {SYS_prctl, {prctlOption(PR_MCE_KILL_GET), 0, 0, 0, 0}},
   }};
 }
 
@@ -100,6 +101,7 @@ Status recordTaskState(std::span<const RemoteCall> calls, TaskAnswers& answers, 
   into.comm = answers.name;
   into.noNewPrivileges = calls[10].result == 1;
   into.personality = uint64_t(calls[11].result);
+  if (calls[13].result >= 0) into.machineCheck = int32_t(calls[13].result);
   if (calls[12].result == 0 && answers.memoryPolicy != 0) {
     into.memoryPolicy = answers.memoryPolicy;
     into.memoryNodes.assign(answers.memoryNodes, sizeof answers.memoryNodes);
@@ -172,7 +174,7 @@ Status recordProcessState(Foothold& foothold, image::Process& into) {
   into.subreaper = rest[0].result == 0 && own.subreaper != 0;
   into.credentials.dumpable = int32_t(rest[1].result);
   if (rest[2].result >= 0) into.credentials.secureBits = uint32_t(rest[2].result);
-  into.thpDisabled = rest[3].result == 1;
+  if (rest[3].result > 0) into.thpDisabled = int32_t(rest[3].result);
   into.memory.brk = uint64_t(rest[4].result);
   if (rest[5].result > 0) into.memory.denyWriteExecute = int32_t(rest[5].result);
   into.memory.mergeAll = rest[6].result > 0;
@@ -283,7 +285,7 @@ Status recordProcess(FrozenProcess& process, const KeeperTraits& keeper, RightsC
   process.foothold = *std::move(foothold);
   BLCR_TRY(recordFromStatus(process, process.foothold->scratch(), into));
   BLCR_TRY(recordProcessState(*process.foothold, into));
-  BLCR_TRY(recordPosixTimers(pid, *process.foothold, into.posixTimers));
+  BLCR_TRY(recordPosixTimers(pid, process.tasks.size(), *process.foothold, into.posixTimers));
   BLCR_TRY(recordThreadStates(process, into));
   // A parent-death signal of the root was set by its launcher, not by the program.
   if (pid == keeper.jobRoot) into.tasks.front().pdeathsig = 0;

@@ -10,6 +10,7 @@
 #include <array>
 
 #include "base/codes.h"
+#include "base/scheduling.h"
 #include "dump/tasks/record_process.h"
 #include "dump/tasks/registers.h"
 #include "dump/tasks/rseq_offset.h"
@@ -21,6 +22,7 @@ void recordScheduling(pid_t tid, image::Task& into) {
   sched_param parameter{};
   into.policy = ::sched_getscheduler(tid);
   if (::sched_getparam(tid, &parameter) == 0) into.priority = parameter.sched_priority;
+  into.sliceNs = ownSlice(tid);
   errno = 0;
   const int nice = ::getpriority(PRIO_PROCESS, id_t(tid));
   if (errno == 0) into.nice = nice;

@@ -60,14 +60,13 @@ class MadeDirectories {
 }  // namespace
 
 Status RemovedDirectories::make(const image::Image& image, const RestoreRequest& request) {
-  constexpr mode_t kUsual = 0755;
   std::map<std::string, mode_t> wanted;
   for (const image::OpenFile& file : image.files)
     if (file.kind == image::FileKind::kDirectory && file.unlinked) wanted.emplace(file.path, file.mode & 07777);
   for (const image::Process& process : image.processes) {
-    if (wasRemoved(process.cwd)) wanted.emplace(process.cwd, kUsual);
+    if (wasRemoved(process.cwd)) wanted.emplace(process.cwd, process.cwdMode);
     for (const image::Task& task : process.tasks)
-      if (wasRemoved(task.ownDirectory)) wanted.emplace(task.ownDirectory, kUsual);
+      if (wasRemoved(task.ownDirectory)) wanted.emplace(task.ownDirectory, task.ownDirectoryMode);
   }
   MadeDirectories made;
   for (const auto& [recorded, mode] : wanted) {

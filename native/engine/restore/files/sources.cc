@@ -9,6 +9,7 @@
 #include <set>
 
 #include "base/io.h"
+#include "restore/files/attributes.h"
 #include "restore/files/objects.h"
 #include "restore/files/removed_directories.h"
 #include "restore/files/system_v.h"
@@ -128,6 +129,7 @@ class Opener {
     }
     auto made = makeSegment(segment);
     if (!made) return made.error();
+    setAttributes(made->fd.get(), segment.attributes, false, segment.name, log_);
     sources_.temporary.add(std::move(made->path));
     const std::string path = descriptorPath(made->fd.get());
     auto readable = openPath(path, O_RDONLY);

@@ -89,6 +89,21 @@ Status mapArea(const Job& job, Stub& stub, const Area& area, const Sources& sour
   return adviseArea(stub, area);
 }
 
+/** Before any page is there. A node that this machine lacks costs speed only. */
+Status bindAreas(Job& job, Stub& stub, const image::Process& process) {
+  for (const image::RangePolicy& policy : process.memory.policies) {
+    const auto mask = stub.put(std::as_bytes(std::span(policy.nodes.data(), policy.nodes.size())));
+    if (!mask.ok()) return mask.error();
+    const uint64_t length = policy.range.end - policy.range.start, bits = 8 * uint64_t(policy.nodes.size());
+    const auto set = stub.attempt(SYS_mbind, {policy.range.start, length, uint64_t(unsigned(policy.mode)), mask.value(), bits, 0});
+    if (!set.ok()) return set.error();
+    if (set.value() < 0)
+      job.log.line("process " + std::to_string(process.pid) + ": the memory policy of the area at " + hexAddress(policy.range.start) +
+                   " cannot be set here: " + std::strerror(int(-set.value())));
+  }
+  return {};
+}
+
 bool isKernelArea(const Area& area) { return area.kind >= AreaKind::kVdso; }
 
 /** Code, data, brk, stack, arguments and environment as the kernel knows them, the auxiliary vector and /proc/PID/exe. */
@@ -137,6 +152,7 @@ Status buildMemory(Job& job, Building& building, const KernelAreas& areas, const
   Status done = placeKernelAreas(job, building, areas);
   for (const Area& area : building.process->memory.areas)
     if (done.ok() && !isKernelArea(area)) done = mapArea(job, stub, area, sources);
+  if (done.ok()) done = bindAreas(job, stub, *building.process);
   if (done.ok()) done = describeMemory(job, building, sources);
   if (!done.ok()) return inProcess(*building.process, done.error());
   return {};

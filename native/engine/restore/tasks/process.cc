@@ -51,10 +51,21 @@ Status setNumber(Job& job, Stub& stub, const image::Process& process, const std:
   return {};
 }
 
+/** The answer's second bit, of Linux 6.18: but for areas with MADV_HUGEPAGE. Before, they are off there, too. */
+Status disableHugePages(Job& job, Stub& stub, const image::Process& process) {
+  if (process.thpDisabled == 0) return {};
+  constexpr uint64_t kExceptions = ~1ull;
+  const auto set = stub.attempt(SYS_prctl, {PR_SET_THP_DISABLE, 1, uint64_t(process.thpDisabled) & kExceptions, 0, 0});
+  if (!set.ok()) return set.error();
+  if (set.value() >= 0) return {};
+  job.log.line("process " + std::to_string(process.pid) + ": huge pages are off for areas that ask for them, too");
+  return done(stub.call("huge pages off", SYS_prctl, {PR_SET_THP_DISABLE, 1, 0, 0, 0}));
+}
+
 Status setAttributes(Job& job, Stub& stub, const image::Process& process) {
   BLCR_TRY(done(stub.call("umask", SYS_umask, {process.umask})));
   if (process.subreaper) BLCR_TRY(done(stub.call("subreaper", SYS_prctl, {PR_SET_CHILD_SUBREAPER, 1})));
-  if (process.thpDisabled) BLCR_TRY(done(stub.call("huge pages off", SYS_prctl, {PR_SET_THP_DISABLE, 1})));
+  BLCR_TRY(disableHugePages(job, stub, process));
   BLCR_TRY(setNumber(job, stub, process, "coredump_filter", process.coreFilter, 16));
   return setNumber(job, stub, process, "oom_score_adj", process.oomScoreAdjust, 10);
 }

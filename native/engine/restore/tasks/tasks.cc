@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "arch/x86_64/xstate.h"
+#include "base/scheduling.h"
 #include "restore/tasks/spawn.h"
 
 namespace blcr {
@@ -43,6 +44,7 @@ void schedule(Job& job, pid_t tid, const Task& task) {
     parameter.sched_priority = task.priority;
     if (::sched_setscheduler(tid, task.policy, &parameter) != 0) job.log.line(systemError(who + "scheduling policy").detail);
   }
+  if (task.sliceNs != 0 && !setSlice(tid, task.sliceNs)) job.log.line(systemError(who + "time slice").detail);
   errno = 0;
   if (task.nice != ::getpriority(PRIO_PROCESS, id_t(tid)) && ::setpriority(PRIO_PROCESS, id_t(tid), task.nice) != 0)
     job.log.line(systemError(who + "nice value").detail);
@@ -92,6 +94,8 @@ Status dressTask(Job& job, Stub& stub, const Task& task) {
   if (task.timerSlackNs != 0) BLCR_TRY(done(stub.call("timer slack", SYS_prctl, {PR_SET_TIMERSLACK, task.timerSlackNs})));
   if (task.personality != 0) BLCR_TRY(done(stub.call("personality", SYS_personality, {task.personality})));
   BLCR_TRY(dressProcessor(stub, task));
+  if (task.machineCheck != PR_MCE_KILL_DEFAULT)
+    BLCR_TRY(done(stub.call("machine check policy", SYS_prctl, {PR_MCE_KILL, PR_MCE_KILL_SET, uint64_t(task.machineCheck), 0, 0})));
   BLCR_TRY(chooseNodes(job, stub, task));
   schedule(job, stub.tid(), task);
   return {};

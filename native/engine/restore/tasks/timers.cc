@@ -65,6 +65,14 @@ Status arm(const Job& job, Stub& stub, const image::PosixTimer& timer) {
   return done(stub.call("timer " + std::to_string(timer.id), SYS_timer_settime, {uint64_t(timer.id), 0, at.value(), 0}));
 }
 
+/** What runs by the time of a thread is that of the one that makes it. */
+Stub& makerOf(Building& building, const image::PosixTimer& timer) {
+  const auto& tasks = building.process->tasks;
+  for (size_t index = 0; index < tasks.size(); ++index)
+    if (timer.owner == tasks[index].tid) return building.tasks[index];
+  return building.leader();
+}
+
 Status posixTimers(Job& job, Building& building) {
   if (building.process->posixTimers.empty()) return {};
   Stub& stub = building.leader();
@@ -74,7 +82,7 @@ Status posixTimers(Job& job, Building& building) {
     if (!set.ok()) return set.error();
     chosen = set.value() == 0;
   }
-  for (const image::PosixTimer& timer : building.process->posixTimers) BLCR_TRY(createWithNumber(job, stub, timer));
+  for (const image::PosixTimer& timer : building.process->posixTimers) BLCR_TRY(createWithNumber(job, makerOf(building, timer), timer));
   if (chosen) {
     auto unset = stub.call("prctl", SYS_prctl, {kPrctlTimerIds, 0});
     if (!unset.ok()) return unset.error();
