@@ -44,17 +44,33 @@ IndexEntry describe(const struct stat& status, std::string path) {
 
 }  // namespace
 
+Status Capture::prepare() {
+  if (request_.baseline) BLCR_TRY(readBaseline());
+  struct stat into{};
+  if (::fstat(request_.into.get(), &into) != 0) return systemError("capture: the directory of the copies");
+  into_ = {into.st_dev, into.st_ino};
+  return {};
+}
+
 Status Capture::run(Log& log) {
   const int64_t start = nowNs();
-  if (request_.baseline) BLCR_TRY(readBaseline());
+  found_.clear();
+  found_.reserve(baseline_.size() + 64);
   BLCR_TRY(walk(request_.root.get(), "", log));
   BLCR_TRY(copyExtra());
+  result_.microseconds = microsecondsSince(start);
+  return {};
+}
+
+Status Capture::writeIndex() const {
+  if (!request_.into) return {};
+  std::string lines;
+  for (const IndexEntry& entry : found_) lines += formatIndexLine(entry);
   const UniqueFd file(::openat(request_.into.get(), ".index", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!file) return systemError("capture: .index");
-  if (const Status written = writeFull(file.get(), std::as_bytes(std::span(index_))); !written) {
+  if (const Status written = writeFull(file.get(), std::as_bytes(std::span(lines))); !written) {
     return Error{written.error().code, "capture: .index: " + written.error().detail};
   }
-  result_.microseconds = microsecondsSince(start);
   return {};
 }
 
@@ -99,7 +115,7 @@ Status Capture::visit(int directory, const std::string& prefix, const char* name
   const std::string path = prefix + name;
   const auto before = baseline_.find(path);
   if (before != baseline_.end() && before->second.kind == 'x') return {};
-  struct stat status{}, into{};
+  struct stat status{};
   if (::fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) != 0) {
     return errno == ENOENT ? Status() : Status(systemError("capture: " + path));
   }
@@ -107,15 +123,16 @@ Status Capture::visit(int directory, const std::string& prefix, const char* name
     log.line("capture: " + path + " is no file, directory or symbolic link and was left out");
     return {};
   }
-  if (::fstat(request_.into.get(), &into) == 0 && into.st_dev == status.st_dev && into.st_ino == status.st_ino) return {};
+  if (into_ == std::pair(status.st_dev, status.st_ino)) return {};
   IndexEntry entry = describe(status, path);
   const bool changed = before == baseline_.end() || !before->second.sameAs(entry);
   if (changed && entry.kind == 'd') BLCR_TRY(makeDirectory(path));
   if (changed && entry.kind == 'l') BLCR_TRY(copyLink(directory, name, entry));
   if (changed && entry.kind == 'f') BLCR_TRY(copyRegular(directory, name, entry));
-  if (entry.kind == 'd') entry.copied = changed;
-  index_ += formatIndexLine(entry);
-  if (entry.kind != 'd') return {};
+  const bool isDirectory = entry.kind == 'd';
+  if (isDirectory) entry.copied = changed;
+  found_.push_back(std::move(entry));
+  if (!isDirectory) return {};
   const UniqueFd inner(::openat(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!inner) return errno == ENOENT ? Status() : Status(systemError("capture: " + path));
   return walk(inner.get(), path + "/", log);

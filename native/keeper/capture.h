@@ -1,10 +1,14 @@
 // Files captured while the job stands still, so that they belong to the same moment as its memory.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/log.h"
@@ -43,16 +47,18 @@ struct IndexEntry {
 [[nodiscard]] Result<IndexEntry> parseIndexLine(std::string_view line);
 
 /**
- * One capture. run() walks root without ever following a link out of it, copies what is new or changed against the baseline (reflink where
- * the file system can, else in the kernel, else by hand; holes stay holes) and writes `.index`. Copies are readable by their owner only;
- * their modes are in the index. Sockets, FIFOs and devices are left out, with a log line. A name that vanishes meanwhile is left out; any
- * other error names its path and fails the capture.
+ * One capture: prepare() before the job is stopped, run() inside the stop, writeIndex() when the job goes on. run() walks root without ever
+ * following a link out of it and copies what is new or changed against the baseline (reflink where the file system can, else in the kernel,
+ * else by hand; holes stay holes). Copies are readable by their owner only; their modes are in the index. Sockets, FIFOs and devices are
+ * left out, with a log line. A name that vanishes meanwhile is left out; any other error names its path and fails the capture.
  */
 class Capture {
  public:
   Capture() = default;
   explicit Capture(CaptureRequest request) : request_(std::move(request)) {}
+  [[nodiscard]] Status prepare();
   [[nodiscard]] Status run(Log& log);
+  [[nodiscard]] Status writeIndex() const;
   [[nodiscard]] const CaptureResult& result() const { return result_; }
 
  private:
@@ -68,9 +74,10 @@ class Capture {
 
   CaptureRequest request_;
   CaptureResult result_;
-  std::map<std::string, IndexEntry, std::less<>> baseline_;
+  std::unordered_map<std::string, IndexEntry> baseline_;
+  std::vector<IndexEntry> found_;
+  std::pair<dev_t, ino_t> into_;
   std::map<std::string, bool, std::less<>> made_;  // directories below into
-  std::string index_;
   int depth_ = 0;
 };
 

@@ -162,6 +162,7 @@ Status Requests::prepare(const wire::CheckpointRequest& request, Message& messag
   pending_->described = *std::move(described);
   if (files.root) {
     pending_->capture = Capture(std::move(files));
+    BLCR_TRY(pending_->capture.prepare());
     pending_->described.insideStop = [this] { return pending_->capture.run(pending_->log); };
   }
   BLCR_TRY(applySkips(pending_->described, request.flags));
@@ -333,6 +334,7 @@ void Requests::abandon(int code, const char* reason) {
 void Requests::complete() {
   loop_.forget(pending_->dump->pollFd());
   Result<DumpResult> outcome = pending_->dump->finish();
+  if (const Status listed = outcome ? pending_->capture.writeIndex() : Status(); !listed) outcome = listed.error();
   // Removing copies takes as long as the kernel needs to take their memory back: after the answer, where the next request comes to this
   // keeper. One that serves a single request traces the originals for it, and the next request's keeper would find them traced.
   std::unique_ptr<Dump> copies = std::move(pending_->dump);

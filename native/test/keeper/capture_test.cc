@@ -52,6 +52,14 @@ CaptureRequest request(const Scratch& scratch, const std::string& into = "into")
   return made;
 }
 
+/** All steps of a capture. */
+blcr::Status whole(Capture& capture, blcr::Log& log) {
+  BLCR_TRY(capture.prepare());
+  BLCR_TRY(capture.run(log));
+  return capture.writeIndex();
+}
+blcr::Status whole(Capture&& capture, blcr::Log& log) { return whole(capture, log); }
+
 /** The index as path -> copied. */
 std::map<std::string, bool> index(const fs::path& path) {
   std::map<std::string, bool> found;
@@ -74,7 +82,7 @@ TEST(copies_files_directories_and_links) {
   fs::create_symlink("a", scratch / "job/link");
   blcr::Log log;
   Capture capture(request(scratch));
-  CHECK(capture.run(log).ok());
+  CHECK(whole(capture, log).ok());
   CHECK(read(scratch / "into/a") == "alpha");
   CHECK(read(scratch / "into/d/e/f") == std::string(300000, 'x'));
   CHECK(fs::is_directory(scratch / "into/empty"));
@@ -91,7 +99,7 @@ TEST(never_follows_a_link_out_of_the_root) {
   fs::create_symlink(scratch / "outside/secret", scratch / "job/file");
   blcr::Log log;
   Capture capture(request(scratch));
-  CHECK(capture.run(log).ok());
+  CHECK(whole(capture, log).ok());
   CHECK(fs::is_symlink(scratch / "into/away"));
   CHECK(fs::is_symlink(scratch / "into/file"));
   CHECK(index(scratch / "into/.index").size() == 2);
@@ -102,13 +110,13 @@ TEST(takes_only_what_changed_against_the_baseline) {
   write(scratch / "job/same", "1");
   write(scratch / "job/d/changed", "1");
   blcr::Log log;
-  CHECK(Capture(request(scratch)).run(log).ok());
+  CHECK(whole(Capture(request(scratch)), log).ok());
   write(scratch / "job/d/changed", "22");
   write(scratch / "job/new", "3");
   CaptureRequest second = request(scratch, "into2");
   second.baseline = open(scratch / "into/.index");
   Capture capture(std::move(second));
-  CHECK(capture.run(log).ok());
+  CHECK(whole(capture, log).ok());
   const std::map<std::string, bool> expected{{"same", false}, {"d", false}, {"d/changed", true}, {"new", true}};
   CHECK(index(scratch / "into2/.index") == expected);
   CHECK(!fs::exists(scratch / "into2/same"));
@@ -122,14 +130,14 @@ TEST(a_replaced_file_of_equal_size_and_time_is_new) {
   struct stat before{};
   ::stat((scratch / "job/f").c_str(), &before);
   blcr::Log log;
-  CHECK(Capture(request(scratch)).run(log).ok());
+  CHECK(whole(Capture(request(scratch)), log).ok());
   write(scratch / "job/g", "new");
   const timespec times[2] = {before.st_mtim, before.st_mtim};
   ::utimensat(AT_FDCWD, (scratch / "job/g").c_str(), times, 0);
   fs::rename(scratch / "job/g", scratch / "job/f");
   CaptureRequest second = request(scratch, "into2");
   second.baseline = open(scratch / "into/.index");
-  CHECK(Capture(std::move(second)).run(log).ok());
+  CHECK(whole(Capture(std::move(second)), log).ok());
   CHECK(read(scratch / "into2/f") == "new");
 }
 
@@ -144,7 +152,7 @@ TEST(leaves_out_what_the_baseline_says_and_its_own_directory) {
   made.into = open(scratch / "job/here");
   made.baseline = open(scratch / "baseline");
   blcr::Log log;
-  CHECK(Capture(std::move(made)).run(log).ok());
+  CHECK(whole(Capture(std::move(made)), log).ok());
   const std::map<std::string, bool> expected{{"d", true}, {"d/.blcr", true}};
   CHECK(index(scratch / "job/here/.index") == expected);
 }
@@ -155,7 +163,7 @@ TEST(captures_extra_files) {
   CaptureRequest made = request(scratch);
   made.extra.push_back(open(scratch / "outside/stdout"));
   blcr::Log log;
-  CHECK(Capture(std::move(made)).run(log).ok());
+  CHECK(whole(Capture(std::move(made)), log).ok());
   CHECK(read(scratch / "into/.extra-0") == "output so far");
 }
 
@@ -164,7 +172,7 @@ TEST(names_with_any_bytes_survive) {
   const std::string name = "a b\tc\nd%41\xff\x7f";
   write(scratch / "job" / name, "odd");
   blcr::Log log;
-  CHECK(Capture(request(scratch)).run(log).ok());
+  CHECK(whole(Capture(request(scratch)), log).ok());
   CHECK(index(scratch / "into/.index").contains(name));
   CHECK(read(scratch / "into/.index").find("a%20b%09c%0Ad%2541%FF%7F") != std::string::npos);
 }
@@ -175,7 +183,7 @@ TEST(holes_stay_holes) {
   CHECK(::pwrite(file.get(), "end", 3, 64 << 20) == 3);
   CHECK(::ftruncate(file.get(), 128 << 20) == 0);
   blcr::Log log;
-  CHECK(Capture(request(scratch)).run(log).ok());
+  CHECK(whole(Capture(request(scratch)), log).ok());
   struct stat status{};
   CHECK(::stat((scratch / "into/sparse").c_str(), &status) == 0);
   CHECK(status.st_size == 128 << 20);
@@ -186,7 +194,7 @@ TEST(special_files_are_left_out_and_named) {
   const Scratch scratch;
   ::mkfifo((scratch / "job/fifo").c_str(), 0600);
   blcr::Log log;
-  CHECK(Capture(request(scratch)).run(log).ok());
+  CHECK(whole(Capture(request(scratch)), log).ok());
   CHECK(log.text().find("fifo") != std::string::npos);
   CHECK(index(scratch / "into/.index").empty());
 }
@@ -196,7 +204,7 @@ TEST(an_error_names_its_path) {
   write(scratch / "job/d/f", "x");
   write(scratch / "into/d", "in the way");
   blcr::Log log;
-  const auto failed = Capture(request(scratch)).run(log);
+  const auto failed = whole(Capture(request(scratch)), log);
   CHECK(!failed.ok());
   CHECK(failed.error().code == EEXIST);
   CHECK(failed.error().detail.find("d") != std::string::npos);
