@@ -40,7 +40,7 @@ export class JobStdio implements Disposable {
   readonly fds: readonly [number, number, number];
   readonly #opened: number[];
   readonly #outputs: readonly Output[];
-  /** Outputs that are regular files but cannot be stored, in words. */
+  /** What a restart will not find as it was, in words. */
   readonly limitations: readonly string[];
 
   constructor(entries: readonly [StdioEntry, StdioEntry, StdioEntry]) {
@@ -54,7 +54,9 @@ export class JobStdio implements Disposable {
     };
     this.fds = [open(entries[0], 0), open(entries[1], 1), open(entries[2], 2)];
     this.#opened = opened;
-    const limitations: string[] = [];
+    const limitations = isStream(this.fds[0])
+      ? ['standard input comes through a pipe: a resumed program reads on from the start of the new one']
+      : [];
     this.#outputs = findOutputs(this.fds, limitations);
     this.limitations = limitations;
   }
@@ -126,6 +128,12 @@ function findOutputs(fds: readonly [number, number, number], limitations: string
     if (path !== undefined) outputs.push({ role, fd, path, start: startOf(fd, stats.size) });
   }
   return outputs;
+}
+
+/** What has come through is gone: no restart can have it again. A regular file is opened where the program was. */
+function isStream(fd: number): boolean {
+  const stats = statsOf(fd);
+  return stats !== undefined && (stats.isFIFO() || stats.isSocket());
 }
 
 function statsOf(fd: number): Stats | undefined {
