@@ -16,6 +16,7 @@
             "native/addon/request.cc",
             "native/addon/restart.cc",
             "native/addon/system.cc",
+            "native/addon/turn.cc",
             "native/digest/sha256.cc",
             "native/compat/glibc.c"
           ],

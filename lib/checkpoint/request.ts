@@ -132,6 +132,9 @@ function check(options: CheckpointOptions, { info }: Provider): void {
   if (options.to !== 'pipe' && (!Number.isInteger(options.to) || options.to < 0)) {
     throw new UsageError(`to must be a descriptor or 'pipe', not ${options.to}`);
   }
+  if (options.signal !== undefined && !Number.isInteger(options.signal)) {
+    throw new UsageError('signal is the number of a signal for the process; an AbortSignal is given as abort');
+  }
   if (!((options.timeoutSeconds ?? 0) >= 0)) throw new UsageError('timeoutSeconds must not be negative');
   if (info.kind === 'userspace') return;
   for (const [name, isAsked] of [

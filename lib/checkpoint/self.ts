@@ -7,8 +7,8 @@ import { errorCode } from '../util/error-facts.ts';
 import { checkpointError } from './errors.ts';
 import { completeRequest, Interruption, type Outcome } from './pending.ts';
 import { openProvider } from './provider.ts';
-import { requestCheckpoint } from './request.ts';
-import type { Provider, SelfCheckpointOptions } from './types.ts';
+import { startCheckpoint } from './request.ts';
+import type { PendingCheckpoint, Provider, SelfCheckpointOptions } from './types.ts';
 
 /** The answer of libcr in the copy that a restart has made of the requester. */
 const RESTARTED = 'CR_ERESTARTED';
@@ -50,24 +50,49 @@ async function intoFile(
   provider: Provider,
 ): Promise<'continued' | 'restarted'> {
   const unfinished = `${file}.${process.pid}.new`;
-  const to = openSync(unfinished, 'w', 0o600);
+  // A file of another call that is open now would be asked for when this program is restarted, by the name that it has lost since.
+  while (!provider.binding.takeTurn()) {
+    if (options.abort?.aborted === true) throw failure('ABORT_ERR', 'was aborted', '', options.abort.reason);
+    await delay(BUSY_MS);
+  }
   try {
-    await whenItsTurn(() => requestCheckpoint({ ...options, target: process.pid, to }, provider), options.abort);
-    fsyncSync(to);
+    await whenNotBusy(() => write(unfinished, options, provider), options.abort);
+    syncFile(unfinished);
+    renameSync(unfinished, file);
+    return 'continued';
   } catch (error) {
-    // Elsewhere the file has its own name by now, and what is open here leads nowhere.
+    // Elsewhere the file has its own name by now.
     if (errorCode(error) === RESTARTED) return 'restarted';
     rmSync(unfinished, { force: true });
     throw error;
   } finally {
+    provider.binding.endTurn();
+  }
+}
+
+/** Open here only until the keeper has it, for the same reason. */
+async function write(file: string, options: Omit<SelfCheckpointOptions, 'file'>, provider: Provider): Promise<void> {
+  const to = openSync(file, 'w', 0o600);
+  let request: PendingCheckpoint;
+  try {
+    request = startCheckpoint({ ...options, target: process.pid, to }, provider);
+  } finally {
     closeSync(to);
   }
-  renameSync(unfinished, file);
-  return 'continued';
+  await request.done;
+}
+
+function syncFile(file: string): void {
+  const fd = openSync(file, 'r+');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** One checkpoint of a job at a time: the one that is being taken now has begun too early to be ours. */
-async function whenItsTurn<T>(request: () => Promise<T>, abort: AbortSignal | undefined): Promise<T> {
+async function whenNotBusy(request: () => Promise<void>, abort: AbortSignal | undefined): Promise<void> {
   for (;;) {
     try {
       return await request();

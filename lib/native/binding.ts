@@ -105,6 +105,9 @@ export interface NativeBinding {
   createSocketPair(): readonly [number, number];
   /** mkfifo(3), mode 0600. */
   makeFifo(path: string): void;
+  /** False while another call, of any thread of this process, has the turn: its checkpoint's file is open. Ends with the environment. */
+  takeTurn(): boolean;
+  endTurn(): void;
   /** What the C library's heap keeps for later, and pages of code that their files have as well, go back to the system. */
   trimMemory(): void;
   /** Waits for a direct child that libuv does not know (the pid a restart returned): resolves with the raw wait status of waitpid(2). pidfd, else SIGCHLD-free polling. */

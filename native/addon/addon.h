@@ -10,6 +10,10 @@
 namespace node_blcr {
 
 struct Addon {
+  Addon() = default;
+  Addon(const Addon&) = delete;
+  Addon& operator=(const Addon&) = delete;
+  ~Addon();
   std::shared_ptr<const Library> library;
 };
 
@@ -27,6 +31,8 @@ Napi::Value RequestResult(const Napi::CallbackInfo& info);
 Napi::Value ReapRequest(const Napi::CallbackInfo& info);
 Napi::Value CloseHandle(const Napi::CallbackInfo& info);
 Napi::Value CreatePipe(const Napi::CallbackInfo& info);
+Napi::Value TakeTurn(const Napi::CallbackInfo& info);
+Napi::Value EndTurn(const Napi::CallbackInfo& info);
 Napi::Value TrimMemory(const Napi::CallbackInfo& info);
 Napi::Value CreateSocketPair(const Napi::CallbackInfo& info);
 Napi::Value MakeFifo(const Napi::CallbackInfo& info);

@@ -91,6 +91,8 @@ Napi::Object Initialise(Napi::Env env, Napi::Object exports) {
   bind("createPipe", CreatePipe);
   bind("createSocketPair", CreateSocketPair);
   bind("makeFifo", MakeFifo);
+  bind("takeTurn", TakeTurn);
+  bind("endTurn", EndTurn);
   bind("trimMemory", TrimMemory);
   bind("waitChild", WaitChild);
   bind("sha256", Sha256);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -80,6 +80,25 @@ for (const kept of ['under a keeper', 'by itself'] as const) {
     assert.ok(!existsSync(`${file}.new`));
   });
 }
+
+test('several calls at once, in several threads: every context can be restarted', options, async () => {
+  const where = newDirectory('at-once');
+  const null_ = openSync('/dev/null', 'r+');
+  const stdio = [null_, 2, 2] as const;
+  const first = await launchProgram(process.execPath, { args: [program('at-once.mjs'), packagePath, where], stdio });
+  await waitForText(join(where, 'said'), 'continued\n');
+  first.kill();
+  await first.exit;
+  assert.deepEqual(readdirSync(where).sort(), ['one', 'said', 'same', 'three', 'two']);
+  // Each is opened before a restarted program replaces the others.
+  const contexts = ['one', 'two', 'three', 'same'].map((name) => openSync(join(where, name), 'r'));
+  for (const from of contexts) {
+    const { exit } = await requestRestart({ from, stdio });
+    closeSync(from);
+    assert.deepEqual(await exit, { exitCode: 0, signal: undefined });
+  }
+  closeSync(null_);
+});
 
 test("into the job's store: the wrapper is killed and run again", options, async () => {
   const where = newDirectory('job');

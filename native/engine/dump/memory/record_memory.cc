@@ -173,6 +173,7 @@ Status recordArea(pid_t pid, const Mapping& mapping, uint32_t vmFlags, Recording
     if ((vmFlags & kHugeFile) != 0) return refuse(pid, mapping, "memory of huge-page files is not supported");
     if ((vmFlags & kDevice) != 0) return refuse(pid, mapping, "device memory is not supported");
     if (mapping.path.starts_with("/[aio]")) return refuse(pid, mapping, "asynchronous I/O contexts are not supported");
+    if (mapping.path == "anon_inode:[io_uring]") return refuse(pid, mapping, kRingRefused);
     if (mapping.path.starts_with("anon_inode:")) return refuse(pid, mapping, "this kind of mapping is not supported");
     if (mapping.path == "[uprobes]") return refuse(pid, mapping, "probes are active in it");
     if ((vmFlags & kUserFault) != 0) return refuse(pid, mapping, "userfaultfd is not supported");
