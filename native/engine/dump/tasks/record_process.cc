@@ -6,6 +6,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -130,6 +131,7 @@ std::vector<RemoteCall> processCalls(uint64_t at) {
   calls.push_back({SYS_arch_prctl, {kGetCpuid}});
   calls.push_back({SYS_modify_ldt, {0, at + offsetof(ProcessAnswers, segments), sizeof ProcessAnswers::segments}});
   calls.push_back({SYS_keyctl, {KEYCTL_GET_KEYRING_ID, uint64_t(KEY_SPEC_PROCESS_KEYRING), 0}});
+  calls.push_back({SYS_keyctl, {KEYCTL_GET_KEYRING_ID, uint64_t(KEY_SPEC_SESSION_KEYRING), 0}});
   for (uint64_t limit = 0; limit < kLimits; ++limit) {
     calls.push_back({SYS_prlimit64, {0, limit, 0, at + offsetof(ProcessAnswers, limits) + limit * 16}});
   }
@@ -148,8 +150,15 @@ Status refuseUnusual(pid_t pid, const RemoteCall* calls, const ProcessAnswers& a
   return {};
 }
 
+/** Of a job that the keeper has started: any other one may come from another login. */
+Status refuseOwnSession(pid_t pid, long keyring, const KeeperTraits& keeper) {
+  const long own = keeper.jobRoot == 0 ? 0 : ::syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0);
+  if (own <= 0 || keyring <= 0 || own == keyring) return {};
+  return Error{kErrorNoSupport, who(pid) + "it has a session keyring of its own, which cannot be carried"};
+}
+
 /** Everything that only the process itself is told, and the same of its leader: one batch. */
-Status recordProcessState(Foothold& foothold, image::Process& into) {
+Status recordProcessState(Foothold& foothold, const KeeperTraits& keeper, image::Process& into) {
   const uint64_t at = foothold.scratch().data();
   std::vector<RemoteCall> calls = processCalls(at);
   const size_t ownCalls = calls.size();
@@ -180,7 +189,8 @@ Status recordProcessState(Foothold& foothold, image::Process& into) {
   into.memory.mergeAll = rest[6].result > 0;
   if (rest[7].result > 0) into.memory.barriers = uint32_t(rest[7].result);
   BLCR_TRY(refuseUnusual(into.pid, &rest[8], own));
-  for (size_t limit = 0; limit < kLimits && rest[13 + limit].result == 0; ++limit) {
+  BLCR_TRY(refuseOwnSession(into.pid, rest[13].result, keeper));
+  for (size_t limit = 0; limit < kLimits && rest[14 + limit].result == 0; ++limit) {
     into.limits.push_back({own.limits[limit][0], own.limits[limit][1]});
   }
   return recordTaskState(std::span(calls).subspan(ownCalls), answers->leader, into.tasks.front());
@@ -284,9 +294,10 @@ Status recordProcess(FrozenProcess& process, const KeeperTraits& keeper, RightsC
   if (!foothold) return foothold.error();
   process.foothold = *std::move(foothold);
   BLCR_TRY(recordFromStatus(process, process.foothold->scratch(), into));
-  BLCR_TRY(recordProcessState(*process.foothold, into));
+  BLCR_TRY(recordProcessState(*process.foothold, keeper, into));
   BLCR_TRY(recordPosixTimers(pid, process.tasks.size(), *process.foothold, into.posixTimers));
   BLCR_TRY(recordThreadStates(process, into));
+  BLCR_TRY(rights.restrictions().check(process, into));
   // A parent-death signal of the root was set by its launcher, not by the program.
   if (pid == keeper.jobRoot) into.tasks.front().pdeathsig = 0;
   return {};

@@ -8,6 +8,7 @@
 #include "base/result.h"
 #include "base/thread.h"
 #include "dump/tasks/record_process.h"
+#include "dump/tasks/restrictions.h"
 
 namespace blcr {
 
@@ -28,6 +29,9 @@ class RightsCheck {
   /** The verdict on one of the processes, as soon as it is there. */
   [[nodiscard]] Status of(pid_t pid);
 
+  /** What can only be asked in the name of the tasks themselves. */
+  [[nodiscard]] Restrictions& restrictions() { return restrictions_; }
+
  private:
   struct Entry {
     pid_t pid;
@@ -39,6 +43,7 @@ class RightsCheck {
   std::vector<Entry> entries_;
   std::atomic<size_t> done_ = 0;
   std::atomic<bool> isNeeded_ = true;
+  Restrictions restrictions_;
   Thread thread_;
 };
 
