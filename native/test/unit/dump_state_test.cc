@@ -292,6 +292,58 @@ TEST(system_v_objects_of_others) {
   CHECK(shmdt(own) == 0 && semctl(set, 0, IPC_RMID) == 0);
 }
 
+/** Left behind by somebody who has ended: whose it is cannot be told. */
+int segmentOfNobody() {
+  int* const id = static_cast<int*>(mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  const pid_t maker = fork();
+  if (maker == 0) {
+    *id = shmget(IPC_PRIVATE, 8192, 0600);
+    static_cast<char*>(shmat(*id, nullptr, 0))[0] = 'x';
+    _exit(0);
+  }
+  waitpid(maker, nullptr, 0);
+  const int made = *id;
+  munmap(id, 4096);
+  return made;
+}
+
+std::function<int(const std::function<void()>&)> attaching(int id) {
+  return [id](const auto& ready) { return shmat(id, nullptr, 0) == reinterpret_cast<void*>(-1) ? 1 : (ready(), pauseForever()); };
+}
+
+TEST(a_checkpoint_that_is_being_written_is_not_in_the_way_of_another) {
+  const int id = segmentOfNobody();
+  const Victim user(attaching(id)), other([](const auto& ready) { return ready(), pauseForever(); });
+  int pipe[2];
+  CHECK(id >= 0 && pipe2(pipe, O_CLOEXEC) == 0 && fcntl(pipe[1], F_SETPIPE_SZ, 4096) > 0);
+  Log log;
+  DumpRequest request;
+  request.target = other.pid();
+  request.outputFd = pipe[1];
+  request.snapshot = Snapshot::kFork;
+  auto unread = Dump::create(request, log);
+  CHECK(unread->start().ok());
+  CHECK(dump(user.pid(), Snapshot::kFork).verified);
+  unread->cancel();
+  CHECK(!unread->finish().ok());
+  close(pipe[0]), close(pipe[1]);
+  shmctl(id, IPC_RMID, nullptr);
+}
+
+TEST(who_looks_at_shared_memory_for_a_moment_is_waited_for) {
+  const int id = shmget(IPC_PRIVATE, 8192, 0600);
+  const Victim user(attaching(id));
+  const Victim looking([id, target = user.pid()](const auto& ready) {
+    const void* const at = shmat(id, nullptr, SHM_RDONLY);
+    ready();
+    while (readStat(target) && readStat(target).value().state != 't') sleepUs(200);
+    sleepUs(10000);  // it has been seen by now, or will not be
+    return shmdt(at) == 0 ? pauseForever() : 1;
+  });
+  CHECK(dump(user.pid(), Snapshot::kFork).verified);
+  shmctl(id, IPC_RMID, nullptr);
+}
+
 TEST(another_root_directory) {
   if (geteuid() != 0) return;
   const Victim victim([](const auto& ready) { return chroot("/usr") == 0 && chdir("/") == 0 ? (ready(), pauseForever()) : 1; });

@@ -69,6 +69,21 @@ Error shared(IpcKind kind, int id) {
   return Error{kErrorNoSupport, nameOf(kind, id) + " is used by the job and by a process outside the job"};
 }
 
+/**
+ * Whether a segment is attached more than `own` times. The checkpoint of another job may be looking at what could be its own as well, which
+ * takes no longer than a stop: better a moment more in ours than a job that is refused.
+ */
+bool isAttachedElsewhere(const IpcObject& segment, size_t own) {
+  constexpr int64_t kPatienceNs = 250'000'000;
+  const int64_t deadline = nowNs() + kPatienceNs;
+  for (uint64_t attached = segment.attached; attached > own; sleepUs(500)) {
+    shmid_ds info{};
+    if (nowNs() > deadline || ::shmctl(segment.id, IPC_STAT, &info) != 0) return true;
+    attached = info.shm_nattch;
+  }
+  return false;
+}
+
 /** What the last users of an object mean. */
 Result<bool> isOurs(const Owners& owners, IpcKind kind, const IpcObject& object, const std::vector<User>& users) {
   if (owners.isolated()) return true;
@@ -98,7 +113,10 @@ Result<bool> ownsSegment(const Owners& owners, const IpcObject& object) {
   if (object.size <= 1 && object.attached == 0) return false;
   const User maker = owners.whoWas(object.first, object.changed), last = owners.whoWas(object.second, object.lastTime());
   if (object.attached != 0 && !owners.isolated()) {
-    if (maker == User::kJob) return shared(IpcKind::kSegment, object.id);
+    if (maker == User::kJob) {
+      if (isAttachedElsewhere(object, 0)) return shared(IpcKind::kSegment, object.id);
+      return true;
+    }
     // Perhaps only by the checkpoint of another job, for the same reason as here. One that is removed goes with those who have it.
     return (object.mode & SHM_DEST) == 0 && maker == User::kEnded && owners.mayBeOurs(object);
   }
@@ -129,7 +147,7 @@ Status recordSegments(const Owners& owners, Recording& recording) {
   for (const IpcObject& object : readIpcTable(IpcKind::kSegment)) {
     const auto own = attached.find(object.id);
     if (own != attached.end()) {
-      if (object.attached > recording.segments[own->second].views.size()) return shared(IpcKind::kSegment, object.id);
+      if (isAttachedElsewhere(object, recording.segments[own->second].views.size())) return shared(IpcKind::kSegment, object.id);
       BLCR_TRY(recordSegment(object, recording));
       attached.erase(own);
       continue;

@@ -119,7 +119,7 @@ Status readSegment(const Recording& recording, const SegmentPages& pages, uint64
 Status findSegmentPages(FrozenSet& frozen, Recording& recording, bool copy) {
   constexpr uint64_t kPiece = 4 << 20;
   for (uint32_t index = 0; index < recording.segments.size(); ++index) {
-    const SegmentSource& source = recording.segments[index];
+    SegmentSource& source = recording.segments[index];
     recording.image.shared[index].size = source.size;
     Present present(pageUp(source.size) / kPage);
     BLCR_TRY(findResident(frozen, source, present));
@@ -141,6 +141,8 @@ Status findSegmentPages(FrozenSet& frozen, Recording& recording, bool copy) {
       }
       recording.segmentPages.push_back(std::move(pages));
     }
+    // Not until everything is written: the checkpoint of whoever uses it would be refused as long.
+    if (copy) source.attached = {};
   }
   return {};
 }
