@@ -30,6 +30,7 @@ Nobody is told of these, or nothing can be done about them; a program that depen
   told before the checkpoint.
 - A program that chooses among sockets of one port (\`SO_ATTACH_REUSEPORT_CBPF\`) falls back to the kernel's own choice.
 - The login of the audit system (\`/proc/self/loginuid\`), control groups and autogroups are those of the restarter.
+- Flags of the inode (\`chattr\`) of unlinked files and extended attributes of removed directories are gone.
 - What only speed depends on: names of areas, home nodes of memory policies, busy polling of epoll, \`posix_fadvise\`, write-life hints.
 `;
 

@@ -80,7 +80,7 @@ Status dress(Job& job, const KernelAreas& areas) {
   for (Building& building : job.processes) {
     if (!building.isAlive()) continue;
     BLCR_TRY(checkSignalFrames(job, building, areas));
-    applyLimits(job, building);
+    applyLimits(job, building, LimitsOf::kGrowth);
     BLCR_TRY(applyCredentials(job, building));
     BLCR_TRY(dressTasks(job, building));
     BLCR_TRY(queueSignals(job, building));
@@ -96,6 +96,7 @@ Status arm(Job& job) {
     if (!building.isAlive()) continue;
     BLCR_TRY(startTimers(job, building));
     BLCR_TRY(sealMemory(job, building));
+    applyLimits(job, building, LimitsOf::kContent);
     BLCR_TRY(loadRegisters(job, building));
     if (isStopped(building)) BLCR_TRY(stopAgain(job, building));
   }
@@ -166,8 +167,8 @@ class RaisedLimits {
   RaisedLimits& operator=(const RaisedLimits&) = delete;
 
  private:
-  static constexpr size_t kCount = 5;
-  static constexpr int kResources[kCount] = {RLIMIT_NOFILE, RLIMIT_STACK, RLIMIT_DATA, RLIMIT_AS, RLIMIT_MEMLOCK};
+  static constexpr size_t kCount = 6;
+  static constexpr int kResources[kCount] = {RLIMIT_NOFILE, RLIMIT_STACK, RLIMIT_DATA, RLIMIT_AS, RLIMIT_MEMLOCK, RLIMIT_SIGPENDING};
   rlimit before_[kCount]{};
 };
 

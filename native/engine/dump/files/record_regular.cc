@@ -36,6 +36,7 @@ bool isAt(const FoundDescriptor& found, const std::string& path) {
 /** Why a file cannot be opened again by its name; what is said when that leads somewhere else. */
 Error nameLost(const FoundDescriptor& found, const std::string& elsewhere) {
   struct stat named{};
+  if (found.info.st_nlink == 0) return refuseFile(found, "its name was removed");
   if (::lstat(found.link.c_str(), &named) == 0 || (errno != EACCES && errno != ENAMETOOLONG)) return refuseFile(found, elsewhere);
   return refuseFile(found, std::string("it cannot be reached by its name: ") + std::strerror(errno));
 }
@@ -43,6 +44,7 @@ Error nameLost(const FoundDescriptor& found, const std::string& elsewhere) {
 /** /proc/N/…: the process it tells of must be there again, or be gone already. */
 Status recordProcFile(const FileContext& context, const FoundDescriptor& found, image::OpenFile& file) {
   file.kind = image::FileKind::kProc;
+  if (found.link == "/proc") return {};
   if (!found.link.starts_with("/proc/")) return refuseFile(found, "a file of another /proc");
   std::string_view rest = std::string_view(found.link).substr(6);
   const auto owner = takeNumber(rest, 10);

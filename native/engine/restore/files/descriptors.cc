@@ -50,7 +50,8 @@ Status addEntry(Stub& stub, int epoll, const image::EpollEntry& entry, int sourc
 
 /** Numbers of processes in the path are those of the job's own namespace, if /proc is. */
 Result<std::string> pathInProc(const Job& job, const image::Process& process, const std::string& recorded) {
-  std::string_view rest = std::string_view(recorded).substr(std::string_view("/proc/").size());
+  std::string_view rest = recorded;
+  rest.remove_prefix(std::min(rest.size(), std::string_view("/proc/").size()));
   const auto number = takeNumber(rest, 10);
   if (!number) return recorded;
   if (int64_t(*number) == process.pid) return "/proc/self" + std::string(rest);

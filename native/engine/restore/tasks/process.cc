@@ -103,9 +103,11 @@ Status queueSignals(Job&, Building& building) {
   return {};
 }
 
-void applyLimits(Job& job, Building& building) {
+void applyLimits(Job& job, Building& building, LimitsOf what) {
   const auto& limits = building.process->limits;
   for (size_t index = 0; index < limits.size(); ++index) {
+    const bool ofContent = index == RLIMIT_SIGPENDING || index == RLIMIT_MEMLOCK;
+    if (ofContent != (what == LimitsOf::kContent)) continue;
     rlimit64 wanted{limits[index].soft, limits[index].hard}, current{};
     const auto resource = static_cast<__rlimit_resource>(index);
     const pid_t pid = building.leader().tid();

@@ -12,7 +12,10 @@ namespace blcr {
 /** Queued signals, put back by the tasks themselves, which alone may send any siginfo. */
 [[nodiscard]] Status queueSignals(Job& job, Building& building);
 
-/** Resource limits, lowered to what this node allows (logged). */
-void applyLimits(Job& job, Building& building);
+/** How much there may come to be, and how much of what comes with the context there may be: what it has already is no matter of limits. */
+enum class LimitsOf { kGrowth, kContent };
+
+/** Resource limits of that kind, lowered to what this node allows (logged). */
+void applyLimits(Job& job, Building& building, LimitsOf what);
 
 }  // namespace blcr

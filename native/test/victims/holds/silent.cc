@@ -5,11 +5,13 @@
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <time.h>
 
 #include <atomic>
+#include <fstream>
 #include <thread>
 
 #include "holds.h"
@@ -95,6 +97,33 @@ void modeOfRemoved() {
   REQUIRE(stat(".", &info) == 0 && (info.st_mode & 07777) == 0710 && info.st_nlink == 0);
 }
 
+/** It has more queued and locked than it could queue and lock now. */
+void loweredLimits() {
+  sigset_t all;
+  sigfillset(&all);
+  sigprocmask(SIG_BLOCK, &all, nullptr);
+  for (int i = 0; i < 20; ++i) REQUIRE(sigqueue(getpid(), SIGRTMIN, sigval{.sival_int = i}) == 0);
+  char* locked = pages(4, MAP_PRIVATE);
+  const rlimit few{5, 5}, none{0, 0};
+  REQUIRE(mlock(locked, 4 * kPage) == 0 && setrlimit(RLIMIT_SIGPENDING, &few) == 0 && setrlimit(RLIMIT_MEMLOCK, &none) == 0);
+  hold();
+  sigemptyset(&all);
+  sigaddset(&all, SIGRTMIN);
+  for (int i = 0; i < 20; ++i) {
+    siginfo_t info{};
+    const timespec now{};
+    REQUIRE(sigtimedwait(&all, &info, &now) == SIGRTMIN && info.si_value.sival_int == i);
+  }
+  std::ifstream status("/proc/self/status");
+  std::string line;
+  while (std::getline(status, line) && !line.starts_with("VmLck:")) {
+  }
+  REQUIRE(line.find(" 16 kB") != std::string::npos);
+  rlimit limit{};
+  REQUIRE(getrlimit(RLIMIT_SIGPENDING, &limit) == 0 && limit.rlim_cur == 5 && getrlimit(RLIMIT_MEMLOCK, &limit) == 0 &&
+          limit.rlim_max == 0);
+}
+
 /** `tell` says what the other thread is to do next. */
 void timersOfThreads() {
   static std::atomic<int> tell{0};
@@ -159,6 +188,8 @@ const Case kNameless(Supported{"attributesOfNameless", "descriptors", "extended 
                      attributesOfNameless);
 const Case kRemoved(Supported{"modeOfRemoved", "tasks", "the permissions of a working directory that was removed", "restored"},
                     modeOfRemoved);
+const Case kLowered(Supported{"loweredLimits", "tasks", "more queued signals and locked memory than the limits allow now", "restored"},
+                    loweredLimits);
 const Case kThreadTimers(Supported{"timersOfThreads", "time and signals", "timers of a thread's processor time", "restored"},
                          timersOfThreads);
 const Case kSomeThread(Supported{"timerOfSomeThread", "time and signals",

@@ -160,6 +160,33 @@ void procReadInPart() {
   REQUIRE(!take(fd, 10).empty());
 }
 
+void pathOfRemoved() {
+  const int file = open("file", O_RDWR | O_CREAT, 0600), path = open("file", O_PATH);
+  REQUIRE(put(file, "abc") == 0 && unlink("file") == 0);
+  hold();
+  REQUIRE(fcntl(path, F_GETFD) == 0 && put(file, "d") == 0);
+}
+
+/** Like monitors of processes; and what tells of a thread, or of the reader itself. */
+void procItself() {
+  static std::atomic<pid_t> number{0};
+  static std::atomic<bool> over{false};
+  std::thread other([] {
+    number = pid_t(syscall(SYS_gettid));
+    until([] { return over.load(); });
+  });
+  until([] { return number != 0; });
+  const int top = open("/proc", O_RDONLY | O_DIRECTORY), own = open("/proc/self", O_RDONLY | O_DIRECTORY);
+  const int name = open(("/proc/self/task/" + std::to_string(number) + "/comm").c_str(), O_RDWR);
+  REQUIRE(top >= 0 && own >= 0 && name >= 0);
+  hold();
+  const int stat = openat(top, (std::to_string(getpid()) + "/stat").c_str(), O_RDONLY);
+  REQUIRE(stat >= 0 && std::stoi(take(stat)) == getpid() && openat(own, "comm", O_RDONLY) >= 0);
+  REQUIRE(put(name, "other") == 0 && lseek(name, 0, SEEK_SET) == 0 && take(name) == "other\n");
+  over = true;
+  other.join();
+}
+
 const Case kNone(Supported{"noPermissions", "descriptors", "files and directories that nobody may open any more, also as working directory",
                            "restored"},
                  noPermissions);
@@ -183,6 +210,11 @@ const Case kErrors(Supported{"queuedErrors", "descriptors", "errors of datagrams
 const Case kFailed(Supported{"failedConnection", "descriptors", "a TCP connection that failed, before its program was told why",
                              "refused: has not been told yet"},
                    failedConnection);
+const Case kRemovedPath(Supported{"pathOfRemoved", "descriptors", "O_PATH descriptors of files that were removed",
+                                  "refused: its name was removed"},
+                        pathOfRemoved);
+const Case kProcItself(Supported{"procItself", "descriptors", "`/proc` itself, and files in it that tell of threads", "restored"},
+                       procItself);
 const Case kProc(Supported{"procReadInPart", "descriptors", "files of /proc that were read in part, of a process that has ended",
                            "refused: was read in part"},
                  procReadInPart);
