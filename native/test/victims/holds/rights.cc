@@ -6,6 +6,9 @@
 #include <stddef.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <unistd.h>
+
+#include <fstream>
 
 #include "holds.h"
 
@@ -23,13 +26,26 @@ void forbidEverything() {
 
 void forbidMost() { REQUIRE(prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) == 0); }
 
+std::string seccompOf(pid_t tid) {
+  std::ifstream status("/proc/" + std::to_string(tid) + "/status");
+  std::string found;
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("Seccomp")) found += line;
+  return found;
+}
+
+/** Whoever is sandboxed cannot tell: more so than this process is. */
+bool isSandboxed(pid_t tid) { return seccompOf(tid) != seccompOf(getpid()); }
+
 /** In a process of its own, or in a thread, which is then in this call when the checkpoint comes. */
 struct Sandbox {
   Pipe go, up;
   void (*forbid)() = nullptr;
+  pid_t tid = 0;
   volatile bool left = false;
 
   void stay() {
+    tid = gettid();
     put(up.write, "x");
     forbid();
     char byte = 0;
@@ -43,6 +59,7 @@ struct Sandbox {
       return nullptr;
     };
     REQUIRE(pthread_create(&thread, nullptr, body, this) == 0 && take(up.read, 1) == "x");
+    until([this] { return isSandboxed(tid); });
     hold();
     REQUIRE(put(go.write, "x") == 0);
     until([this] { return left; });
@@ -50,7 +67,7 @@ struct Sandbox {
   void inProcess() {
     const pid_t child = spawn([this] { stay(); });
     REQUIRE(take(up.read, 1) == "x");
-    usleep(20000);
+    until([child] { return isSandboxed(child); });
     hold();
     REQUIRE(put(go.write, "x") == 0 && endsWell(child));
   }
