@@ -85,6 +85,7 @@ Status Tracee::waitStop(int timeoutMs) {
     if (restarts_) return {};
     const int signal = WSTOPSIG(*status);
     const bool delivery = eventOf(*status) == 0 && signal != kSyscallStop;
+    BLCR_TRY(interrupt());  // a stop of any kind makes the kernel forget that one was asked for meanwhile
     if (request(PTRACE_CONT, tid_, 0, delivery ? unsigned(signal) : 0) != 0) return traceError("ptrace cont", tid_);
   }
 }

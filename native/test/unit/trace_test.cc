@@ -189,6 +189,33 @@ TEST(signals_before_the_stop_are_delivered) {
   CHECK(child.join() == 10);
 }
 
+/** Any stop on the way makes the kernel forget that one was asked for: a fork that tells of its child, and takes long. */
+TEST(a_fork_in_progress_does_not_swallow_the_stop) {
+  Child child([] {
+    constexpr size_t kSize = 32 << 20;
+    void* const memory = mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    madvise(memory, kSize, MADV_NOHUGEPAGE);
+    std::memset(memory, 'x', kSize);
+    for (pid_t made = 1; made > 0; waitpid(made, nullptr, 0)) {
+      made = fork();
+      if (made == 0) _exit(0);
+    }
+    return 0;
+  });
+  auto tracee = Tracee::seize(child.pid(), PTRACE_O_TRACEFORK);
+  CHECK(tracee.ok() && tracee->waitStop(5000).ok());
+  for (int round = 0; round < 60 && tracee.ok(); ++round) {
+    CHECK(tracee->resume().ok());
+    sleepUs(round * 20);
+    CHECK(tracee->interrupt().ok() && tracee->waitStop(5000).ok());
+    for (const pid_t made : tracee->takeChildren()) {
+      Tracee other = Tracee::adopt(made);
+      CHECK(other.waitStop(5000).ok() && other.detach().ok());
+    }
+    if (check::failures() != 0) return;
+  }
+}
+
 TEST(a_dying_task_is_esrch_everywhere) {
   Child child([] {
     while (true) pause();
