@@ -26,6 +26,7 @@ void noPermissions() {
   REQUIRE(fstat(directory, &info) == 0 && (info.st_mode & 07777) == 0 && fstat(file, &info) == 0 && (info.st_mode & 07777) == 0400);
   REQUIRE(lseek(file, 0, SEEK_CUR) == 3 && put(file, "d") == 0);
   REQUIRE(fstat(directory, &info) == 0 && stat("/proc/self/cwd", &here) == 0 && info.st_ino == here.st_ino);
+  REQUIRE(fchmod(directory, 0700) == 0);  // a user could not remove it
 }
 
 void shutAway() {
