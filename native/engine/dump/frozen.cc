@@ -12,6 +12,7 @@
 #include "arch/x86_64/vdso.h"
 #include "base/clock.h"
 #include "base/codes.h"
+#include "base/io.h"
 #include "dump/tasks/registers.h"
 
 namespace blcr {
@@ -150,8 +151,17 @@ void FrozenSet::takeEndedThreads(FrozenProcess& process) {
   }
 }
 
+/** What a task that does not stop is in, as far as the kernel tells. */
+static std::string whereabouts(pid_t pid, pid_t tid) {
+  const auto stat = readTaskStat(pid, tid);
+  const auto place = readFile("/proc/" + std::to_string(pid) + "/task/" + std::to_string(tid) + "/wchan");
+  std::string text = stat && stat.value().state == 'D' ? "in an uninterruptible system call" : "in state ";
+  if (stat && stat.value().state != 'D') text += stat.value().state;
+  return place && place.value() != "0" ? text + ", " + place.value() : text;
+}
+
 Status FrozenSet::awaitTask(FrozenProcess& process, FrozenTask& task) {
-  std::string why = "uninterruptible system call";
+  std::string why;
   while (!task.stopped && !task.dead) {
     const Status status = task.tracee.waitStop(kPatienceMs);
     if (status) {
@@ -160,6 +170,7 @@ Status FrozenSet::awaitTask(FrozenProcess& process, FrozenTask& task) {
       noteDeath(process, task);
     } else {
       if (nowNs() > deadline_) {
+        if (why.empty()) why = whereabouts(process.pid, task.tracee.tid());
         return Error{kErrorTemporary, taskName(process.pid, task.tracee.tid()) + " does not stop (" + why + ")"};
       }
       const auto stat = readTaskStat(process.pid, task.tracee.tid());
