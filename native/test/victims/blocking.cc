@@ -43,7 +43,7 @@ void* inNanosleep(void*) {
   const int64_t start = clockNs(CLOCK_MONOTONIC);
   REQUIRE(nanosleep(&time, &rest) == 0);
   const int64_t slept = (clockNs(CLOCK_MONOTONIC) - start) / 1000000;
-  REQUIRE(slept >= limit && slept < limit + 3000);
+  REQUIRE(slept >= limit);  // a relative time begins anew at a restart, so it has no upper bound
   return nullptr;
 }
 void* inAbsoluteSleep(void*) {
