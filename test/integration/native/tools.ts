@@ -67,6 +67,8 @@ export class Workshop {
 
   /** Takes a checkpoint that must succeed, once the keeper is there to take it. */
   async checkpoint(child: ChildProcess, file: string, ...options: string[]): Promise<void> {
+    // Until then its number is that of the shell, which a checkpoint would be taken of.
+    await waitUntil(() => !commandLine(child.pid).includes(ONLY), 'the shell to become the program');
     const request = () => this.run('cr_checkpoint', ['-f', file, ...options, String(child.pid)]);
     let { status, text } = request();
     for (let tries = 0; status === TEMPORARY && tries < 200; tries++) {
@@ -84,6 +86,14 @@ export class Workshop {
     for (const child of this.#running) child.kill('SIGKILL');
     this.#running.clear();
     rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+function commandLine(pid: number | undefined): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return ''; // gone
   }
 }
 
