@@ -62,7 +62,7 @@ std::string who(pid_t pid) { return "process " + std::to_string(pid) + ": "; }
 
 uint64_t prctlOption(int option) { return uint64_t(unsigned(option)); }
 
-using TaskCalls = std::array<RemoteCall, 14>;
+using TaskCalls = std::array<RemoteCall, 15>;
 
 TaskCalls taskCalls(uint64_t at) {
   return {{
@@ -80,6 +80,7 @@ TaskCalls taskCalls(uint64_t at) {
       {SYS_personality, {0xffffffff}},
       {SYS_get_mempolicy, {at + offsetof(TaskAnswers, memoryPolicy), at + offsetof(TaskAnswers, memoryNodes), kMaxNodes, 0, 0}},
       {SYS_prctl, {prctlOption(PR_MCE_KILL_GET), 0, 0, 0, 0}},
+      Restrictions::look(),
   }};
 }
 
@@ -157,8 +158,8 @@ Status refuseOwnSession(pid_t pid, long keyring, const KeeperTraits& keeper) {
   return Error{kErrorNoSupport, who(pid) + "it has a session keyring of its own, which cannot be carried"};
 }
 
-/** Everything that only the process itself is told, and the same of its leader: one batch. */
-Status recordProcessState(Foothold& foothold, const KeeperTraits& keeper, image::Process& into) {
+/** Everything that only the process itself is told, and the same of its leader: one batch. `barred`: a task for each, see Restrictions. */
+Status recordProcessState(Foothold& foothold, const KeeperTraits& keeper, image::Process& into, std::vector<bool>& barred) {
   const uint64_t at = foothold.scratch().data();
   std::vector<RemoteCall> calls = processCalls(at);
   const size_t ownCalls = calls.size();
@@ -193,11 +194,12 @@ Status recordProcessState(Foothold& foothold, const KeeperTraits& keeper, image:
   for (size_t limit = 0; limit < kLimits && rest[14 + limit].result == 0; ++limit) {
     into.limits.push_back({own.limits[limit][0], own.limits[limit][1]});
   }
+  barred.front() = Restrictions::isBarred(calls.back());
   return recordTaskState(std::span(calls).subspan(ownCalls), answers->leader, into.tasks.front());
 }
 
 /** The threads beside the leader, as many at once as fit a batch: each waits for a processor only once, and side by side. */
-Status recordThreadStates(FrozenProcess& process, image::Process& into) {
+Status recordThreadStates(FrozenProcess& process, image::Process& into, std::vector<bool>& barred) {
   constexpr size_t kEach = std::tuple_size_v<TaskCalls>;
   constexpr size_t kTogether = Scratch::kMaxCalls / kEach;
   Scratch& scratch = process.foothold->scratch();
@@ -218,7 +220,9 @@ Status recordThreadStates(FrozenProcess& process, image::Process& into) {
     std::vector<TaskAnswers> answers(count);
     BLCR_TRY(scratch.memory().read(scratch.data(), std::as_writable_bytes(std::span(answers))));
     for (size_t i = 0; i < count; ++i) {
-      BLCR_TRY(recordTaskState(std::span(calls).subspan(i * kEach, kEach), answers[i], into.tasks[first + i]));
+      const auto own = std::span(calls).subspan(i * kEach, kEach);
+      barred[first + i] = Restrictions::isBarred(own.back());
+      BLCR_TRY(recordTaskState(own, answers[i], into.tasks[first + i]));
       BLCR_TRY(scopes[i].restore());
     }
   }
@@ -294,10 +298,11 @@ Status recordProcess(FrozenProcess& process, const KeeperTraits& keeper, RightsC
   if (!foothold) return foothold.error();
   process.foothold = *std::move(foothold);
   BLCR_TRY(recordFromStatus(process, process.foothold->scratch(), into));
-  BLCR_TRY(recordProcessState(*process.foothold, keeper, into));
+  std::vector<bool> barred(process.tasks.size());
+  BLCR_TRY(recordProcessState(*process.foothold, keeper, into, barred));
   BLCR_TRY(recordPosixTimers(pid, process.tasks.size(), *process.foothold, into.posixTimers));
-  BLCR_TRY(recordThreadStates(process, into));
-  BLCR_TRY(rights.restrictions().check(process, into));
+  BLCR_TRY(recordThreadStates(process, into, barred));
+  BLCR_TRY(rights.restrictions().check(process, into, barred));
   // A parent-death signal of the root was set by its launcher, not by the program.
   if (pid == keeper.jobRoot) into.tasks.front().pdeathsig = 0;
   return {};

@@ -26,6 +26,8 @@ bool isLandlockHere() {
   return ::syscall(kCreateRuleset, nullptr, 0, kAskVersion) > 0;
 }
 
+RemoteCall lookAt(pid_t other) { return {SYS_kcmp, {uint64_t(other), uint64_t(other), KCMP_VM}}; }
+
 bool mayRestrictItself(const image::Task& task, const image::Credentials& credentials) {
   return task.noNewPrivileges || (credentials.capPermitted >> CAP_SYS_ADMIN & 1) != 0;
 }
@@ -75,8 +77,15 @@ void Restrictions::makeOther(const image::Credentials& like) {
   other_ = 0;
 }
 
+RemoteCall Restrictions::look() {
+  static const bool isTelling = isLandlockHere() && mayCompare();
+  return isTelling ? lookAt(::getpid()) : RemoteCall{SYS_getpid, {}};
+}
+
+bool Restrictions::isBarred(const RemoteCall& look) { return look.result == -EPERM || look.result == -EACCES; }
+
 Result<bool> Restrictions::mayLookAt(FrozenProcess& process, size_t index, pid_t other) {
-  RemoteCall look{SYS_kcmp, {uint64_t(other), uint64_t(other), KCMP_VM}};
+  RemoteCall look = lookAt(other);
   if (index == 0) {
     BLCR_TRY(process.foothold->run(std::span(&look, 1)));
   } else {
@@ -87,16 +96,13 @@ Result<bool> Restrictions::mayLookAt(FrozenProcess& process, size_t index, pid_t
     look.result = result.value();
     BLCR_TRY(scope->restore());
   }
-  return look.result != -EPERM && look.result != -EACCES;
+  return !isBarred(look);
 }
 
-Status Restrictions::check(FrozenProcess& process, const image::Process& recorded) {
+Status Restrictions::check(FrozenProcess& process, const image::Process& recorded, const std::vector<bool>& barred) {
   for (size_t index = 0; index < recorded.tasks.size(); ++index) {
-    if (!mayRestrictItself(recorded.tasks[index], recorded.credentials) || !isLandlockHere() || !mayCompare()) continue;
     // This process is as good as any, unless it has capabilities that the task lacks, as in a restarted job.
-    const auto us = mayLookAt(process, index, ::getpid());
-    if (!us.ok()) return us.error();
-    if (us.value()) continue;
+    if (!barred[index] || !mayRestrictItself(recorded.tasks[index], recorded.credentials)) continue;
     if (other_ < 0) makeOther(recorded.credentials);
     if (other_ == 0) return {};
     const auto other = mayLookAt(process, index, other_);

@@ -1,6 +1,9 @@
 // Landlock: what a program has forbidden itself, which the kernel shows to nobody.
 #pragma once
 
+#include <vector>
+
+#include "arch/x86_64/batch.h"
 #include "dump/frozen.h"
 #include "image/model.h"
 
@@ -17,8 +20,12 @@ class Restrictions {
   Restrictions& operator=(const Restrictions&) = delete;
   ~Restrictions();
 
+  /** A call for each task's batch: its look at us. Where that cannot tell anything, one that always succeeds. */
+  [[nodiscard]] static RemoteCall look();
+  [[nodiscard]] static bool isBarred(const RemoteCall& look);
+
   /** Refuses a process of which a task has restricted itself. It must have its foothold, and `recorded` its tasks and credentials. */
-  [[nodiscard]] Status check(FrozenProcess& process, const image::Process& recorded);
+  [[nodiscard]] Status check(FrozenProcess& process, const image::Process& recorded, const std::vector<bool>& barred);
 
  private:
   [[nodiscard]] static Result<bool> mayLookAt(FrozenProcess& process, size_t index, pid_t other);
