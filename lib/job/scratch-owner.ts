@@ -3,12 +3,26 @@
 import { readFileSync, readlinkSync } from 'node:fs';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { UsageError } from '../errors.ts';
 import { processIdentity } from './process-tree.ts';
 
 /** Our own directory below the scratch directory; never part of a checkpoint. */
 export const OWN_DIRECTORY = '.blcr';
+
+/** @returns `path` relative to `root`, empty for the root itself; undefined when it is elsewhere. */
+export function relativeBelow(root: string, path: string): string | undefined {
+  const found = relative(root, path);
+  return found === '..' || found.startsWith('../') ? undefined : found;
+}
+
+/**
+ * What below a job's directory is none of its files, with everything below it: relative to `root`, what is ours there included.
+ * @param paths Absolute.
+ */
+export function apartBelow(root: string, paths: readonly string[]): readonly string[] {
+  return [OWN_DIRECTORY, ...paths.map((path) => relativeBelow(root, path) ?? '').filter((path) => path !== '')];
+}
 
 const NOTE = 'owner.json';
 

@@ -1,12 +1,12 @@
 /** The files of a job: what is captured with a checkpoint, and what the store is told about it. */
 
 import { mkdir, readFile, readlink, rm, stat, utimes, writeFile } from 'node:fs/promises';
-import { dirname, join, relative } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { CaptureOptions } from '../checkpoint/types.ts';
 import { isSandboxFile } from '../condor/sandbox.ts';
 import { JobError } from '../errors.ts';
 import type { FileEntry } from '../store/types.ts';
-import { OWN_DIRECTORY, refuseJobBelow, signDirectory, takeDirectory } from './scratch-owner.ts';
+import { apartBelow, OWN_DIRECTORY, refuseJobBelow, signDirectory, takeDirectory } from './scratch-owner.ts';
 import { isSettled } from './settled.ts';
 import { formatBaseline, isSameFile, parseIndex, type TreeFile, walkTree } from './tree.ts';
 
@@ -56,10 +56,7 @@ export class ScratchFiles {
     this.#id = id;
     this.#files = files;
     this.#outputs = outputs;
-    const below = apart
-      .map((path) => relative(root, path))
-      .filter((path) => path !== '' && path !== '..' && !path.startsWith('../'));
-    this.#apart = [OWN_DIRECTORY, ...below];
+    this.#apart = apartBelow(root, apart);
     this.#own = join(root, OWN_DIRECTORY, `run-${process.pid}-${Date.now().toString(36)}`);
   }
 

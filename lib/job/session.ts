@@ -68,6 +68,7 @@ export async function openSession(
   if (onEvent !== undefined) events.onAny(onEvent);
   const stdio = new JobStdio(asked.stdio);
   let place: SteadyPlace | undefined;
+  let scratch: ScratchFiles | undefined;
   try {
     const apart = await notTheJobs(asked, connection.url);
     place =
@@ -76,12 +77,13 @@ export async function openSession(
         : undefined;
     const options = place === undefined ? asked : moveInto(place, asked);
     const home = asked.scratch;
-    const scratch = await openScratch(options, apart, home, engine, stdio, events);
-    const inputs = await listInputs(scratch);
-    const identity = await identify([options.command, ...options.args], executable, scratch.root, inputs);
+    const files = await openScratch(options, apart, home, engine, stdio, events);
+    scratch = files;
+    const inputs = await files.listInputs();
+    const identity = await identify([options.command, ...options.args], executable, files.root, inputs);
     const close = async (isOver: boolean, patienceMs: number = Number.POSITIVE_INFINITY): Promise<void> => {
       stdio[Symbol.dispose]();
-      await Promise.allSettled([scratch.close(), within(clock, patienceMs, connection[Symbol.asyncDispose]())]);
+      await Promise.allSettled([files.close(), within(clock, patienceMs, connection[Symbol.asyncDispose]())]);
       if (place !== undefined) await leave(place, isOver, events);
     };
     const onStoreRequest = createDeferred<() => Promise<unknown>>();
@@ -93,7 +95,7 @@ export async function openSession(
       random,
       events,
       stdio,
-      scratch,
+      scratch: files,
       inputs,
       identity,
       connection,
@@ -102,6 +104,7 @@ export async function openSession(
     };
   } catch (error) {
     stdio[Symbol.dispose]();
+    await scratch?.close();
     await place?.remove().catch(() => undefined);
     throw error;
   }
@@ -140,15 +143,6 @@ function openEngine(factory: () => Engine): Engine {
   } catch (error) {
     if (!(error instanceof NativeLoadError)) throw error;
     throw nodeError(errorMessage(error), error);
-  }
-}
-
-async function listInputs(scratch: ScratchFiles): Promise<readonly TreeFile[]> {
-  try {
-    return await scratch.listInputs();
-  } catch (error) {
-    await scratch.close();
-    throw error;
   }
 }
 

@@ -1,9 +1,10 @@
 /** A store in a directory of the job's: it would hold itself with every checkpoint, and be put back with the job's files. */
 
 import { realpath } from 'node:fs/promises';
-import { basename, dirname, join, relative } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { UsageError } from '../errors.ts';
+import { relativeBelow } from './scratch-owner.ts';
 
 /**
  * @param url The store's address.
@@ -14,12 +15,12 @@ import { UsageError } from '../errors.ts';
 export async function storeBelow(url: string, root: string): Promise<string | undefined> {
   if (!url.startsWith('file:')) return undefined;
   const directory = fileURLToPath(url);
-  const path = relative(await resolved(root), await resolved(directory));
+  const path = relativeBelow(await resolved(root), await resolved(directory));
   if (path === '') {
     const wish = `give the store one of its own, such as file://${join(root, 'checkpoints')}`;
     throw new UsageError(`store: ${directory} is the directory of the job's files; ${wish}`);
   }
-  return path === '..' || path.startsWith('../') ? undefined : join(root, path);
+  return path === undefined ? undefined : join(root, path);
 }
 
 /** The last component need not exist yet. */

@@ -20,7 +20,6 @@ int fail(int code) {
 }
 
 int waitCompletion(const unsigned long* handle, timeval* timeout) {
-  if (timeout == nullptr) return waitRequest(handle, -1);
   const auto record = findRequest(handle);
   if (!record) return fail(record.error().code);
   // The kernel's own select: what becomes of *timeout is its word, as with BLCR. glibc's has no room for large descriptors.

@@ -71,14 +71,10 @@ Result<std::optional<Message>> peekReply(const Record& record) {
   return gone ? Error{ESRCH, "the target is gone"} : Error{EIO, "the keeper went away without an answer"};
 }
 
-int waitRequest(const unsigned long* handle, int timeoutMs) {
-  const auto record = findRequest(handle);
-  if (!record) {
-    errno = record.error().code;
-    return -1;
-  }
-  pollfd item{record.value().fd, POLLIN, 0};
-  return ::poll(&item, 1, timeoutMs);
+bool isPending(unsigned long handle) {
+  const auto record = findRequest(&handle);
+  pollfd item{record ? record.value().fd : -1, POLLIN, 0};
+  return record && ::poll(&item, 1, 0) == 0;
 }
 
 }  // namespace blcr::libcr

@@ -42,7 +42,7 @@ void releaseRequest(unsigned long* handle);
 /** What a handle has to say: nothing while pending, the reply, or an error when its keeper went away without one. */
 [[nodiscard]] Result<std::optional<Message>> peekReply(const Record& record);
 
-/** Waits until the handle is readable: 1, 0 when `timeoutMs` (-1 = none) is over, -1 with errno. */
-[[nodiscard]] int waitRequest(const unsigned long* handle, int timeoutMs);
+/** A handle of ours that has nothing to say yet. */
+[[nodiscard]] bool isPending(unsigned long handle);
 
 }  // namespace blcr::libcr

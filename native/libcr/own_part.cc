@@ -19,8 +19,6 @@ bool includesCaller(const cr_checkpoint_args_t& args) {
   return args.cr_target == ::getpid();
 }
 
-bool isPending(unsigned long handle) { return waitRequest(&handle, 0) == 0; }
-
 bool insideSection() { return (state.sections.load() & ~State::kWanted) != 0; }
 
 }  // namespace

@@ -4,11 +4,11 @@
  * before, and come back when the program has ended.
  */
 import { lstat, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
 import { JobError } from '../../errors.ts';
 import { EXIT_CODES } from '../exit-status.ts';
 import { processIdentity } from '../process-tree.ts';
-import { OWN_DIRECTORY } from '../scratch-owner.ts';
+import { apartBelow, OWN_DIRECTORY } from '../scratch-owner.ts';
 import { isSameFile, type TreeFile, walkTree } from '../tree.ts';
 import { copyEntry } from './copy.ts';
 import { killLeftovers } from './leftovers.ts';
@@ -43,8 +43,7 @@ export class SteadyPlace {
     await mkdir(join(home, OWN_DIRECTORY), { recursive: true, mode: 0o700 }); // for what must outlive the place
     await mkdir(join(place.directory, OWN_DIRECTORY), { recursive: true, mode: 0o700 });
     await writeFile(join(place.directory, OWN_DIRECTORY, OWNER), processIdentity(process.pid) ?? '');
-    const left = [OWN_DIRECTORY, ...apart.map((path) => relative(home, path))];
-    for (const file of await walkTree(home, left)) await copyEntry(file, home, place.directory);
+    for (const file of await walkTree(home, apartBelow(home, apart))) await copyEntry(file, home, place.directory);
     const inputs = await walkTree(place.directory, [OWN_DIRECTORY]);
     place.#inputs = new Map(inputs.map((file) => [file.path, file]));
     return place;

@@ -23,8 +23,11 @@ bool hasSlices(uint32_t policy) { return policy == SCHED_OTHER || policy == SCHE
 
 /** Of a thread that nobody gave one to: this one. */
 uint64_t usualSlice() {
-  SchedulingAttributes own;
-  return readAttributes(0, own) && hasSlices(own.policy) ? own.runtime : 0;
+  static const uint64_t slice = [] {
+    SchedulingAttributes own;
+    return readAttributes(0, own) && hasSlices(own.policy) ? own.runtime : 0;
+  }();
+  return slice;
 }
 
 }  // namespace

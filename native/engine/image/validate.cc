@@ -8,6 +8,8 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "base/memory_nodes.h"
+
 namespace blcr::image {
 namespace {
 
@@ -16,7 +18,6 @@ constexpr uint64_t kTop = 0x00fffffffffff000ull;  // end of user space with five
 constexpr size_t kSiginfo = 128;
 constexpr size_t kMaxXstate = 64 * 1024;
 constexpr size_t kMaxVdso = 1 << 20;
-constexpr size_t kMaxNodes = 1024;  // of memory, as many as the kernel can be built for
 constexpr size_t kMaxLayout = 3 * 64;
 constexpr int32_t kMaxPid = 4 * 1024 * 1024;  // PID_MAX_LIMIT, linux/threads.h
 constexpr int32_t kMaxDescriptor = 1 << 30;

@@ -5,11 +5,10 @@
 
 #include <algorithm>
 
+#include "base/memory_nodes.h"
+
 namespace blcr {
 namespace {
-
-constexpr uint64_t kMaxNodes = 1024;  // of memory, as many as the kernel can be built for
-constexpr size_t kMaskBytes = kMaxNodes / 8;
 
 /** Where memory of the area comes from; `mode` and `nodes` (0 = not asked for) lie in the scratch's data. */
 RemoteCall question(const image::Area& area, uint64_t mode, uint64_t nodes) {
@@ -22,7 +21,7 @@ Status recordNodes(Foothold& foothold, const image::Area& area, image::AddressSp
   BLCR_TRY(foothold.run(std::span(&call, 1)));
   struct {
     int32_t mode, padding;
-    char nodes[kMaskBytes];
+    char nodes[kMaxNodes / 8];
   } answer{};
   BLCR_TRY(foothold.scratch().memory().read(at, std::as_writable_bytes(std::span(&answer, 1))));
   if (call.result != 0) return Error{int(-call.result), "memory policy of an area"};

@@ -16,6 +16,7 @@
 #include "base/codes.h"
 #include "base/features.h"
 #include "base/io.h"
+#include "base/memory_nodes.h"
 #include "dump/tasks/posix_timers.h"
 #include "dump/tasks/rights.h"
 
@@ -29,7 +30,6 @@ constexpr uint64_t kGetDenyWriteExecute = 66, kGetMemoryMerge = 68, kGetRegistra
 constexpr uint64_t kGetPermitted = 0x1022, kTileData = 1 << 18;
 constexpr uint64_t kGetCpuid = 0x1011, kGetUntagMask = 0x4001;  // ARCH_GET_CPUID, ARCH_GET_UNTAG_MASK
 constexpr int kLimits = 16;                                     // RLIM_NLIMITS
-constexpr size_t kMaxNodes = 1024;                              // of memory, as many as the kernel can be built for
 constexpr size_t kKernelAction = 32;                            // struct kernel_sigaction: handler, flags, restorer, mask
 
 /** Where the leader's batch puts its answers, in the scratch's data. */

@@ -1,7 +1,6 @@
 #include "dump/tasks/restrictions.h"
 
 #include <fcntl.h>
-#include <grp.h>
 #include <linux/capability.h>
 #include <linux/kcmp.h>
 #include <signal.h>
