@@ -3,4 +3,4 @@
 
 import { start } from './start.ts';
 
-await start('blcr_wrapper', process.argv.slice(2));
+void start('blcr_wrapper', process.argv.slice(2));

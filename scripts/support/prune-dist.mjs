@@ -1,4 +1,4 @@
-/** Removes from dist/ what has no source in lib/ any more; tsc never deletes. */
+/** Removes from dist/ what has no source in lib/ any more; tsc never deletes. dist/cli is scripts/build-programs.mjs's. */
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -7,6 +7,6 @@ const entries = existsSync('dist') ? readdirSync('dist', { recursive: true, with
 
 for (const entry of entries) {
   const path = join(entry.parentPath ?? entry.path, entry.name);
-  const isOutput = entry.isFile() && OUTPUT.test(path);
+  const isOutput = entry.isFile() && OUTPUT.test(path) && !path.startsWith('dist/cli/');
   if (isOutput && !existsSync(path.replace(/^dist/, 'lib').replace(OUTPUT, '.ts'))) rmSync(path);
 }

@@ -64,10 +64,7 @@ export function packPackage(work: string): string {
     if (existsSync(join(packageRoot, name))) cpSync(join(packageRoot, name), join(stage, name), { recursive: true });
   }
   symlinkSync(join(packageRoot, 'node_modules'), join(stage, 'node_modules'));
-  execFileSync(process.execPath, [require.resolve('typescript/bin/tsc'), '-p', 'tsconfig.build.json'], {
-    cwd: stage,
-    stdio: 'inherit',
-  });
+  npm(['run', 'build:ts'], stage);
   execFileSync(process.execPath, [join(packageRoot, 'scripts/prebuild.mjs'), '--out', stage], { stdio: 'ignore' });
   return pack([stage], work)[0] ?? '';
 }
