@@ -215,8 +215,26 @@ Status Tracee::awaitSignal(int wanted) {
   }
 }
 
-Status Tracee::step() {
-  int signal = 0;
+Result<int> Tracee::runToStop(int timeoutMs) {
+  BLCR_TRY(resume());
+  auto status = waitChange(timeoutMs);
+  if (!status && status.error().code == ETIMEDOUT) {
+    BLCR_TRY(interrupt());
+    status = waitChange(-1);
+  }
+  if (!status) return status.error();
+  noteEvent(*status);
+  const bool isDelivery = eventOf(*status) == 0 && WSTOPSIG(*status) != kSyscallStop;
+  restarts_ = restarts_ || isDelivery;
+  return isDelivery ? WSTOPSIG(*status) : 0;
+}
+
+bool Tracee::hasFaulted() const {
+  siginfo_t info{};
+  return request(PTRACE_GETSIGINFO, tid_, 0, reinterpret_cast<unsigned long>(&info)) == 0 && info.si_code > 0;
+}
+
+Status Tracee::step(int signal) {
   while (true) {
     if (request(PTRACE_SINGLESTEP, tid_, 0, unsigned(signal)) != 0) return traceError("ptrace step", tid_);
     restarts_ = false;
@@ -224,9 +242,7 @@ Status Tracee::step() {
     if (!status) return status.error();
     noteEvent(*status);
     signal = eventOf(*status) == 0 ? WSTOPSIG(*status) : 0;
-    siginfo_t info{};
-    if (signal == SIGTRAP && request(PTRACE_GETSIGINFO, tid_, 0, reinterpret_cast<unsigned long>(&info)) == 0 && info.si_code > 0)
-      return {};
+    if (signal == SIGTRAP && hasFaulted()) return {};
   }
 }
 

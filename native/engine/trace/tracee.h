@@ -84,10 +84,17 @@ class Tracee {
   /** The second half of it, for tasks that run at the same time: resume() each, then await each. */
   [[nodiscard]] Status awaitSignal(int signal);
 
+  /** Lets the stopped task run to its next stop, which is asked for after `timeoutMs`, and stays in it: the signal that is to be delivered,
+   * 0 when there is none. */
+  [[nodiscard]] Result<int> runToStop(int timeoutMs);
+  /** Whether the signal to be delivered comes from what the task did itself, an instruction that faulted, and was not sent. */
+  [[nodiscard]] bool hasFaulted() const;
+
   /**
-   * Lets the stopped task execute one instruction. SIGTRAP must neither be blocked nor ignored. What else happens on the way is passed on.
+   * Lets the stopped task execute one instruction, after the delivery of `signal` (0 = none) the first of its handler. SIGTRAP must neither
+   * be blocked nor ignored. What else happens on the way is passed on.
    */
-  [[nodiscard]] Status step();
+  [[nodiscard]] Status step(int signal = 0);
 
   /** Detaches and lets the task run, delivering `signal` (0 = none). */
   Status detach(int signal = 0);

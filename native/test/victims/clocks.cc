@@ -1,4 +1,4 @@
-// Threads that read clocks through the vdso all the time and compare them with the system calls.
+// Threads that read clocks through the vdso all the time: some compare them with the system calls, some do nothing else.
 #include <elf.h>
 #include <errno.h>
 #include <pthread.h>
@@ -15,7 +15,7 @@
 
 namespace {
 
-constexpr int kReaders = 3;
+constexpr int kReaders = 3, kHammers = 2;
 std::atomic<bool> stop{false};
 std::atomic<uint64_t> readings{0};
 
@@ -61,6 +61,21 @@ void* read(void*) {
   return nullptr;
 }
 
+/** Hardly ever outside of the vdso: a checkpoint finds it inside. */
+void* hammer(void*) {
+  timespec last{};
+  for (uint64_t turn = 0; !stop; ++turn) {
+    timespec now{};
+    REQUIRE(clock_gettime(CLOCK_MONOTONIC, &now) == 0 && nanoseconds(now) >= nanoseconds(last));
+    last = now;
+    timeval wall{};
+    REQUIRE(turn % 4 != 0 || (gettimeofday(&wall, nullptr) == 0 && time(nullptr) + 1 >= wall.tv_sec));
+    unsigned processor = ~0u;
+    REQUIRE(turn % 4 != 1 || (getcpu(&processor, nullptr) == 0 && processor < 8192));
+  }
+  return nullptr;
+}
+
 /** As a program does that looks its functions up late: through the address that the kernel told it at its start. */
 Gettime lookUp() {
   const char* image = reinterpret_cast<const char*>(getauxval(AT_SYSINFO_EHDR));
@@ -80,8 +95,9 @@ Gettime lookUp() {
 }  // namespace
 
 int main() {
-  pthread_t readers[kReaders];
-  for (pthread_t& reader : readers) pthread_create(&reader, nullptr, read, nullptr);
+  pthread_t readers[kReaders + kHammers];
+  for (int i = 0; i < kReaders; ++i) pthread_create(&readers[i], nullptr, read, nullptr);
+  for (int i = 0; i < kHammers; ++i) pthread_create(&readers[kReaders + i], nullptr, hammer, nullptr);
   const Gettime early = lookUp();
   while (!mayEnd("go")) usleep(10000);
   stop = true;
