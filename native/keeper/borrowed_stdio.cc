@@ -1,25 +1,35 @@
 #include "borrowed_stdio.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
-#include "base/features.h"
+#include <string>
+
+#include "dump/files/descriptions.h"
+#include "proc/fdinfo.h"
 
 namespace blcr {
+namespace {
+
+bool isStream(mode_t mode) { return S_ISFIFO(mode) || S_ISCHR(mode) || S_ISSOCK(mode); }
+
+/** Empty when it is none that a restart would replace, or cannot be had. */
+UniqueFd borrow(pid_t pid, int number) {
+  const std::string path = "/proc/" + std::to_string(pid) + "/fd/" + std::to_string(number);
+  struct stat status{};
+  if (::stat(path.c_str(), &status) != 0 || !isStream(status.st_mode)) return {};
+  auto borrowed = borrowDescriptor(pid, number);
+  if (borrowed) return *std::move(borrowed);
+  const auto details = readFdInfo(pid, number);
+  if (!details) return {};
+  return UniqueFd(::open(path.c_str(), (details.value().flags & O_ACCMODE) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+}
+
+}  // namespace
 
 BorrowedStdio borrowStdio(pid_t pid) {
   BorrowedStdio borrowed;
-  if (!featureAllowed("pidfd")) return borrowed;
-  const UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-  if (!process) return borrowed;
-  for (int number = 0; number < 3; ++number) {
-    UniqueFd copy(static_cast<int>(::syscall(SYS_pidfd_getfd, process.get(), number, 0)));
-    struct stat status{};
-    const bool outside =
-        copy && ::fstat(copy.get(), &status) == 0 && (S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode) || S_ISSOCK(status.st_mode));
-    if (outside) borrowed[size_t(number)] = std::move(copy);
-  }
+  for (int number = 0; number < 3; ++number) borrowed[size_t(number)] = borrow(pid, number);
   return borrowed;
 }
 

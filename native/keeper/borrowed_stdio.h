@@ -13,7 +13,8 @@ using BorrowedStdio = std::array<UniqueFd, 3>;
 
 /**
  * Copies of descriptors 0, 1 and 2 of `pid`, as far as they are pipes, terminals or sockets: what a restart replaces by its own. Regular
- * files are the target's own and are not borrowed, nor is anything before Linux 5.6 (pidfd_getfd).
+ * files are the target's own and are not borrowed. Where pidfd_getfd is forbidden, pipes and terminals are opened a second time, and
+ * sockets are not borrowed.
  */
 [[nodiscard]] BorrowedStdio borrowStdio(pid_t pid);
 

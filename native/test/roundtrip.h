@@ -43,6 +43,7 @@ struct Job {
   uint32_t carry = 0;       // CarriedFiles
   std::vector<blcr::PathPair> relocate = {};
   std::function<void(int)> before = {};  // called before each generation begins
+  void (*confine)() = nullptr;           // called in every keeper, before it starts the job or, of a restarted one, before its checkpoint
 };
 
 struct Outcome {
@@ -179,6 +180,7 @@ inline pid_t launch(const Job& job, int output) {
 [[noreturn]] inline void start(const Job& job) {
   become(job.uid);
   prctl(PR_SET_CHILD_SUBREAPER, 1);
+  if (job.confine != nullptr) job.confine();
   const int output = openOutput(job);
   const pid_t root = launch(job, output);
   if (job.generations == 0) follow(root);
@@ -219,6 +221,7 @@ inline pid_t launch(const Job& job, int output) {
     follow(restored.value().root);
   }
   blcr::sleepUs(job.intervalMs * 1000);
+  if (job.confine != nullptr) job.confine();
   dumpAndKill(job, generation, restored.value().root, output);
   _exit(0);
 }

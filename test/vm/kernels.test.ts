@@ -36,7 +36,8 @@ const ORDINARY = 1000;
  */
 const VICTIMS = ['manyThreads', 'families', 'zombies', 'signalFd', 'eventFds', 'epollTargets', 'pidFd'];
 const MORE = ['posixShm', 'memfd', 'sharedAcross', 'hiddenContents', 'jitCode', 'attributes'];
-/** Hears of nothing in the file system that machines share: its last life is here. */
+/** Its last life is here: in the file system that machines share (9p without a cache) every look-up makes another inode, and a watch hears nothing
+ * there, that of a program without checkpoints neither. */
 const ENDS_HERE = 'inotifyWatches';
 
 type Stop = KernelVersion | 'here';

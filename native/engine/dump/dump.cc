@@ -30,6 +30,7 @@
 #include "dump/memory/snapshot.h"
 #include "dump/recording.h"
 #include "dump/streamer.h"
+#include "dump/tasks/exit_status.h"
 #include "dump/tasks/leave_vdso.h"
 #include "dump/tasks/record_process.h"
 #include "dump/tasks/rights.h"
@@ -168,6 +169,7 @@ class Checkpoint final : public Dump {
     if (!living) return Error{ESRCH, "process " + std::to_string(request_.target) + " has ended"};
     for (FrozenProcess& process : frozen_.processes()) BLCR_TRY(recordOne(process, rights));
     BLCR_TRY(recordToldStops(frozen_.processes(), recording_.image));
+    BLCR_TRY(recordExitStatuses(frozen_.processes(), recording_.image));
     BLCR_TRY(recordSystemV(frozen_.processes(), recording_));
     BLCR_TRY(recordFiles(frozen_.processes(), request_, recording_));
     if (const auto plan = image::planTree(recording_.image.processes, 0); !plan) return Error{kErrorNoSupport, plan.error().detail};

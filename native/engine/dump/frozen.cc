@@ -12,6 +12,7 @@
 #include "arch/x86_64/vdso.h"
 #include "base/clock.h"
 #include "base/codes.h"
+#include "base/features.h"
 #include "base/io.h"
 #include "dump/tasks/registers.h"
 
@@ -118,6 +119,15 @@ void FrozenSet::dropDead() {
   std::erase_if(processes_, [](const FrozenProcess& process) { return !process.zombie && process.tasks.empty(); });
 }
 
+/** One that a parent waits for does. Where kcmp is forbidden all areas are compared: those of a child that was made otherwise may be equal,
+ * but then it runs for a moment more, and no harm is done. */
+static bool mayShareMemory(pid_t parent, pid_t child) {
+  const long same = featureAllowed("kcmp") ? ::syscall(SYS_kcmp, parent, child, KCMP_VM, 0, 0) : -1;
+  if (same >= 0) return same == 0;
+  const auto mine = readFile("/proc/" + std::to_string(parent) + "/maps"), its = readFile("/proc/" + std::to_string(child) + "/maps");
+  return mine && its && mine.value() == its.value();
+}
+
 /**
  * A vfork parent cannot stop before its child has let the memory go: the child must run until then. It may have been attached by the kernel
  * a moment ago and be unknown yet. Gives its number, 0 when there is none.
@@ -129,7 +139,7 @@ pid_t FrozenSet::letVforkChildrenRun(pid_t parent) {
   for (size_t index = 0; index < processes_.size(); ++index) {
     FrozenProcess& process = processes_[index];
     if (process.pid == parent || process.zombie) continue;
-    if (::syscall(SYS_kcmp, parent, process.pid, KCMP_VM, 0, 0) != 0) continue;
+    if (!mayShareMemory(parent, process.pid)) continue;
     child = process.pid;
     for (FrozenTask& task : process.tasks) {
       if (!task.stopped && !task.tracee.waitStop(0)) continue;

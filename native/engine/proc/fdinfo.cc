@@ -38,6 +38,8 @@ bool takeWatch(std::string_view line, EpollWatch& watch) {
     if (name == "tfd") watch.fd = int32_t(takeNumber(value, 10).value_or(0));
     if (name == "events") watch.events = uint32_t(takeNumber(value, 16).value_or(0));
     if (name == "data") watch.data = takeNumber(value, 16).value_or(0);
+    if (name == "ino") watch.inode = takeNumber(value, 16).value_or(0);
+    if (name == "sdev") watch.device = uint32_t(takeNumber(value, 16).value_or(0));
     skipBlanks(line);
   }
   return true;

@@ -18,6 +18,8 @@ struct EpollWatch {
   int32_t fd = 0;
   uint32_t events = 0;
   uint64_t data = 0;
+  uint64_t inode = 0;
+  uint32_t device = 0;  // as the kernel numbers it: major << 20 | minor
 };
 
 /** One watch of an inotify instance. */

@@ -1,11 +1,13 @@
 // Requests by the C ABI: errors, pending requests, cancelling, and what happens when somebody dies. Against the real keeper.
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <time.h>
 
 #include <cerrno>
+#include <climits>
 #include <cstdlib>
 #include <thread>
 #include <vector>
@@ -100,6 +102,31 @@ TEST(a_missing_target_is_reported_now_or_when_reaped) {
   CHECK(cr_request_checkpoint(&args, &handle) == 0);
   CHECK(!logOf(handle).empty());
   CHECK(reapError(handle) == ESRCH);
+}
+
+/** As where a kernel copies it out. */
+TEST(a_log_is_not_written_to_bad_memory) {
+  const auto file = temporary();
+  cr_checkpoint_args_t args = arguments(0x3ffffff, file.get());
+  args.cr_flags = CR_CHKPT_ASYNC_ERR;
+  cr_checkpoint_handle_t handle = 0;
+  CHECK(cr_request_checkpoint(&args, &handle) == 0);
+  const int needed = cr_log_checkpoint(&handle, 0, nullptr);
+  CHECK(needed > 8);
+  const auto refused = [&](char* buffer) {
+    errno = 0;
+    return cr_log_checkpoint(&handle, unsigned(needed), buffer) == -1 && errno == EFAULT;
+  };
+  const size_t page = size_t(::sysconf(_SC_PAGESIZE));
+  char* const pages = static_cast<char*>(::mmap(nullptr, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  CHECK(::mprotect(pages + page, page, PROT_READ) == 0);
+  CHECK(refused(nullptr) && refused(reinterpret_cast<char*>(1)) && refused(pages + page));
+  CHECK(refused(pages + page - 8));  // ends in the middle of it
+  // What is named too long matters only as far as the log goes.
+  CHECK(cr_log_checkpoint(&handle, UINT_MAX, pages) == needed && ::strlen(pages) == size_t(needed) - 1);
+  CHECK(cr_log_checkpoint(&handle, 5, pages + page - 5) == needed && ::strlen(pages + page - 5) == 4);
+  CHECK(reapError(handle) == ESRCH);
+  ::munmap(pages, 2 * page);
 }
 
 TEST(oneself_can_be_prohibited) {

@@ -16,6 +16,10 @@ void surviveWithout(const char* feature, const char* victim) {
 }  // namespace
 
 TEST(eventfdThatDoesNotTellItsMode) { surviveWithout("eventfd_semaphore", "eventFds"); }
+/** Where it may not be asked, who shares what is found out by changing something. Docker's filter is in confined_test. */
+TEST(sharingWithoutKcmp) {
+  for (const char* victim : {"threadDirectory", "sharedTable", "passedEpoll"}) surviveWithout("kcmp", victim);
+}
 // A sanitized victim maps terabytes of shadow memory, with pages here and there.
 #ifndef __SANITIZE_ADDRESS__
 TEST(largeReservationsInThePageMap) { surviveWithout("pagemap_scan", "hiddenContents"); }

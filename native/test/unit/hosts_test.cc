@@ -30,6 +30,9 @@ const Host kHosts[] = {
     {Supported{"namespacesDenied", "hosts", "a restart where a filter denies user namespaces (EPERM)",
                "refused: does not let users make namespaces"},
      [] { host::filterUnshare(CLONE_NEWUSER, EPERM); }},
+    {Supported{"docker", "hosts", "a restart behind Docker's default filter, where checkpoints do without kcmp and pidfd_getfd",
+               "refused: does not let users make namespaces"},
+     host::enterDocker},
     {Supported{"namespacesUnknown", "hosts", "a restart where a filter denies user namespaces (ENOSYS)", "refused: lacks one of them"},
      [] { host::filterUnshare(CLONE_NEWUSER, ENOSYS); }},
     {Supported{"namespacesLimited", "hosts", "a restart where user.max_user_namespaces is 0", "refused: user.max_user_namespaces is 0"},
@@ -85,6 +88,7 @@ TEST(inheritedFilter) { checkNamed("inheritedFilter"); }
 TEST(container) { checkNamed("container"); }
 TEST(maskedProc) { checkNamed("maskedProc"); }
 TEST(namespacesDenied) { checkNamed("namespacesDenied"); }
+TEST(docker) { checkNamed("docker"); }
 TEST(namespacesUnknown) { checkNamed("namespacesUnknown"); }
 TEST(namespacesLimited) { checkNamed("namespacesLimited"); }
 

@@ -11,16 +11,24 @@
 #include "base/codes.h"
 #include "base/features.h"
 #include "base/io.h"
+#include "dump/files/one_description.h"
 
 namespace blcr {
 namespace {
 
 std::string fdPath(pid_t pid, int fd) { return "/proc/" + std::to_string(pid) + "/fd/" + std::to_string(fd); }
 
+/** Those that a description has: POSIX locks are shown to their process alone. */
+size_t ownLocks(const FoundDescriptor& found) {
+  const auto& locks = found.details.locks;
+  return size_t(std::count_if(locks.begin(), locks.end(), [](const std::string& lock) { return !lock.starts_with("POSIX"); }));
+}
+
 /** What two descriptors of one description agree in. Every eventfd has the same inode, hence the contents. */
 auto keyOf(const FoundDescriptor& found) {
   return std::make_tuple(found.info.st_dev, found.info.st_ino, found.details.flags & ~O_CLOEXEC, found.details.position,
-                         found.details.eventCount, found.details.sigmask, found.details.valueNs, found.details.watches.size());
+                         found.details.eventCount, found.details.sigmask, found.details.valueNs, found.details.watches.size(),
+                         ownLocks(found));
 }
 
 long compareFiles(const FoundDescriptor& a, const FoundDescriptor& b) { return ::syscall(SYS_kcmp, a.pid, b.pid, KCMP_FILE, a.fd, b.fd); }
@@ -33,6 +41,44 @@ bool isBefore(const FoundDescriptor& a, const FoundDescriptor& b) {
 }
 
 bool isSame(const FoundDescriptor& a, const FoundDescriptor& b) { return keyOf(a) == keyOf(b) && compareFiles(a, b) == 0; }
+
+/** The number in this process, -1 when it has none. */
+int numberHere(const FoundDescriptor& found) {
+  if (found.lent) return found.lent->get();
+  return found.pid == ::getpid() ? found.fd : -1;
+}
+
+Error named(const FoundDescriptor& found, const Error& error) { return {error.code, found.name() + ": " + error.detail}; }
+
+/** `order`: what is to be told apart. `leader`: the first of each description, an index of its own to begin with. */
+using Order = std::vector<size_t>;
+
+void joinCompared(const std::vector<FoundDescriptor>& descriptors, Order& order, Order& leader) {
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return isBefore(descriptors[a], descriptors[b]); });
+  for (size_t begin = 0, i = 1; !order.empty() && i <= order.size(); ++i) {
+    if (i < order.size() && isSame(descriptors[order[begin]], descriptors[order[i]])) continue;
+    const size_t first = *std::min_element(order.begin() + long(begin), order.begin() + long(i));
+    for (size_t j = begin; j < i; ++j) leader[order[j]] = first;
+    begin = i;
+  }
+}
+
+Status joinLent(const std::vector<FoundDescriptor>& descriptors, Order& order, Order& leader) {
+  const auto isBeforeByKey = [&](size_t a, size_t b) { return keyOf(descriptors[a]) < keyOf(descriptors[b]); };
+  std::stable_sort(order.begin(), order.end(), isBeforeByKey);
+  for (size_t begin = 0, end = 0; begin < order.size(); begin = end) {
+    for (end = begin + 1; end < order.size() && !isBeforeByKey(order[begin], order[end]);) ++end;
+    DescriptionSet set;
+    for (size_t i = begin; i < end && end - begin > 1; ++i) {
+      const FoundDescriptor& found = descriptors[order[i]];
+      if (numberHere(found) < 0) continue;  // will be refused
+      const auto first = set.add(numberHere(found), order[i]);
+      if (!first) return named(found, first.error());
+      leader[order[i]] = first.value();
+    }
+  }
+  return {};
+}
 
 }  // namespace
 
@@ -53,55 +99,70 @@ Result<FoundDescriptor> describeDescriptor(pid_t pid, int fd) {
   return found;
 }
 
-size_t DescriptorFinder::findSame(pid_t pid, int fd) {
-  const auto [at, isNew] = seen_.try_emplace(fd, into_.size(), into_.size());
+Result<size_t> DescriptorFinder::findSame(const FoundDescriptor& bare) {
+  const auto [at, isNew] = seen_.try_emplace(bare.fd, into_.size(), into_.size());
   auto& [first, newest] = at->second;
   if (isNew) return FoundDescriptor::kNowhere;
-  for (const size_t index : {first, newest})
-    if (isSameDescription(into_[index].pid, fd, pid, fd)) return index;
+  for (const size_t index : {first, newest}) {
+    const auto same = isSameDescription(into_[index], bare);
+    if (!same) return same.error();
+    if (same.value()) return index;
+  }
   newest = into_.size();
   return FoundDescriptor::kNowhere;
 }
 
-Status DescriptorFinder::add(pid_t pid) {
-  auto numbers = listDescriptors(pid);
+Status DescriptorFinder::addOne(const FoundDescriptor& bare) {
+  const auto same = findSame(bare);
+  if (!same) return same.error();
+  if (same.value() == FoundDescriptor::kNowhere) {
+    auto found = describeDescriptor(bare.pid, bare.fd);
+    if (!found) return found.error();
+    found->lent = bare.lent;
+    into_.push_back(*std::move(found));
+    return {};
+  }
+  // Close-on-exec and POSIX locks are its own.
+  auto details = readFdInfo(bare.pid, bare.fd);
+  if (!details) return details.error();
+  FoundDescriptor& found = into_.emplace_back(into_[same.value()]);
+  found.pid = bare.pid;
+  found.details = *std::move(details);
+  found.known = same.value();
+  return {};
+}
+
+Status DescriptorFinder::add(FrozenProcess& process) {
+  const auto numbers = listDescriptors(process.pid);
   if (!numbers) return numbers.error();
-  for (const int fd : *numbers) {
-    const size_t same = findSame(pid, fd);
-    if (same == FoundDescriptor::kNowhere) {
-      auto found = describeDescriptor(pid, fd);
-      if (!found) return found.error();
-      into_.push_back(*std::move(found));
-      continue;
-    }
-    // Close-on-exec and POSIX locks are its own.
-    auto details = readFdInfo(pid, fd);
-    if (!details) return details.error();
-    FoundDescriptor& found = into_.emplace_back(into_[same]);
-    found.pid = pid;
-    found.details = *std::move(details);
-    found.known = same;
+  std::vector<UniqueFd> lent(numbers.value().size());
+  if (lending_ != nullptr) {
+    auto taken = lending_->take(process, numbers.value());
+    if (!taken) return taken.error();
+    lent = *std::move(taken);
+  }
+  for (size_t index = 0; index < lent.size(); ++index) {
+    FoundDescriptor bare;
+    bare.pid = process.pid;
+    bare.fd = numbers.value()[index];
+    if (lent[index]) bare.lent = std::make_shared<const UniqueFd>(std::move(lent[index]));
+    BLCR_TRY(addOne(bare));
   }
   return {};
 }
 
 Result<uint32_t> groupDescriptions(std::vector<FoundDescriptor>& descriptors) {
-  // Asked once: without kcmp (no CONFIG_KCMP) sharing would be guessed.
-  if (::syscall(SYS_kcmp, ::getpid(), ::getpid(), KCMP_FS, 0, 0) != 0) return systemError("kcmp");
-  std::vector<size_t> leader(descriptors.size());  // first member of each group, in the order found
-  std::vector<size_t> order;
+  Order leader(descriptors.size()), order;  // first member of each group, in the order found
   for (size_t i = 0; i < leader.size(); ++i) {
     const size_t known = descriptors[i].known;
     leader[i] = known == FoundDescriptor::kNowhere ? i : known;
     if (leader[i] == i) order.push_back(i);
   }
-  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return isBefore(descriptors[a], descriptors[b]); });
-  for (size_t begin = 0, i = 1; !order.empty() && i <= order.size(); ++i) {
-    if (i < order.size() && isSame(descriptors[order[begin]], descriptors[order[i]])) continue;
-    const size_t first = *std::min_element(order.begin() + long(begin), order.begin() + long(i));
-    for (size_t j = begin; j < i; ++j) leader[order[j]] = first;
-    begin = i;
-  }
+  const auto isLent = [](const FoundDescriptor& found) { return found.lent != nullptr; };
+  if (std::any_of(descriptors.begin(), descriptors.end(), isLent))
+    BLCR_TRY(joinLent(descriptors, order, leader));
+  else
+    joinCompared(descriptors, order, leader);
   uint32_t count = 0;
   for (size_t i = 0; i < descriptors.size(); ++i) {
     descriptors[i].description = leader[i] == i ? count++ : descriptors[leader[i]].description;  // earlier ones have theirs
@@ -109,7 +170,19 @@ Result<uint32_t> groupDescriptions(std::vector<FoundDescriptor>& descriptors) {
   return count;
 }
 
-bool isSameDescription(pid_t pid1, int fd1, pid_t pid2, int fd2) { return ::syscall(SYS_kcmp, pid1, pid2, KCMP_FILE, fd1, fd2) == 0; }
+Result<bool> isSameDescription(const FoundDescriptor& one, const FoundDescriptor& other) {
+  if (!one.lent && !other.lent) return compareFiles(one, other) == 0;
+  const int left = numberHere(one), right = numberHere(other);
+  struct stat leftInfo{}, rightInfo{};
+  if (left < 0 || right < 0 || ::fstat(left, &leftInfo) != 0 || ::fstat(right, &rightInfo) != 0) return false;
+  if (leftInfo.st_ino != rightInfo.st_ino || leftInfo.st_dev != rightInfo.st_dev) return false;
+  if (::fcntl(left, F_GETFL) != ::fcntl(right, F_GETFL)) return false;
+  DescriptionSet set;
+  const auto first = set.add(left, 0), same = set.add(right, 1);
+  if (!first) return named(one, first.error());
+  if (!same) return named(other, same.error());
+  return same.value() == 0;
+}
 
 Result<UniqueFd> borrowDescriptor(pid_t pid, int fd) {
   if (!featureAllowed("pidfd")) return Error{ENOSYS, "pidfd_getfd is disabled"};
@@ -120,11 +193,19 @@ Result<UniqueFd> borrowDescriptor(pid_t pid, int fd) {
   return own;
 }
 
-Result<UniqueFd> reachDescriptor(pid_t pid, int fd, int flags) {
-  auto borrowed = borrowDescriptor(pid, fd);
+Result<UniqueFd> borrowDescriptor(const FoundDescriptor& found) {
+  if (numberHere(found) < 0) return borrowDescriptor(found.pid, found.fd);
+  UniqueFd copy(::fcntl(numberHere(found), F_DUPFD_CLOEXEC, 0));
+  if (!copy) return systemError(found.name());
+  return copy;
+}
+
+Result<UniqueFd> reachDescriptor(const FoundDescriptor& found, int flags) {
+  auto borrowed = borrowDescriptor(found);
   if (borrowed) return borrowed;
-  UniqueFd opened(::open(fdPath(pid, fd).c_str(), flags | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
-  if (!opened) return systemError(fdPath(pid, fd));
+  const std::string path = fdPath(found.pid, found.fd);
+  UniqueFd opened(::open(path.c_str(), flags | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
+  if (!opened) return systemError(path);
   return opened;
 }
 

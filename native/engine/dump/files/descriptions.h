@@ -6,12 +6,14 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "dump/files/lending.h"
 #include "proc/fdinfo.h"
 
 namespace blcr {
@@ -25,6 +27,8 @@ struct FoundDescriptor {
   FdInfo details;
   uint32_t description = 0;  // index of its open file description, filled by groupDescriptions
   size_t known = kNowhere;   // index of an earlier one of the same description, as far as findDescriptors has noticed
+
+  std::shared_ptr<const UniqueFd> lent;  // one of this process, where they cannot be compared or borrowed otherwise
 
   static constexpr size_t kNowhere = SIZE_MAX;
 
@@ -43,31 +47,36 @@ struct FoundDescriptor {
  */
 class DescriptorFinder {
  public:
-  explicit DescriptorFinder(std::vector<FoundDescriptor>& into) : into_(into) {}
-  [[nodiscard]] Status add(pid_t pid);
+  /** `lending`: as long as what is found, or nullptr where descriptors can be compared and borrowed. */
+  DescriptorFinder(std::vector<FoundDescriptor>& into, Lending* lending) : into_(into), lending_(lending) {}
+  [[nodiscard]] Status add(FrozenProcess& process);
 
  private:
+  [[nodiscard]] Status addOne(const FoundDescriptor& bare);
   /** Index of one that has the same description, or kNowhere. */
-  [[nodiscard]] size_t findSame(pid_t pid, int fd);
+  [[nodiscard]] Result<size_t> findSame(const FoundDescriptor& bare);
 
   std::vector<FoundDescriptor>& into_;
+  Lending* lending_;
   std::map<int, std::pair<size_t, size_t>> seen_;  // by number: the first, and the newest of another description
 };
 
 /**
  * Numbers the descriptions in order of first appearance and returns their number. Only descriptors that agree in inode, flags and position
- * are compared, by kcmp(KCMP_FILE), whose results are an order: n log n calls.
+ * are compared: by kcmp(KCMP_FILE), whose results are an order, n log n calls; or as DescriptionSet does it, when they were lent.
  */
 [[nodiscard]] Result<uint32_t> groupDescriptions(std::vector<FoundDescriptor>& descriptors);
 
-/** True when two descriptors (of any processes) are the same description. */
-[[nodiscard]] bool isSameDescription(pid_t pid1, int fd1, pid_t pid2, int fd2);
+/** True when they are the same description. */
+[[nodiscard]] Result<bool> isSameDescription(const FoundDescriptor& one, const FoundDescriptor& other);
 
 /** A descriptor of the same description in this process: pidfd_getfd, which consumes nothing and opens nothing anew. ENOSYS before
  * Linux 5.6 or with BLCR_DISABLE=pidfd. */
 [[nodiscard]] Result<UniqueFd> borrowDescriptor(pid_t pid, int fd);
+/** The same, or another one of what was lent. */
+[[nodiscard]] Result<UniqueFd> borrowDescriptor(const FoundDescriptor& found);
 
 /** As borrowDescriptor, or else a new description of the same object through /proc/PID/fd with `flags` and O_NONBLOCK. */
-[[nodiscard]] Result<UniqueFd> reachDescriptor(pid_t pid, int fd, int flags);
+[[nodiscard]] Result<UniqueFd> reachDescriptor(const FoundDescriptor& found, int flags);
 
 }  // namespace blcr

@@ -1,6 +1,5 @@
 // The kernel's objects without a name: eventfd, timerfd, signalfd, epoll, inotify, pidfd.
 #include <fcntl.h>
-#include <linux/kcmp.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
@@ -23,7 +22,7 @@ namespace {
  * one ends. timerfd_gettime makes the kernel count. Source: fs/timerfd.c.
  */
 FdInfo countedTimer(const FoundDescriptor& found) {
-  const auto timer = borrowDescriptor(found.pid, found.fd);
+  const auto timer = borrowDescriptor(found);
   itimerspec now{};
   if (!timer || ::timerfd_gettime(timer.value().get(), &now) != 0) return found.details;
   auto details = readFdInfo(found.pid, found.fd);
@@ -64,7 +63,7 @@ Status recordEventFd(const FoundDescriptor& found, image::OpenFile& file) {
     file.semaphore = *found.details.semaphore;
     return {};
   }
-  const auto own = borrowDescriptor(found.pid, found.fd);
+  const auto own = borrowDescriptor(found);
   if (!own) return own.error();
   const auto semaphore = takesOneAtATime(own.value().get(), file.counter);
   if (!semaphore) return semaphore.error();
@@ -108,7 +107,7 @@ uint32_t openFile(const FileContext& context, const InotifyMark& mark) {
 
 Status recordInotify(FileContext& context, const FoundDescriptor& found, image::OpenFile& file) {
   file.kind = image::FileKind::kInotify;
-  const auto own = borrowDescriptor(found.pid, found.fd);
+  const auto own = borrowDescriptor(found);
   if (!own) return own.error();
   int waiting = 0;
   if (::ioctl(own.value().get(), FIONREAD, &waiting) != 0) return systemError(found.name());
@@ -151,26 +150,6 @@ Status recordAnonymousInode(FileContext& context, const FoundDescriptor& found, 
     return recordInotify(context, found, file);
   } else {
     return refuseFile(found, "this kernel object is not supported");
-  }
-  return {};
-}
-
-Status recordEpollTargets(FileContext& context, const FoundDescriptor& found, image::OpenFile& file) {
-  std::map<int32_t, uint32_t> seen;  // several files may have been added under one number
-  for (const EpollWatch& watch : found.details.watches) {
-    kcmp_epoll_slot slot{uint32_t(found.fd), uint32_t(watch.fd), seen[watch.fd]++};
-    const auto matches = [&](const FoundDescriptor& other) {
-      return ::syscall(SYS_kcmp, other.pid, found.pid, KCMP_EPOLL_TFD, other.fd, &slot) == 0;
-    };
-    const FoundDescriptor* target = nullptr;
-    for (const FoundDescriptor& other : context.found) {
-      if (other.pid == found.pid && other.fd == watch.fd && matches(other)) target = &other;
-    }
-    for (size_t i = 0; target == nullptr && i < context.found.size(); ++i) {
-      if (matches(context.found[i])) target = &context.found[i];
-    }
-    if (target == nullptr) return refuseFile(found, "watches a file that the job has not open (number " + std::to_string(watch.fd) + ")");
-    file.epoll.push_back({watch.fd, target->description, watch.events, watch.data});
   }
   return {};
 }

@@ -1,17 +1,17 @@
 #include "dump/files/record_files.h"
 
 #include <fcntl.h>
-#include <linux/kcmp.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <map>
+#include <optional>
 
 #include "base/codes.h"
 #include "base/io.h"
 #include "dump/files/working_directory.h"
+#include "dump/tasks/sharing.h"
 #include "proc/parse.h"
 
 namespace blcr {
@@ -45,13 +45,18 @@ bool isPortableDevice(const struct stat& info) {
  * Which stream of the launcher a description is, -1 = none. A pipe, FIFO, socket or terminal opened a second time (/dev/stdout) leads to
  * the same place; a file does not, its offset is its own.
  */
-int inheritedStream(const std::array<Stdio, 3>& stdio, const FoundDescriptor& found) {
+Result<int> inheritedStream(const std::array<Stdio, 3>& stdio, const FoundDescriptor& found) {
   int reopened = -1;
   for (int i = 0; i < 3; ++i) {
     const Stdio& stream = stdio[size_t(i)];
     const bool sameObject = stream.fd >= 0 && stream.info.st_ino == found.info.st_ino && stream.info.st_dev == found.info.st_dev;
     if (!sameObject) continue;
-    if (isSameDescription(found.pid, found.fd, ::getpid(), stream.fd)) {
+    FoundDescriptor own;
+    own.pid = ::getpid();
+    own.fd = stream.fd;
+    const auto same = isSameDescription(found, own);
+    if (!same) return same.error();
+    if (same.value()) {
       // 1 and 2 are often one description: the number that the program itself uses is the better answer.
       if (found.fd == i || found.fd > 2) return i;
       reopened = i;
@@ -79,7 +84,9 @@ Status recordDescription(FileContext& context, const std::array<Stdio, 3>& stdio
   file.path = found.link;
   const bool terminal = isTerminal(context, found);
   if (!isPortableDevice(found.info)) {
-    file.inherited = inheritedStream(stdio, found);
+    const auto stream = inheritedStream(stdio, found);
+    if (!stream) return stream.error();
+    file.inherited = stream.value();
     if (file.inherited >= 0) {
       file.kind = image::FileKind::kInherited;
       file.size = S_ISREG(found.info.st_mode) ? uint64_t(found.info.st_size) : 0;
@@ -120,7 +127,7 @@ Status recordDescription(FileContext& context, const std::array<Stdio, 3>& stdio
 Status recordOwner(const FoundDescriptor& found, image::OpenFile& file) {
   if (file.kind == image::FileKind::kPidFd) return {};                                              // its process stands there
   if (file.kind == image::FileKind::kInherited && (found.details.flags & O_ASYNC) == 0) return {};  // the launcher's own
-  const auto own = borrowDescriptor(found.pid, found.fd);
+  const auto own = borrowDescriptor(found);
   f_owner_ex owner{};
   if (!own || ::fcntl(own.value().get(), F_GETOWN_EX, &owner) != 0) return {};
   // A directory has one for nothing else; which changes are told shows nowhere.
@@ -167,8 +174,9 @@ Status recordLocks(const FileContext& context, const FoundDescriptor& found, ima
 }
 
 /** Groups of processes that share something of theirs (clone without fork's copying); alone ones are groups of one. */
-std::vector<std::vector<const FrozenProcess*>> sharers(const std::deque<FrozenProcess>& processes, kcmp_type type) {
-  const auto compare = [type](const FrozenProcess* a, const FrozenProcess* b) { return ::syscall(SYS_kcmp, a->pid, b->pid, type, 0, 0); };
+std::vector<std::vector<const FrozenProcess*>> sharers(const std::deque<FrozenProcess>& processes, const Sharing& sharing,
+                                                       Sharing::Kind kind) {
+  const auto compare = [&](const FrozenProcess* a, const FrozenProcess* b) { return sharing.compare(kind, a->pid, b->pid); };
   std::vector<const FrozenProcess*> alive;
   for (const FrozenProcess& process : processes)
     if (!process.zombie) alive.push_back(&process);
@@ -188,8 +196,12 @@ Error refuseSharing(const std::vector<const FrozenProcess*>& group, const char* 
 
 /** A descriptor table is shared again by children that their parent makes so; one of a group is the parent or ancestor of the others then.
  */
-Status recordSharing(const std::deque<FrozenProcess>& processes, image::Image& image) {
-  for (const auto& group : sharers(processes, KCMP_FILES)) {
+Status recordSharing(const std::deque<FrozenProcess>& processes, const Sharing& sharing, image::Image& image) {
+  for (const FrozenProcess& process : processes)
+    for (const FrozenTask& task : process.tasks)
+      if (sharing.compare(Sharing::kFiles, process.pid, task.tracee.tid()) > 0)
+        return Error{kErrorNoSupport, taskName(process.pid, task.tracee.tid()) + " has its own descriptor table"};
+  for (const auto& group : sharers(processes, sharing, Sharing::kFiles)) {
     size_t children = 0;
     for (const FrozenProcess* child : group) {
       const bool shares = std::any_of(group.begin(), group.end(), [child](const auto* other) { return other->pid == child->stat.ppid; });
@@ -200,9 +212,9 @@ Status recordSharing(const std::deque<FrozenProcess>& processes, image::Image& i
     }
     if (children + 1 != group.size()) return refuseSharing(group, "descriptor table");
   }
-  for (const auto& group : sharers(processes, KCMP_FS))
+  for (const auto& group : sharers(processes, sharing, Sharing::kDirectory))
     if (group.size() > 1) return refuseSharing(group, "working directory");
-  for (const auto& group : sharers(processes, KCMP_VM))
+  for (const auto& group : sharers(processes, sharing, Sharing::kMemory))
     if (group.size() > 1) return refuseSharing(group, "memory");
   return {};
 }
@@ -212,11 +224,15 @@ Status recordSharing(const std::deque<FrozenProcess>& processes, image::Image& i
 Error refuseFile(const FoundDescriptor& found, const std::string& why) { return Error{kErrorNoSupport, found.name() + ": " + why}; }
 
 Status recordFiles(std::deque<FrozenProcess>& processes, const DumpRequest& request, Recording& recording) {
-  BLCR_TRY(recordSharing(processes, recording.image));
+  const auto sharing = Sharing::find(processes);
+  if (!sharing) return sharing.error();
+  BLCR_TRY(recordSharing(processes, sharing.value(), recording.image));
+  std::optional<Lending> lending;
+  if (!mayCompare() || !mayBorrow()) BLCR_TRY(lending.emplace().open());
   std::vector<FoundDescriptor> found;
-  DescriptorFinder finder(found);
-  for (const FrozenProcess& process : processes) {
-    if (!process.zombie) BLCR_TRY(finder.add(process.pid));
+  DescriptorFinder finder(found, lending ? &*lending : nullptr);
+  for (FrozenProcess& process : processes) {
+    if (!process.zombie) BLCR_TRY(finder.add(process));
   }
   auto sockets = lookAtSockets(request, found);
   if (!sockets) return sockets.error();
@@ -245,7 +261,7 @@ Status recordFiles(std::deque<FrozenProcess>& processes, const DumpRequest& requ
     if (file.kind == image::FileKind::kEpoll && file.epoll.empty()) BLCR_TRY(recordEpollTargets(context, entry, file));
   }
   BLCR_TRY(connectSockets(context));
-  BLCR_TRY(recordWorkingDirectories(recording.image));
+  BLCR_TRY(recordWorkingDirectories(sharing.value(), recording.image));
   std::map<pid_t, image::Process*> byNumber;
   for (image::Process& process : recording.image.processes)
     if (process.state == image::ProcessState::kAlive) byNumber[process.pid] = &process;

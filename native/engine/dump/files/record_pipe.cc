@@ -62,9 +62,7 @@ Ends endsOf(const FileContext& context, const FoundDescriptor& one) {
 }
 
 /** The descriptor of a pipe that tells most of it: a reader, if the job has one. */
-Result<UniqueFd> openHandle(const FoundDescriptor& handle) {
-  return reachDescriptor(handle.pid, handle.fd, endOf(handle) == kRead ? O_RDONLY : O_WRONLY);
-}
+Result<UniqueFd> openHandle(const FoundDescriptor& handle) { return reachDescriptor(handle, endOf(handle) == kRead ? O_RDONLY : O_WRONLY); }
 
 Status makePipe(const Ends& ends, const FoundDescriptor& found, int fd, image::Pipe& pipe) {
   const int capacity = ::fcntl(fd, F_GETPIPE_SZ);

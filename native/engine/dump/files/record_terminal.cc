@@ -28,7 +28,7 @@ bool isOwnTerminal(const FoundDescriptor& found) { return S_ISCHR(found.info.st_
 
 /** A descriptor of /dev/tty. */
 bool leadsTo(const FoundDescriptor& found, int number) {
-  const auto fd = borrowDescriptor(found.pid, found.fd);
+  const auto fd = borrowDescriptor(found);
   unsigned device = 0;
   return fd.ok() && ::ioctl(fd.value().get(), TIOCGDEV, &device) == 0 && device == makedev(kSlaveMajor, unsigned(number));
 }
@@ -127,7 +127,7 @@ image::Terminal& addTerminal(FileContext& context, int number) {
 }
 
 Status recordMaster(FileContext& context, const FoundDescriptor& found) {
-  const auto fd = borrowDescriptor(found.pid, found.fd);
+  const auto fd = borrowDescriptor(found);
   if (!fd) return fd.error();
   int number = -1;
   if (::ioctl(fd.value().get(), TIOCGPTN, &number) != 0) return systemError(found.name());
@@ -175,7 +175,7 @@ Status lookAtTerminals(FileContext& context, const std::deque<FrozenProcess>& pr
 
 Status recordTerminal(FileContext& context, const FoundDescriptor& found, image::OpenFile& file) {
   file.kind = image::FileKind::kTerminal;
-  const auto fd = borrowDescriptor(found.pid, found.fd);
+  const auto fd = borrowDescriptor(found);
   if (!fd) return fd.error();
   auto number = numberOf(found, fd.value().get());
   if (!number) return number.error();

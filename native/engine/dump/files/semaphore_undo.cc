@@ -5,9 +5,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <map>
 #include <vector>
 
 #include "base/codes.h"
+#include "dump/files/lending.h"
 
 namespace blcr {
 namespace {
@@ -110,19 +112,43 @@ Error unusual(pid_t a, pid_t b, const char* what) {
   return Error{kErrorNoSupport, "tasks " + std::to_string(a) + " and " + std::to_string(b) + what};
 }
 
+Status checkThreads(const FrozenProcess& process, bool compares) {
+  if (process.tasks.size() > 1 && !compares)
+    return Error{kErrorNoSupport,
+                 "process " + std::to_string(process.pid) +
+                     ": whether its threads share semaphore adjustments (SEM_UNDO) cannot be told, kcmp is forbidden here"};
+  for (const FrozenTask& task : process.tasks)
+    if (compares && !shareAdjustments(process.pid, task.tracee.tid()))
+      return unusual(process.pid, task.tracee.tid(), ", threads of one process, do not share semaphore adjustments");
+  return {};
+}
+
+using Undo = std::vector<image::SemaphoreUndo>;
+
+/** What two of them owe to a set. Without kcmp different adjustments are a proof, equal ones are not. */
+Status checkPair(const Undo& all, pid_t one, pid_t other, bool compares) {
+  if (compares && shareAdjustments(one, other)) return unusual(one, other, ", two processes, share semaphore adjustments");
+  const auto owed = [&all](pid_t pid) {
+    std::map<uint32_t, int32_t> found;
+    for (const image::SemaphoreUndo& undo : all)
+      if (undo.pid == pid) found[undo.number] = undo.adjustment;
+    return found;
+  };
+  if (compares || owed(one) != owed(other)) return {};
+  return unusual(one, other, ", two processes, may share semaphore adjustments (SEM_UNDO): it cannot be told, kcmp is forbidden here");
+}
+
 }  // namespace
 
 Status recordSemaphoreUndo(std::deque<FrozenProcess>& processes, image::SemaphoreSet& set) {
+  const bool compares = mayCompare();
   for (FrozenProcess& process : processes) {
     if (process.zombie) continue;
-    for (const FrozenTask& task : process.tasks)
-      if (!shareAdjustments(process.pid, task.tracee.tid()))
-        return unusual(process.pid, task.tracee.tid(), ", threads of one process, do not share semaphore adjustments");
+    BLCR_TRY(checkThreads(process, compares));
     const size_t before = set.undo.size();
     BLCR_TRY(Prober(process, set).find(set.undo));
     for (size_t index = 0; index < before && set.undo.size() > before; ++index)
-      if (shareAdjustments(process.pid, set.undo[index].pid))
-        return unusual(process.pid, set.undo[index].pid, ", two processes, share semaphore adjustments");
+      BLCR_TRY(checkPair(set.undo, process.pid, set.undo[index].pid, compares));
   }
   return {};
 }

@@ -1,8 +1,6 @@
 #include "dump/files/working_directory.h"
 
-#include <linux/kcmp.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/codes.h"
@@ -28,11 +26,11 @@ Result<std::string> workingDirectory(pid_t pid, pid_t tid, uint32_t& mode) {
   return Error{kErrorNoSupport, taskName(pid, tid) + ": its working directory cannot be reached by its name, " + *path};
 }
 
-bool shareDirectory(pid_t one, pid_t other) { return ::syscall(SYS_kcmp, one, other, KCMP_FS, 0, 0) <= 0; }
-
 /** Threads with one of their own, of the whole job. */
 class OwnDirectories {
  public:
+  explicit OwnDirectories(const Sharing& sharing) : sharing_(sharing) {}
+
   Status record(pid_t pid, image::Task& task) {
     auto path = workingDirectory(pid, task.tid, task.ownDirectoryMode);
     if (!path) return path.error();
@@ -47,9 +45,10 @@ class OwnDirectories {
   Status refuseShared(const image::Image& image) const {
     for (const pid_t tid : all_) {
       for (const image::Process& process : image.processes)
-        if (process.state == image::ProcessState::kAlive && shareDirectory(tid, process.pid)) return refuse(tid, process.pid);
+        if (process.state == image::ProcessState::kAlive && sharing_.isShared(Sharing::kDirectory, tid, process.pid))
+          return refuse(tid, process.pid);
       for (const pid_t other : all_)
-        if (tid < other && shareDirectory(tid, other)) return refuse(tid, other);
+        if (tid < other && sharing_.isShared(Sharing::kDirectory, tid, other)) return refuse(tid, other);
     }
     return {};
   }
@@ -58,20 +57,21 @@ class OwnDirectories {
   static Error refuse(pid_t one, pid_t other) {
     return Error{kErrorNoSupport, "threads " + std::to_string(one) + " and " + std::to_string(other) + " share one working directory"};
   }
+  const Sharing& sharing_;
   std::vector<pid_t> all_;
 };
 
 }  // namespace
 
-Status recordWorkingDirectories(image::Image& image) {
-  OwnDirectories own;
+Status recordWorkingDirectories(const Sharing& sharing, image::Image& image) {
+  OwnDirectories own(sharing);
   for (image::Process& process : image.processes) {
     if (process.state == image::ProcessState::kZombie) continue;
     auto path = workingDirectory(process.pid, process.pid, process.cwdMode);
     if (!path) return path.error();
     process.cwd = *std::move(path);
     for (image::Task& task : process.tasks)
-      if (task.tid != process.pid && !shareDirectory(process.pid, task.tid)) BLCR_TRY(own.record(process.pid, task));
+      if (task.tid != process.pid && !sharing.isShared(Sharing::kDirectory, process.pid, task.tid)) BLCR_TRY(own.record(process.pid, task));
   }
   return own.refuseShared(image);
 }

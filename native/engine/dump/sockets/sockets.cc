@@ -142,7 +142,7 @@ class Collector {
     if (!fresh) return {};
     LiveSocket& socket = entry->second;
     socket.found = index;
-    auto fd = borrowDescriptor(found.pid, found.fd);
+    auto fd = borrowDescriptor(found);
     if (!fd) return refuseFile(found, "a socket cannot be looked at without pidfd_getfd (Linux 5.6)");
     socket.fd = *std::move(fd);
     socket.domain = integerOption(socket.fd.get(), SO_DOMAIN);

@@ -1,4 +1,3 @@
-#include <linux/kcmp.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/ptrace.h>
@@ -70,7 +69,7 @@ Status recordRegisters(FrozenTask& task, const RemoteMemory& memory, uint64_t se
   return {};
 }
 
-Status recordTask(FrozenTask& task, pid_t pid, image::Task& into) {
+Status recordTask(FrozenTask& task, image::Task& into) {
   const pid_t tid = into.tid;
   auto mask = task.tracee.signalMask();
   if (!mask) return mask.error();
@@ -85,8 +84,6 @@ Status recordTask(FrozenTask& task, pid_t pid, image::Task& into) {
     into.robustLength = length;
   }
   recordScheduling(tid, into);
-  if (tid != pid && ::syscall(SYS_kcmp, pid, tid, KCMP_FILES, 0, 0) > 0)
-    return Error{kErrorNoSupport, taskName(pid, tid) + " has its own descriptor table"};
   return {};
 }
 
@@ -121,7 +118,7 @@ Status recordTasks(FrozenProcess& process, image::Process& into) {
   if (!sections.ok()) return sections.error();
   for (size_t index = 0; index < into.tasks.size(); ++index) {
     BLCR_TRY(recordRegisters(process.tasks[index], memory, sections.value()[index], into.tasks[index]));
-    BLCR_TRY(recordTask(process.tasks[index], pid, into.tasks[index]));
+    BLCR_TRY(recordTask(process.tasks[index], into.tasks[index]));
   }
   return {};
 }

@@ -1,0 +1,43 @@
+// Copies of the descriptors of frozen processes, where pidfd_getfd is forbidden.
+#pragma once
+
+#include <sys/resource.h>
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "dump/frozen.h"
+
+namespace blcr {
+
+/** kcmp(2) answers. Filters of containers forbid it, as they do with pidfd_getfd. False with BLCR_DISABLE=kcmp. */
+[[nodiscard]] bool mayCompare();
+/** pidfd_getfd(2) answers. False with BLCR_DISABLE=pidfd. */
+[[nodiscard]] bool mayBorrow();
+
+/** Processes send their descriptors to a socket of ours (SCM_RIGHTS), by injected calls. While this lives, this process may have as many
+ * descriptors as its hard limit says. */
+class Lending {
+ public:
+  Lending() = default;
+  Lending(const Lending&) = delete;
+  Lending& operator=(const Lending&) = delete;
+  ~Lending();
+  [[nodiscard]] Status open();
+
+  /** One for each of `fds`, in their order; empty for what cannot be sent (io_uring). The process needs one free descriptor meanwhile. */
+  [[nodiscard]] Result<std::vector<UniqueFd>> take(FrozenProcess& process, std::span<const int> fds);
+
+ private:
+  [[nodiscard]] Status receive(pid_t from, std::span<UniqueFd> into) const;
+
+  UniqueFd socket_;
+  std::string address_;
+  rlimit before_{};
+};
+
+}  // namespace blcr
