@@ -62,15 +62,17 @@ async function hashInputs(scratch: string, inputs: readonly TreeFile[]): Promise
     const isHashed = size <= HASHED_FILE_BYTES && size <= budget;
     if (isHashed) budget -= size;
     try {
-      hashes[path] = isHashed ? await hashFile(join(scratch, path)) : `size:${size}`;
+      hashes[path] = isHashed ? await hashFile(join(scratch, path), size) : `size:${size}`;
     } catch {}
   }
   return hashes;
 }
 
-async function hashFile(path: string): Promise<string> {
+/** @param size Of a file that may grow meanwhile (somebody's log): the bytes that count. Its end might never be reached. */
+async function hashFile(path: string, size = Number.POSITIVE_INFINITY): Promise<string> {
   const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk);
+  if (size === 0) return hash.digest('hex');
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20, end: size - 1 })) hash.update(chunk);
   return hash.digest('hex');
 }
 

@@ -6,11 +6,12 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { formatRecord } from '../../lib/job/event-log.ts';
 import { collisionCode, processEnd } from '../../lib/job/exit-status.ts';
-import { compareIdentity, resolveExecutable } from '../../lib/job/identity.ts';
+import { compareIdentity, identify, resolveExecutable } from '../../lib/job/identity.ts';
 import { batchJobId, batchVacateMs, knownLaterRun } from '../../lib/job/incarnation.ts';
 import { normaliseId, resolveOptions } from '../../lib/job/options.ts';
 import { listDescendants } from '../../lib/job/process-tree.ts';
 import { ChildDescriptors } from '../../lib/job/stray-descriptors.ts';
+import type { TreeFile } from '../../lib/job/tree.ts';
 import type { FileEntry } from '../../lib/store/types.ts';
 
 function adOf(context: TestContext, text: string): string {
@@ -85,6 +86,25 @@ test('what makes a job another one', () => {
   assert.equal(compareIdentity(then, same, []).length, 1);
   assert.equal(compareIdentity(then, { ...same, argv: ['a'], executable: '2' }, []).length, 3);
   assert.equal(compareIdentity(then, { ...same, inputs: { big: 'size:8' } }, []).length, 1);
+});
+
+test('an input that somebody writes to for ever counts as long as it was when the job started', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'blcr-inputs-'));
+  try {
+    const listed = (path: string, size: number) => ({ kind: 'file', path, size }) as TreeFile;
+    writeFileSync(join(directory, 'log'), 'abc, and more since');
+    writeFileSync(join(directory, 'abc'), 'abc');
+    writeFileSync(join(directory, 'new'), 'was empty');
+    const { inputs } = await identify(['sh'], '/bin/sh', directory, [
+      listed('log', 3),
+      listed('abc', 3),
+      listed('new', 0),
+    ]);
+    assert.equal(inputs['log'], inputs['abc']);
+    assert.equal(inputs['new'], 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'); // SHA-256 of nothing
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 });
 
 test('descendants, through a shell', async () => {
