@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { appendFileSync, closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -53,6 +53,35 @@ test('a context file of a running job; the restart is its parent', LIMITS, async
   assert.ok(all.startsWith(bench.read('out')));
   assert.ok(all.endsWith(restarted.stdout));
   await bench.untilNothingRuns();
+});
+
+/** As with `sudo -u user job > /root/log`: found at no name that the job's user may look at. */
+const GIVEN = {
+  ...LIMITS,
+  skip: SKIP || (process.getuid?.() === 0 ? false : "needs root to open somebody else's file"),
+};
+
+test('output into a file that only its opener may reach goes on there', GIVEN, async (context) => {
+  const bench = new JobBench(context);
+  const secret = join(bench.directory, 'secret');
+  mkdirSync(secret, { mode: 0o700 });
+  const log = join(secret, 'log');
+  const output = openSync(log, 'w', 0o600);
+  const script = 'i=0; while [ $i -lt 30 ]; do echo $i; i=$((i+1)); sleep 0.1; done; exit 7';
+  const job = spawn('/bin/sh', ['-c', script], { ...BENCH_USER, detached: true, stdio: ['ignore', output, output] });
+  const ended = once(job, 'exit');
+  while (!readFileSync(log, 'utf8').includes('5\n')) await delay(20);
+  const taken = await finishCli(bench.start('one', ['checkpoint', String(job.pid), '-f', 'ctx', '--term']));
+  assert.equal(taken.code, 0, taken.stderr);
+  await ended;
+  appendFileSync(log, 'written after the checkpoint\n');
+
+  const again = openSync(log, 'a');
+  const restarted = await finishCli(bench.start('one', ['restart', 'ctx'], again));
+  assert.equal(restarted.code, 7, restarted.stderr);
+  const all = Array.from({ length: 30 }, (_, number) => `${number}\n`).join('');
+  assert.equal(readFileSync(log, 'utf8'), all);
+  for (const fd of [output, again]) closeSync(fd);
 });
 
 test('an orphan of a job that has no keeper is told of', LIMITS, async (context) => {

@@ -77,6 +77,22 @@ bool isDestination(const FileContext& context, const FoundDescriptor& found) {
   return kind && output.st_dev == found.info.st_dev && output.st_ino == found.info.st_ino;
 }
 
+/** A standard stream that somebody else has opened for the job: a file of another user that its own user may not open. */
+bool isGiven(const FoundDescriptor& found) {
+  if (found.fd > 2 || !S_ISREG(found.info.st_mode) || found.info.st_nlink == 0 || found.info.st_uid == ::geteuid()) return false;
+  const int mode = found.details.flags & O_ACCMODE;
+  const int wanted = (mode != O_WRONLY ? R_OK : 0) | (mode != O_RDONLY ? W_OK : 0);
+  return ::faccessat(AT_FDCWD, found.link.c_str(), wanted, AT_EACCESS) != 0 && errno == EACCES;
+}
+
+Status recordGiven(FileContext& context, const FoundDescriptor& found, image::OpenFile& file) {
+  file.kind = image::FileKind::kInherited;
+  file.inherited = found.fd;
+  file.size = uint64_t(found.info.st_size);
+  context.recording.image.inheritedPath[found.fd] = found.link;
+  return {};
+}
+
 Status recordDescription(FileContext& context, const std::array<Stdio, 3>& stdio, const FoundDescriptor& found, image::OpenFile& file) {
   file.flags = found.details.flags & ~O_CLOEXEC;
   file.offset = found.details.position;
@@ -103,6 +119,7 @@ Status recordDescription(FileContext& context, const std::array<Stdio, 3>& stdio
     file.locks.clear();
     return {};
   }
+  if (isGiven(found)) return recordGiven(context, found, file);
   if (found.link.starts_with("anon_inode:")) return recordAnonymousInode(context, found, file);
   if ((found.details.flags & O_PATH) != 0) return recordPathOnly(context, found, file);
   switch (found.info.st_mode & S_IFMT) {
