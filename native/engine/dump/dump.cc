@@ -26,6 +26,7 @@
 #include "dump/memory/memory_watch.h"
 #include "dump/memory/record_memory.h"
 #include "dump/memory/record_policies.h"
+#include "dump/memory/ring_views.h"
 #include "dump/memory/shared_pages.h"
 #include "dump/memory/snapshot.h"
 #include "dump/recording.h"
@@ -141,6 +142,7 @@ class Checkpoint final : public Dump {
     const auto own = readStatus(::getpid());
     if (!own) return own.error();
     members_ = *std::move(members);
+    frozen_.expectNoRings(ringless(recording_));
     traits_ = {own.value().seccomp, own.value().seccompFilters, request_.jobRoot, request_.keeper};
     anonymous_ = anonymousMemory(members_);
     recordHost(request_.cpuBaseline, recording_.image.host);
@@ -212,6 +214,7 @@ class Checkpoint final : public Dump {
     auto maps = readMaps(process.pid);
     if (!maps) return maps.error();
     process.maps = *std::move(maps);
+    if (frozen_.expectsNoRing(process.pid)) BLCR_TRY(refuseNewRing(process.pid, process.maps));
     auto instruction = injectionPoint(process.pid, process.maps);
     if (!instruction) return instruction.error();
     process.syscallInstruction = *instruction;

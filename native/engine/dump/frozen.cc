@@ -99,6 +99,8 @@ Status FrozenSet::attachProcess(pid_t pid, bool& changed) {
   for (const pid_t tid : *tids) {
     const auto known = [tid](const FrozenTask& task) { return task.tracee.tid() == tid; };
     if (std::any_of(process->tasks.begin(), process->tasks.end(), known)) continue;
+    // The kernel's own threads of an io_uring run no program; a stop would interrupt the request that they work on.
+    if (tid != pid && !ringless_.contains(pid) && isKernelWorker(pid, tid)) continue;
     const Status attached = attachTask(*process, tid);
     if (!attached && attached.error().code == ESRCH) continue;
     if (!attached) return attached;

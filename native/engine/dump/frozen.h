@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -68,6 +69,10 @@ class FrozenSet {
    */
   [[nodiscard]] Status freeze(std::vector<pid_t> members);
 
+  /** Processes that have been seen without an io_uring: their threads need not be looked at one by one. */
+  void expectNoRings(std::set<pid_t> processes) { ringless_ = std::move(processes); }
+  [[nodiscard]] bool expectsNoRing(pid_t pid) const { return ringless_.contains(pid); }
+
   /** Detaches all tasks. `signal` is sent to every process before it runs again (0 = none). The ends of tasks that were killed while they
    * were frozen are taken here. */
   void release(int signal = 0);
@@ -100,6 +105,7 @@ class FrozenSet {
   void dropDead();
   const DumpRequest& request_;
   std::deque<FrozenProcess> processes_;
+  std::set<pid_t> ringless_;
   int64_t since_ = 0, until_ = 0, deadline_ = 0;
 };
 

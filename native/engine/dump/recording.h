@@ -24,11 +24,6 @@ namespace blcr {
 /** Device and inode as /proc/PID/maps or stat tells them; names an object shared by several processes. */
 using ObjectKey = std::pair<uint64_t, uint64_t>;
 
-/** Why a ring is refused, by its mappings or its descriptor; and what helps. */
-inline constexpr char kRingRefused[] =
-    "io_uring is not supported; programs that can do without, such as Node 22 and later, run where io_uring_setup is forbidden (a seccomp "
-    "filter around the job, or kernel.io_uring_disabled)";
-
 /** A part of a shared segment as mapped by one process. */
 struct SegmentView {
   pid_t pid = 0;
@@ -86,6 +81,7 @@ struct Recording {
   std::map<ObjectKey, uint32_t> segmentOf;
   std::vector<SegmentSource> segments;       // parallel to image.shared
   std::map<int, uint32_t> attachedSegments;  // of System V, by number
+  std::map<ObjectKey, uint32_t> ringOf;      // image.rings, by a mapping or a descriptor
   std::vector<SegmentPages> segmentPages;
   std::vector<BlobSource> blobs;
   std::map<std::pair<std::string, uint64_t>, uint32_t> mappedOf;  // path, inode

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "image/ring.h"
+
 namespace blcr::image {
 
 inline constexpr uint32_t kNone = 0xffffffffu;
@@ -63,7 +65,7 @@ struct Task {
   uint64_t sliceNs = 0;           // sched_getattr(2), ordinary policies: a time slice of its own, 0 = the system's
 };
 
-enum class AreaKind : uint8_t { kAnonymous, kFile, kShared, kVdso, kVvar, kVvarVclock };
+enum class AreaKind : uint8_t { kAnonymous, kFile, kShared, kRing, kVdso, kVvar, kVvarVclock };
 
 /** madvise and VmFlags bits worth restoring. */
 enum AreaFlag : uint32_t {
@@ -90,8 +92,8 @@ struct Area {
   AreaKind kind = AreaKind::kAnonymous;
   bool shared = false;         // MAP_SHARED
   uint32_t flags = 0;          // AreaFlag
-  uint32_t file = kNone;       // Image::mapped (kFile) or Image::shared (kShared)
-  uint64_t offset = 0;         // in the file or segment
+  uint32_t file = kNone;       // Image::mapped (kFile), shared (kShared) or rings (kRing)
+  uint64_t offset = 0;         // in the file or segment; of a ring IORING_OFF_*
   bool maybeWritable = false;  // shared file mapping: opened read-write
 };
 
@@ -121,8 +123,7 @@ struct AddressSpace {
   uint32_t barriers = 0;         // membarrier(2): registrations
 };
 
-/** A file that is mapped or executed. Identified by content: size + SHA-256 or build-id; device, inode and mtime never match on another
- * node. */
+/** A file that is mapped or executed. Identified by content; device, inode and mtime never match on another node. */
 struct MappedFile {
   std::string path;
   uint64_t size = 0;
@@ -189,8 +190,7 @@ enum class FileKind : uint8_t {
   kUnlinked,  // regular file without a name: content in blob
   kDirectory,
   kDevice,     // /dev/null, zero, full, random, urandom, tty: by path
-  kInherited,  // the launcher's own stdin, stdout or stderr (a pipe, a terminal, a file), or another pipe that the restarter replaces:
-               // number in `inherited`
+  kInherited,  // the launcher's own stdin, stdout or stderr, or another pipe that the restarter replaces: number in `inherited`
   kPipe,       // one end of Image::pipes[object]
   kFifo,       // path, unlinked, content in Image::pipes[object]
   kEventFd,
@@ -203,6 +203,7 @@ enum class FileKind : uint8_t {
   kInotify,
   kPidFd,     // of process ownerPid, 0 = one that is gone: the same one for all of an `object`
   kTerminal,  // one end of Image::terminals[object]: 0 the master
+  kRing,      // Image::rings[object], which has one description only
 };
 
 struct EpollEntry {
@@ -390,6 +391,7 @@ struct Image {
   std::vector<Pipe> pipes;
   std::vector<Socket> sockets;
   std::vector<Terminal> terminals;
+  std::vector<Ring> rings;
   std::vector<Blob> blobs;
   std::string inheritedPath[3];  // where the launcher's stdio pointed, "" if not a regular file
   int32_t foregroundGroup = 0;   // of the launcher's terminal, when it controls the job

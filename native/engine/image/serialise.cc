@@ -56,7 +56,7 @@ template <typename T>
 struct IsVector<std::vector<T>> : std::true_type {};
 
 constexpr uint8_t lastEnumerator(const AreaKind*) { return uint8_t(AreaKind::kVvarVclock); }
-constexpr uint8_t lastEnumerator(const FileKind*) { return uint8_t(FileKind::kTerminal); }
+constexpr uint8_t lastEnumerator(const FileKind*) { return uint8_t(FileKind::kRing); }
 constexpr uint8_t lastEnumerator(const SocketState*) { return uint8_t(SocketState::kReset); }
 constexpr uint8_t lastEnumerator(const ProcessState*) { return uint8_t(ProcessState::kZombie); }
 
@@ -166,6 +166,10 @@ void visit(A& a, S& s, const Terminal*) {
   a(s.number, s.modes, s.size, s.fileMode, s.packets, s.locked, s.hungUp, s.closed, s.session, s.foreground, s.lines, s.input, s.output);
 }
 template <typename A, typename S>
+void visit(A& a, S& s, const Ring*) {
+  a(s.entries, s.completions, s.flags, s.layout, s.count, s.queues, s.calls);
+}
+template <typename A, typename S>
 void visit(A& a, S& s, const Descriptor*) {
   a(s.fd, s.file, s.closeOnExec);
 }
@@ -197,7 +201,7 @@ void visit(A& a, S& s, const Process*) {
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const Image*) {
-  a(s.host, s.root, s.processes, s.mapped, s.shared, s.semaphores, s.queues, s.files, s.pipes, s.sockets, s.terminals, s.blobs,
+  a(s.host, s.root, s.processes, s.mapped, s.shared, s.semaphores, s.queues, s.files, s.pipes, s.sockets, s.terminals, s.rings, s.blobs,
     s.inheritedPath, s.foregroundGroup);
 }
 

@@ -44,6 +44,8 @@ Status checkArea(const Image& image, const Area& area, const std::string& who) {
   if (area.offset % kPage != 0) return wrong(who + "an area with an odd offset");
   if (area.kind == AreaKind::kFile && !isIndex(area.file, image.mapped.size())) return wrong(who + "an area of an unknown file");
   if (area.kind == AreaKind::kShared && !isIndex(area.file, image.shared.size())) return wrong(who + "an area of an unknown segment");
+  if (area.kind == AreaKind::kRing && (!isIndex(area.file, image.rings.size()) || !area.shared))
+    return wrong(who + "an area of an unknown ring");
   return {};
 }
 
@@ -146,6 +148,7 @@ Status checkFile(const Image& image, const OpenFile& file, const std::string& wh
   if (file.kind == FileKind::kTerminal && (!isIndex(file.object, image.terminals.size()) || file.end < 0 || file.end > 1))
     return wrong(who + "an unknown terminal");
   if (file.kind == FileKind::kMemFd && !isIndex(file.object, image.shared.size())) return wrong(who + "an unknown segment");
+  if (file.kind == FileKind::kRing && !isIndex(file.object, image.rings.size())) return wrong(who + "an unknown ring");
   for (const InotifyWatch& watch : file.watches)
     if (watch.number <= 0 || hasZero(watch.path) || !isIndexOrNone(watch.file, image.files.size()))
       return wrong(who + "an impossible watch");
@@ -218,11 +221,29 @@ Status checkSystemV(const Image& image) {
   return {};
 }
 
+/** Whether its memory has all that its sizes promise is compared with the new ring's. */
+Status checkRings(const Image& image) {
+  constexpr uint32_t kMaxEntries = 32768, kLayoutFlags = 1u << 10 | 1u << 11 | 1u << 16;  // IORING_MAX_ENTRIES; SQE128, CQE32, NO_SQARRAY
+  const auto isSize = [](uint32_t size, uint32_t most) { return size != 0 && size <= most && (size & (size - 1)) == 0; };
+  std::vector<uint32_t> descriptions(image.rings.size());
+  for (const OpenFile& file : image.files)
+    if (file.kind == FileKind::kRing) ++descriptions[file.object];
+  for (size_t index = 0; index < image.rings.size(); ++index) {
+    const Ring& ring = image.rings[index];
+    if (!isSize(ring.entries, kMaxEntries) || !isSize(ring.completions, 2 * kMaxEntries) || ring.completions < ring.entries)
+      return wrong("a ring of impossible size");
+    if ((ring.flags & ~kLayoutFlags) != 0 || ring.count > kMaxRingCount) return wrong("a ring with impossible settings");
+    if (descriptions[index] != 1) return wrong("a ring without its description");
+  }
+  return {};
+}
+
 Status checkObjects(const Image& image) {
   BLCR_TRY(checkSystemV(image));
   BLCR_TRY(checkTerminals(image));
   for (size_t index = 0; index < image.files.size(); ++index)
     BLCR_TRY(checkFile(image, image.files[index], "open file " + std::to_string(index) + ": "));
+  BLCR_TRY(checkRings(image));
   for (const MappedFile& file : image.mapped)
     if (!isIndexOrNone(file.blob, image.blobs.size()) || hasZero(file.path)) return wrong("a mapped file without its content");
   for (const SharedSegment& segment : image.shared)

@@ -109,8 +109,8 @@ Result<ProcStat> parseStat(std::string_view text) {
   }
   stat.ppid = pid_t(field[4]), stat.pgid = pid_t(field[5]), stat.sid = pid_t(field[6]);
   stat.terminal = int32_t(field[7]), stat.foregroundGroup = int32_t(field[8]);
-  constexpr int64_t kExiting = 4;  // PF_EXITING, linux/sched.h
-  stat.exiting = (field[9] & kExiting) != 0;
+  constexpr int64_t kExiting = 4, kWorker = 16;  // PF_EXITING, PF_IO_WORKER, linux/sched.h
+  stat.exiting = (field[9] & kExiting) != 0, stat.worker = (field[9] & kWorker) != 0;
   stat.minorFaults = uint64_t(field[10]);
   stat.threads = int32_t(field[20]), stat.startTime = uint64_t(field[22]);
   stat.startCode = uint64_t(field[26]), stat.endCode = uint64_t(field[27]), stat.startStack = uint64_t(field[28]);
@@ -156,6 +156,11 @@ Result<ProcStatus> readTaskStatus(pid_t pid, pid_t tid) {
   auto text = readFile("/proc/" + std::to_string(pid) + "/task/" + std::to_string(tid) + "/status");
   if (!text) return Error{text.error().code == ENOENT ? ESRCH : text.error().code, text.error().detail};
   return parseStatus(*text);
+}
+
+bool isKernelWorker(pid_t pid, pid_t tid) {
+  const auto stat = readTaskStat(pid, tid);
+  return stat && stat.value().worker;
 }
 
 Result<uint64_t> readTotalPages(pid_t pid) {

@@ -19,6 +19,7 @@ struct ProcStat {
   std::string comm;
   char state = '?';
   bool exiting = false;  // PF_EXITING: it will run no more code of its own, and may have lost its memory already
+  bool worker = false;   // PF_IO_WORKER
   pid_t ppid = 0, pgid = 0, sid = 0;
   int32_t terminal = 0, foregroundGroup = 0;
   uint64_t minorFaults = 0;
@@ -55,6 +56,9 @@ struct ProcStatus {
 [[nodiscard]] bool isAlive(pid_t pid);
 [[nodiscard]] Result<ProcStat> readTaskStat(pid_t pid, pid_t tid);
 [[nodiscard]] Result<ProcStatus> readTaskStatus(pid_t pid, pid_t tid);
+
+/** A thread that the kernel runs for a process (PF_IO_WORKER): it belongs to an io_uring. */
+[[nodiscard]] bool isKernelWorker(pid_t pid, pid_t tid);
 
 /** Size of the address space in pages. Source: proc(5), statm. */
 [[nodiscard]] Result<uint64_t> readTotalPages(pid_t pid);

@@ -128,7 +128,7 @@ Status recordInotify(FileContext& context, const FoundDescriptor& found, image::
 
 Status recordAnonymousInode(FileContext& context, const FoundDescriptor& found, image::OpenFile& file) {
   const FdInfo details = found.link == "anon_inode:[timerfd]" ? countedTimer(found) : found.details;
-  if (found.link == "anon_inode:[io_uring]") return refuseFile(found, kRingRefused);
+  if (found.link == "anon_inode:[io_uring]") return recordRing(context, found, file);
   if (found.link == "anon_inode:[userfaultfd]") return refuseFile(found, "userfaultfd is not supported");
   if (found.link == "anon_inode:[eventfd]") {
     return recordEventFd(found, file);

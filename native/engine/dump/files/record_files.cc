@@ -11,6 +11,7 @@
 #include "base/codes.h"
 #include "base/io.h"
 #include "dump/files/working_directory.h"
+#include "dump/memory/ring_views.h"
 #include "dump/tasks/sharing.h"
 #include "proc/parse.h"
 
@@ -277,6 +278,7 @@ Status recordFiles(std::deque<FrozenProcess>& processes, const DumpRequest& requ
     image::OpenFile& file = files[entry.description];
     if (file.kind == image::FileKind::kEpoll && file.epoll.empty()) BLCR_TRY(recordEpollTargets(context, entry, file));
   }
+  BLCR_TRY(checkRingViews(recording.image));
   BLCR_TRY(connectSockets(context));
   BLCR_TRY(recordWorkingDirectories(sharing.value(), recording.image));
   std::map<pid_t, image::Process*> byNumber;

@@ -42,6 +42,8 @@ struct FileContext {
 [[nodiscard]] Status recordPathOnly(const FileContext& context, const FoundDescriptor& found, image::OpenFile& file);
 [[nodiscard]] Status recordPipe(FileContext& context, const FoundDescriptor& found, image::OpenFile& file);
 [[nodiscard]] Status recordSocket(FileContext& context, const FoundDescriptor& found, image::OpenFile& file);
+/** Of an io_uring that is idle; of any other one the reason is told why it cannot be made again. */
+[[nodiscard]] Status recordRing(FileContext& context, const FoundDescriptor& found, image::OpenFile& file);
 [[nodiscard]] Status recordAnonymousInode(FileContext& context, const FoundDescriptor& found, image::OpenFile& file);
 /**
  * Pseudo-terminals whose master is in the job, before any description is recorded: modes, what waits in them, whose controlling terminals

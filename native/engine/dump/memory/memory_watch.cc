@@ -88,6 +88,7 @@ void MemoryWatch::hold() {
       if (!tids) continue;
       for (const pid_t tid : tids.value()) {
         if (std::find(held_.begin(), held_.end(), tid) != held_.end()) continue;
+        if (tid != pid && isKernelWorker(pid, tid)) continue;
         auto task = Tracee::seize(tid, 0);
         if (!task) continue;
         held_.push_back(tid);

@@ -10,6 +10,7 @@
 #include "base/io.h"
 #include "dump/files/system_v.h"
 #include "dump/memory/carry_files.h"
+#include "dump/memory/ring_views.h"
 
 namespace blcr {
 namespace {
@@ -171,17 +172,20 @@ Status recordArea(pid_t pid, const Mapping& mapping, uint32_t vmFlags, Recording
   } else {
     if ((vmFlags & kShadowStack) != 0) return refuse(pid, mapping, "a shadow stack is not supported");
     if ((vmFlags & kHugeFile) != 0) return refuse(pid, mapping, "memory of huge-page files is not supported");
-    if ((vmFlags & kDevice) != 0) return refuse(pid, mapping, "device memory is not supported");
+    // Before Linux 6.10 a ring counts as device memory.
+    const bool ring = isRing(mapping);
+    if (!ring && (vmFlags & kDevice) != 0) return refuse(pid, mapping, "device memory is not supported");
     if (mapping.path.starts_with("/[aio]")) return refuse(pid, mapping, "asynchronous I/O contexts are not supported");
-    if (mapping.path == "anon_inode:[io_uring]") return refuse(pid, mapping, kRingRefused);
-    if (mapping.path.starts_with("anon_inode:")) return refuse(pid, mapping, "this kind of mapping is not supported");
+    if (!ring && mapping.path.starts_with("anon_inode:")) return refuse(pid, mapping, "this kind of mapping is not supported");
     if (mapping.path == "[uprobes]") return refuse(pid, mapping, "probes are active in it");
     if ((vmFlags & kUserFault) != 0) return refuse(pid, mapping, "userfaultfd is not supported");
     // The kernel itself gives one to memory that may be executed only, and will again.
     if ((vmFlags & kProtectionKey) != 0 && mapping.protection != PROT_EXEC)
       return refuse(pid, mapping, "memory protection keys are not supported");
     area.flags = vmFlags & kAreaFlags;
-    if (isSystemV(mapping)) {
+    if (ring) {
+      BLCR_TRY(recordRingView(pid, mapping, recording, area));
+    } else if (isSystemV(mapping)) {
       recordAttached(pid, mapping, vmFlags, recording, area);
     } else if (mapping.inode != 0) {
       BLCR_TRY(recordBacked(pid, mapping, vmFlags, recording, area));

@@ -18,6 +18,7 @@
 #include "base/io.h"
 #include "base/memory_nodes.h"
 #include "dump/tasks/posix_timers.h"
+#include "dump/tasks/registered_rings.h"
 #include "dump/tasks/rights.h"
 
 namespace blcr {
@@ -62,7 +63,7 @@ std::string who(pid_t pid) { return "process " + std::to_string(pid) + ": "; }
 
 uint64_t prctlOption(int option) { return uint64_t(unsigned(option)); }
 
-using TaskCalls = std::array<RemoteCall, 15>;
+using TaskCalls = std::array<RemoteCall, 16>;
 
 TaskCalls taskCalls(uint64_t at) {
   return {{
@@ -80,6 +81,7 @@ TaskCalls taskCalls(uint64_t at) {
       {SYS_personality, {0xffffffff}},
       {SYS_get_mempolicy, {at + offsetof(TaskAnswers, memoryPolicy), at + offsetof(TaskAnswers, memoryNodes), kMaxNodes, 0, 0}},
       {SYS_prctl, {prctlOption(PR_MCE_KILL_GET), 0, 0, 0, 0}},
+      RegisteredRings::look(),
       Restrictions::look(),
   }};
 }
@@ -158,8 +160,19 @@ Status refuseOwnSession(pid_t pid, long keyring, const KeeperTraits& keeper) {
   return Error{kErrorNoSupport, who(pid) + "it has a session keyring of its own, which cannot be carried"};
 }
 
-/** Everything that only the process itself is told, and the same of its leader: one batch. `barred`: a task for each, see Restrictions. */
-Status recordProcessState(Foothold& foothold, const KeeperTraits& keeper, image::Process& into, std::vector<bool>& barred) {
+/** Of each task, what has to be looked at once more. */
+struct Suspicions {
+  explicit Suspicions(size_t tasks) : barred(tasks), rings(tasks) {}
+  void take(size_t task, std::span<const RemoteCall> calls) {
+    rings.take(task, calls[calls.size() - 2]);
+    barred[task] = Restrictions::isBarred(calls.back());
+  }
+  std::vector<bool> barred;
+  RegisteredRings rings;
+};
+
+/** Everything that only the process itself is told, and the same of its leader: one batch. */
+Status recordProcessState(Foothold& foothold, const KeeperTraits& keeper, image::Process& into, Suspicions& suspicions) {
   const uint64_t at = foothold.scratch().data();
   std::vector<RemoteCall> calls = processCalls(at);
   const size_t ownCalls = calls.size();
@@ -194,12 +207,12 @@ Status recordProcessState(Foothold& foothold, const KeeperTraits& keeper, image:
   for (size_t limit = 0; limit < kLimits && rest[14 + limit].result == 0; ++limit) {
     into.limits.push_back({own.limits[limit][0], own.limits[limit][1]});
   }
-  barred.front() = Restrictions::isBarred(calls.back());
+  suspicions.take(0, calls);
   return recordTaskState(std::span(calls).subspan(ownCalls), answers->leader, into.tasks.front());
 }
 
 /** The threads beside the leader, as many at once as fit a batch: each waits for a processor only once, and side by side. */
-Status recordThreadStates(FrozenProcess& process, image::Process& into, std::vector<bool>& barred) {
+Status recordThreadStates(FrozenProcess& process, image::Process& into, Suspicions& suspicions) {
   constexpr size_t kEach = std::tuple_size_v<TaskCalls>;
   constexpr size_t kTogether = Scratch::kMaxCalls / kEach;
   Scratch& scratch = process.foothold->scratch();
@@ -221,7 +234,7 @@ Status recordThreadStates(FrozenProcess& process, image::Process& into, std::vec
     BLCR_TRY(scratch.memory().read(scratch.data(), std::as_writable_bytes(std::span(answers))));
     for (size_t i = 0; i < count; ++i) {
       const auto own = std::span(calls).subspan(i * kEach, kEach);
-      barred[first + i] = Restrictions::isBarred(own.back());
+      suspicions.take(first + i, own);
       BLCR_TRY(recordTaskState(own, answers[i], into.tasks[first + i]));
       BLCR_TRY(scopes[i].restore());
     }
@@ -298,11 +311,12 @@ Status recordProcess(FrozenProcess& process, const KeeperTraits& keeper, RightsC
   if (!foothold) return foothold.error();
   process.foothold = *std::move(foothold);
   BLCR_TRY(recordFromStatus(process, process.foothold->scratch(), into));
-  std::vector<bool> barred(process.tasks.size());
-  BLCR_TRY(recordProcessState(*process.foothold, keeper, into, barred));
+  Suspicions suspicions(process.tasks.size());
+  BLCR_TRY(recordProcessState(*process.foothold, keeper, into, suspicions));
   BLCR_TRY(recordPosixTimers(pid, process.tasks.size(), *process.foothold, into.posixTimers));
-  BLCR_TRY(recordThreadStates(process, into, barred));
-  BLCR_TRY(rights.restrictions().check(process, into, barred));
+  BLCR_TRY(recordThreadStates(process, into, suspicions));
+  BLCR_TRY(suspicions.rings.check(process));
+  BLCR_TRY(rights.restrictions().check(process, into, suspicions.barred));
   // A parent-death signal of the root was set by its launcher, not by the program.
   if (pid == keeper.jobRoot) into.tasks.front().pdeathsig = 0;
   return {};

@@ -12,6 +12,7 @@
 #include "restore/files/attributes.h"
 #include "restore/files/objects.h"
 #include "restore/files/removed_directories.h"
+#include "restore/files/rings.h"
 #include "restore/files/system_v.h"
 #include "restore/files/terminals.h"
 #include "restore/relocate.h"
@@ -52,6 +53,7 @@ class Opener {
     sources_.sockets = *std::move(sockets);
     BLCR_TRY(openTerminals());
     BLCR_TRY(removed_.make(image_, request_));
+    sources_.rings.resize(image_.rings.size(), -1);
     for (const OpenFile& file : image_.files) BLCR_TRY(openFile(file));
     BLCR_TRY(lockTerminals(image_, terminals_));
     for (const image::Process& process : image_.processes) BLCR_TRY(openDirectories(process));
@@ -180,7 +182,9 @@ class Opener {
     auto fd = make(file);
     if (!fd) return fd.error();
     BLCR_TRY(position(fd->get(), file));
-    return add(sources_.files, std::move(fd));
+    BLCR_TRY(add(sources_.files, std::move(fd)));
+    if (file.kind == FileKind::kRing) sources_.rings[file.object] = sources_.files.back();
+    return {};
   }
 
   /**
@@ -232,9 +236,17 @@ class Opener {
         return openProcOfDead(file, flags);
       case FileKind::kTerminal:
         return openTerminal(file, flags);
+      case FileKind::kRing:
+        return openRing(file);
       default:
         return Error{ENOTSUP, "an open file of kind " + std::to_string(int(file.kind)) + " (" + file.path + ") cannot be rebuilt"};
     }
+  }
+
+  Result<UniqueFd> openRing(const OpenFile& file) {
+    auto fd = restoreRing(image_.rings[file.object]);
+    if (fd) BLCR_TRY(setStatus(fd->get(), file));
+    return fd;
   }
 
   /** O_DIRECT, which keeps packets apart, is taken by fcntl but not by open. */

@@ -39,6 +39,7 @@ struct Sources {
   std::vector<int> segmentsReadable;             // the same for reading only: a mapping through them can never become writable
   std::map<uint32_t, AttachedSegment> attached;  // Image::shared that are System V segments; they have no descriptor
   TemporaryNames temporary;                      // by segment: names that commit replaces
+  std::vector<int> rings;                        // Image::rings
   std::vector<int> blobs;                        // Image::blobs: files without a name, content arrives with the stream; -1: not needed here
   std::vector<int> directories;                  // cwd by process
   std::map<int32_t, int> ownDirectories;         // of threads that have one, by recorded number

@@ -9,6 +9,7 @@
 
 #include "restore/files/system_v.h"
 #include "restore/memory/free_place.h"
+#include "restore/memory/ring_areas.h"
 
 namespace blcr {
 namespace {
@@ -73,6 +74,7 @@ Status mapArea(const Job& job, Stub& stub, const Area& area, const Sources& sour
     return adviseArea(stub, area);
   }
   if ((area.flags & image::kDroppable) != 0) return mapDroppable(stub, area);
+  if (area.kind == AreaKind::kRing) return adviseArea(stub, area);  // mapRings() came first
   std::string what = "mapping " + hexAddress(area.start);
   int fd = -1;
   if (area.kind == AreaKind::kFile) {
@@ -150,6 +152,7 @@ Result<ScratchPage> chooseScratch(const image::Image& image, const KernelAreas& 
 Status buildMemory(Job& job, Building& building, const KernelAreas& areas, const Sources& sources) {
   Stub& stub = building.leader();
   Status done = placeKernelAreas(job, building, areas);
+  if (done.ok()) done = mapRings(building, sources);
   for (const Area& area : building.process->memory.areas)
     if (done.ok() && !isKernelArea(area)) done = mapArea(job, stub, area, sources);
   if (done.ok()) done = bindAreas(job, stub, *building.process);

@@ -2,7 +2,6 @@
 #include <asm/ldt.h>
 #include <linux/aio_abi.h>
 #include <linux/filter.h>
-#include <linux/io_uring.h>
 #include <linux/keyctl.h>
 #include <linux/perf_event.h>
 #include <linux/seccomp.h>
@@ -24,15 +23,6 @@ namespace {
 void userFault() {
   const int fd = int(syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY));
   if (fd < 0) notHere();
-  hold();
-}
-
-void uring() {
-  io_uring_params parameters{};
-  const int fd = int(syscall(SYS_io_uring_setup, 8, &parameters));
-  if (fd < 0) notHere();
-  void* rings = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, IORING_OFF_SQ_RING);
-  REQUIRE(rings != MAP_FAILED);
   hold();
 }
 
@@ -187,7 +177,6 @@ const Case kLockOfAnother(Supported{"lockOfAnother", "descriptors", "a POSIX loc
                                     "refused: taken by a process that is not part of the job"},
                           lockOfAnother);
 const Case kUserFault(Supported{"userfaultfd", "descriptors", "userfaultfd", "refused: userfaultfd"}, userFault);
-const Case kUring(Supported{"ioUring", "descriptors", "io_uring", "refused: io_uring"}, uring);
 const Case kAio(Supported{"aio", "memory", "asynchronous I/O contexts (io_setup)", "refused: asynchronous I/O"}, aio);
 const Case kPerf(Supported{"perfEvent", "descriptors", "perf events", "refused: anon_inode:[perf_event]"}, perf);
 const Case kFilter(Supported{"seccompFilter", "tasks", "seccomp filters of the job's own", "refused: seccomp filter"}, ownFilter);

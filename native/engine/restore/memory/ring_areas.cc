@@ -1,0 +1,102 @@
+#include "restore/memory/ring_areas.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include <algorithm>
+
+#include "base/codes.h"
+#include "proc/maps.h"
+#include "restore/memory/free_place.h"
+
+namespace blcr {
+namespace {
+
+using image::Area;
+
+constexpr uint64_t kLow = 1ull << 32;
+constexpr uint64_t kAbove4G = 0x80;  // MAP_ABOVE4G of Linux 6.6; older ones may choose a low address. Source: asm/mman.h
+
+/** As the process itself sees it: /proc may show the coordinator's numbers, and "self" is right in either case. */
+Result<std::vector<Mapping>> mapsOf(Stub& stub) {
+  const auto path = stub.put("/proc/self/maps");
+  if (!path.ok()) return path.error();
+  const auto file = stub.call("its areas", SYS_openat, {uint64_t(int64_t(AT_FDCWD)), path.value(), O_RDONLY | O_CLOEXEC});
+  if (!file.ok()) return file.error();
+  std::string text;
+  while (true) {
+    const auto got = stub.call("its areas", SYS_read, {file.value(), stub.scratch().address, ScratchPage::kDataSize});
+    if (!got.ok()) return got.error();
+    if (got.value() == 0) break;
+    std::string part(got.value(), '\0');
+    BLCR_TRY(RemoteMemory(stub.tid()).read(stub.scratch().address, std::as_writable_bytes(std::span(part))));
+    text += part;
+  }
+  BLCR_TRY(done(stub.call("its areas", SYS_close, {file.value()})));
+  return parseMaps(text);
+}
+
+/** What is free of `used`, from 4 GiB on. */
+Ranges freeRanges(Ranges used) {
+  std::sort(used.begin(), used.end());
+  Ranges free;
+  uint64_t at = kLow;
+  for (const auto& [start, end] : used) {
+    if (start > at) free.emplace_back(at, std::min(start, kUserEnd));
+    at = std::max(at, end);
+  }
+  if (at < kUserEnd) free.emplace_back(at, kUserEnd);
+  return free;
+}
+
+/** Takes addresses: nothing is ever there. */
+Status occupy(Stub& stub, uint64_t start, uint64_t end) {
+  constexpr uint64_t kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
+  return done(stub.call("taking all addresses but those of an io_uring", SYS_mmap, {start, end - start, PROT_NONE, kFlags, ~0ull, 0}));
+}
+
+Status give(Stub& stub, uint64_t start, uint64_t end) { return done(stub.call("munmap", SYS_munmap, {start, end - start})); }
+
+/** All other addresses are taken. */
+Status mapInGap(Stub& stub, const Area& area, int fd) {
+  BLCR_TRY(give(stub, area.start, area.end));
+  const uint64_t size = area.end - area.start;
+  const auto at = stub.call("mapping an io_uring", SYS_mmap, {0, size, area.protection, MAP_SHARED | kAbove4G, uint64_t(fd), area.offset});
+  if (!at.ok()) return at.error();
+  if (at.value() == area.start) return {};
+  return Error{kErrorNoSupport, "an io_uring: this kernel does not map it where the job had it"};
+}
+
+Status mapByElimination(Stub& stub, const std::vector<const Area*>& areas, const Sources& sources) {
+  const auto maps = mapsOf(stub);
+  if (!maps.ok()) return maps.error();
+  Ranges used;
+  for (const Mapping& mapping : maps.value()) used.emplace_back(mapping.start, mapping.end);
+  for (const Area* area : areas) used.emplace_back(area->start, area->end);
+  const Ranges rest = freeRanges(std::move(used));
+  for (const auto& [start, end] : rest) BLCR_TRY(occupy(stub, start, end));
+  for (const Area* area : areas) BLCR_TRY(occupy(stub, area->start, area->end));
+  for (const Area* area : areas) BLCR_TRY(mapInGap(stub, *area, sources.rings[area->file]));
+  for (const auto& [start, end] : rest) BLCR_TRY(give(stub, start, end));
+  return {};
+}
+
+}  // namespace
+
+Status mapRings(Building& building, const Sources& sources) {
+  Stub& stub = building.leader();
+  std::vector<const Area*> refused;
+  for (const Area& area : building.process->memory.areas) {
+    if (area.kind != image::AreaKind::kRing) continue;
+    const std::array<uint64_t, 6> arguments = {area.start,         area.end - area.start,       area.protection,
+                                               MAP_SHARED | MAP_FIXED, uint64_t(sources.rings[area.file]), area.offset};
+    const auto mapped = stub.attempt(SYS_mmap, arguments);
+    if (!mapped.ok()) return mapped.error();
+    if (mapped.value() < 0 && mapped.value() != -EINVAL) return Error{int(-mapped.value()), "mapping an io_uring"};
+    if (mapped.value() < 0) refused.push_back(&area);
+  }
+  return refused.empty() ? Status() : mapByElimination(stub, refused, sources);
+}
+
+}  // namespace blcr
