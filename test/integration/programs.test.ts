@@ -4,12 +4,16 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
+import { PackagesUnavailable } from '../support/debian/packages.ts';
 import { endOf, runInterrupted, startIn } from '../support/interrupted.ts';
-import { obstacle, PROGRAMS, type Program } from '../support/programs.ts';
+import { obtainNode } from '../support/node-binaries.ts';
+import { NODE_SCRIPT, obstacle, PROGRAMS, type Program, script } from '../support/programs.ts';
 
 const LIMIT = 120_000;
 /** Rounds before each checkpoint. */
 const MARKS = [3, 6, 9];
+/** They have io_urings, as no other program here. */
+const NEWER_NODES = ['22.23.3', '24.21.0'];
 const ENDLESS = 1_000_000;
 
 const base = mkdtempSync(join(tmpdir(), 'blcr-programs-'));
@@ -36,8 +40,19 @@ async function compare(program: Program): Promise<void> {
   assert.deepEqual(interrupted, whole);
 }
 
-describe('killed and restarted three times', { concurrency: PROGRAMS.length }, () => {
+describe('killed and restarted three times', { concurrency: PROGRAMS.length + NEWER_NODES.length }, () => {
   for (const program of PROGRAMS) {
     test(program.name, { skip: obstacle(program), timeout: LIMIT }, () => compare(program));
+  }
+  for (const version of NEWER_NODES) {
+    test(`node ${version}`, { timeout: LIMIT }, async (t) => {
+      try {
+        const path = await obtainNode(version);
+        await compare(script(`node ${version}`, path, NODE_SCRIPT));
+      } catch (error) {
+        if (!(error instanceof PackagesUnavailable)) throw error;
+        t.skip(error.message);
+      }
+    });
   }
 });

@@ -24,7 +24,7 @@ const PYTHON = '/usr/bin/python3';
 const file = (name: string): string => fileURLToPath(new URL(`../programs/${name}`, import.meta.url));
 
 /** A script and its interpreter, the number of rounds being its argument. */
-function script(name: string, interpreter: string, path: string, ...options: string[]): Program {
+export function script(name: string, interpreter: string, path: string, ...options: string[]): Program {
   return { name, needs: [interpreter], command: (rounds) => [interpreter, ...options, file(path), String(rounds)] };
 }
 
@@ -33,6 +33,9 @@ function removeJavaCounters(pid: number): void {
   for (const name of readdirSync('/tmp').filter((found) => found.startsWith('hsperfdata_')))
     rmSync(`/tmp/${name}/${pid}`, { force: true });
 }
+
+/** For Node of any release: timers, files, an HTTP server and a child process. */
+export const NODE_SCRIPT = 'server.mjs';
 
 export const PROGRAMS: readonly Program[] = [
   script('python threads', PYTHON, 'threads.py'),
@@ -71,7 +74,7 @@ export const PROGRAMS: readonly Program[] = [
     ...script('sqlite3', '/bin/dash', 'database.sh'),
     ...{ needs: ['/bin/dash', '/usr/bin/sqlite3', '/usr/bin/stdbuf'], changesFiles: true },
   },
-  script('node', process.execPath, 'server.mjs'),
+  script('node', process.execPath, NODE_SCRIPT),
   script('lua', '/usr/bin/lua5.4', 'generators.lua'),
   script('tcl', '/usr/bin/tclsh', 'events.tcl'),
   { ...script('go', '/bin/bash', 'filter.sh'), needs: ['/usr/bin/fzf'] },

@@ -15,8 +15,8 @@ namespace {
 RingPlaces placesOf(const io_uring_params& made) {
   const io_sqring_offsets& sq = made.sq_off;
   const io_cqring_offsets& cq = made.cq_off;
-  return {sq.head, sq.tail, sq.ring_mask,    sq.ring_entries, sq.flags, sq.dropped, sq.array,
-          cq.head, cq.tail, cq.ring_mask,    cq.ring_entries, cq.overflow, cq.cqes, cq.flags};
+  return {sq.head, sq.tail, sq.ring_mask, sq.ring_entries, sq.flags,    sq.dropped, sq.array,
+          cq.head, cq.tail, cq.ring_mask, cq.ring_entries, cq.overflow, cq.cqes,    cq.flags};
 }
 
 Status setUp(const RingShape& shape, MadeRing& made) {
@@ -71,8 +71,7 @@ Result<RingMemory> RingMemory::map(int fd, const RingShape& shape, const RingPla
   return made;
 }
 
-RingMemory::RingMemory(RingMemory&& other) noexcept
-    : queues_(std::exchange(other.queues_, {})), calls_(std::exchange(other.calls_, {})) {}
+RingMemory::RingMemory(RingMemory&& other) noexcept : queues_(std::exchange(other.queues_, {})), calls_(std::exchange(other.calls_, {})) {}
 
 RingMemory::~RingMemory() {
   for (const std::span<char> part : {queues_, calls_})

@@ -6,8 +6,8 @@
 
 namespace blcr::image {
 
-/** Places in a ring's memory, in the order of io_uring_params: head, tail, ring_mask, ring_entries, flags, dropped and array of sq_off, then
- * head, tail, ring_mask, ring_entries, overflow, cqes and flags of cq_off. */
+/** Places in a ring's memory, in the order of io_uring_params: head, tail, ring_mask, ring_entries, flags, dropped and array of sq_off,
+ * then head, tail, ring_mask, ring_entries, overflow, cqes and flags of cq_off. */
 inline constexpr int kRingPlaces = 14;
 
 /** More would take too long to be counted again at a restart: a tenth of a microsecond each. */

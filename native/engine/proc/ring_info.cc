@@ -40,10 +40,10 @@ bool applyLine(std::string_view key, std::string_view value, RingInfo& info) {
   const struct {
     std::string_view key;
     uint32_t& into;
-  } numbers[] = {{"SqMask", info.callMask},      {"SqHead", info.callHead},         {"SqTail", info.callTail},
-                 {"CachedSqHead", info.callsTaken}, {"CqMask", info.resultMask},       {"CqHead", info.resultHead},
-                 {"CqTail", info.resultTail},    {"CachedCqTail", info.resultsWritten}, {"UserFiles", info.files},
-                 {"UserBufs", info.buffers}};
+  } numbers[] = {
+      {"SqMask", info.callMask},   {"SqHead", info.callHead},   {"SqTail", info.callTail},   {"CachedSqHead", info.callsTaken},
+      {"CqMask", info.resultMask}, {"CqHead", info.resultHead}, {"CqTail", info.resultTail}, {"CachedCqTail", info.resultsWritten},
+      {"UserFiles", info.files},   {"UserBufs", info.buffers}};
   for (const auto& [name, into] : numbers)
     if (key == name && !takeNumberInto(value, into)) return false;
   return true;
@@ -64,7 +64,8 @@ Result<RingInfo> parseRingInfo(std::string_view text) {
     const size_t colon = line.find(':');
     if (colon == std::string_view::npos) continue;  // an empty line follows wide completions
     list = line.substr(0, colon);
-    if (!applyLine(list, line.substr(colon + 1), info)) return Error{EINVAL, "fdinfo of a ring: malformed: " + std::string(line.substr(0, 80))};
+    if (!applyLine(list, line.substr(colon + 1), info))
+      return Error{EINVAL, "fdinfo of a ring: malformed: " + std::string(line.substr(0, 80))};
   }
   return info;
 }

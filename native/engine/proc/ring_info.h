@@ -18,7 +18,7 @@ struct RingInfo {
   int64_t thread = -1;                                          // IORING_SETUP_SQPOLL
   uint32_t files = 0, buffers = 0;                              // registered
   bool personalities = false, busyPolling = false;
-  uint32_t armed = 0, overflown = 0;           // requests that wait for readiness; completions without room
+  uint32_t armed = 0, overflown = 0;            // requests that wait for readiness; completions without room
   uint32_t callsListed = 0, resultsListed = 0;  // of what is in the queues: nothing without an array of indices
   bool wideCalls = false, wideResults = false;  // as far as some are listed
 };

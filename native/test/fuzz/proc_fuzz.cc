@@ -14,6 +14,7 @@
 #include "proc/inet_table.h"
 #include "proc/maps.h"
 #include "proc/multicast.h"
+#include "proc/ring_info.h"
 #include "proc/status.h"
 #include "proc/system_v.h"
 #include "target.h"
@@ -69,6 +70,7 @@ std::vector<std::string> fuzzSeeds() {
         "pos:\t12\nflags:\t0100001\nmnt_id:\t15\nino:\t7\nlock:\t1: FLOCK  ADVISORY  WRITE 359 00:13:11691 0 EOF\n",
         "pos:\t0\nflags:\t04002\nmnt_id:\t9\nino:\t7\nclockid: 0\nticks: 0\nsettime flags: 01\nit_value: (0, 49406829)\nit_interval: (1, "
         "0)\n",
+        "pos:\t0\nSqMask:\t0x7\nSqHead:\t3\nSQEs:\t1\n    0: opcode:NOP, user_data:0, e0:0x0\nSqThread:\t-1\nUserFiles:\t0\nPollList:\n",
         "pos:\t0\nflags:\t04002\nmnt_id:\t9\nino:\t7\nsigmask:\t0000000000000200\n"})
     seeds.push_back(std::string("f") + kind);
   seeds.push_back(
@@ -124,6 +126,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       break;
     default:
       (void)parseFdInfo(text);
+      (void)parseRingInfo(text);
       break;
   }
   return 0;

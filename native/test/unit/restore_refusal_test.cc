@@ -174,6 +174,15 @@ TEST(otherFilesAreRefusedByPath) {
           ESTALE, "cannot be rolled back");
 }
 
+/** An io_uring that this kernel lays out otherwise, or may not make. */
+TEST(ringsAreMadeBeforeAnythingIsTouched) {
+  refuses(changed([](image::Image& image) {
+            image.rings.push_back({.entries = 8, .completions = 16});
+            image.files.push_back({.kind = image::FileKind::kRing, .object = 0});
+          }),
+          kErrorNoSupport, "an io_uring of 8 entries");
+}
+
 TEST(pagesOfNobodyAreRefused) {
   refuses(changed([](image::Image& image) {
             const auto segment = uint32_t(image.shared.size());  // System V segments of others of this user may be there

@@ -71,7 +71,7 @@ inline blcr::image::Image sampleImage() {
   image.queues.push_back({.name = {.id = 4, .key = 0}, .capacity = 16384, .messages = {{.type = 1, .text = "message"}}});
   image.terminals.push_back(
       {.number = 3, .modes = std::string(44, 'm'), .size = std::string(8, 's'), .lines = {"line\n"}, .input = "unfin", .output = "out"});
-  image.files.resize(5);
+  image.files.resize(6);
   image.files[0].kind = FileKind::kInherited;
   image.files[0].inherited = 0;
   image.files[1].kind = FileKind::kPipe;
@@ -83,6 +83,10 @@ inline blcr::image::Image sampleImage() {
   image.files[3].epoll.push_back({.fd = 3, .file = 1, .events = 1, .data = 42});
   image.files[4].kind = FileKind::kSocket;
   image.files[4].object = 0;
+  image.files[5].kind = FileKind::kRing;
+  image.files[5].object = 0;
+  image.rings.push_back(
+      {.entries = 8, .completions = 16, .flags = 1u << 16, .layout = {0, 4}, .count = 77, .queues = "queues", .calls = "calls"});
   image.pipes.push_back({.capacity = 65536, .content = "queued", .packets = false, .packetLengths = {2, 4}});
   Socket& socket = image.sockets.emplace_back();
   socket.domain = 1;

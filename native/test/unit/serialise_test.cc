@@ -69,6 +69,14 @@ TEST(inconsistentImagesAreRefused) {
   CHECK(refused([](Image& image) { image.processes[0].tasks[0].pending[0].siginfo.clear(); }));
   CHECK(refused([](Image& image) { image.files[1].object = 3; }));
   CHECK(refused([](Image& image) { image.files[4].object = 1; }));
+  CHECK(refused([](Image& image) { image.files[5].object = 1; }));
+  CHECK(refused([](Image& image) { image.files[5].kind = FileKind::kDevice; }));  // a ring that nobody has
+  CHECK(refused([](Image& image) { image.rings[0].entries = 12; }));
+  CHECK(refused([](Image& image) { image.rings[0].completions = 4; }));
+  CHECK(refused([](Image& image) { image.rings[0].flags = 2; }));
+  CHECK(refused([](Image& image) { image.rings[0].count = kMaxRingCount + 1; }));
+  CHECK(refused(
+      [](Image& image) { image.processes[0].memory.areas[2].kind = AreaKind::kRing, image.processes[0].memory.areas[2].file = 1; }));
   CHECK(refused([](Image& image) { image.sockets[0].peer = 0; }));
   CHECK(refused([](Image& image) { image.sockets[0].name.assign(1, 'x'); }));
   CHECK(refused([](Image& image) { image.sockets[0].waiting.push_back(0); }));

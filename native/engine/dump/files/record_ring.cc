@@ -19,7 +19,9 @@ constexpr uint32_t kBufferGroups = 64;  // more could be asked after only for mu
 /** F_BUFFER, F_MORE, F_NOTIF, F_BUF_MORE, F_SKIP and F_32: completions of requests that have several, or buffers, or another size. */
 constexpr uint32_t kUnusualResult = 1u << 0 | 1u << 1 | 1u << 3 | 1u << 4 | 1u << 5 | 1u << 15;
 
-Error again(const FoundDescriptor& found, const std::string& why) { return Error{kErrorTemporary, found.name() + ": " + why}; }
+Error again(const FoundDescriptor& found, const std::string& why) {
+  return Error{kErrorTemporary, found.name() + ": " + why + "; it can be tried again"};
+}
 
 Result<RingInfo> readQuietInfo(const FoundDescriptor& found, int fd) {
   for (int attempt = 0; attempt < 3; ++attempt) {
@@ -47,14 +49,15 @@ Status refuseBusy(const FoundDescriptor& found, const RingInfo& info) {
   if (info.armed != 0 || (pending != 0 && pending < UINT32_MAX / 2))
     return again(found, "requests are in flight in it (or had IOSQE_CQE_SKIP_SUCCESS, which looks the same)");
   if (pending != 0)
-    return refuseFile(found, "it has had more completions than requests (multishot requests, notifications, messages of other rings): "
-                             "whether one is in flight cannot be told");
+    return refuseFile(found,
+                      "it has had more completions than requests (multishot requests, notifications, messages of other rings): "
+                      "whether one is in flight cannot be told");
   if (info.callHead != info.callsTaken || info.resultTail != info.resultsWritten || info.callTail - info.callHead > info.callMask + 1 ||
       info.resultTail - info.resultHead > info.resultMask + 1)
     return refuseFile(found, "the program has written impossible counters into its memory");
   if (info.callsTaken > image::kMaxRingCount)
-    return refuseFile(found, "it has had " + std::to_string(info.callsTaken) +
-                                 " requests: to count as far again would take a restart too long");
+    return refuseFile(found,
+                      "it has had " + std::to_string(info.callsTaken) + " requests: to count as far again would take a restart too long");
   return {};
 }
 
@@ -112,7 +115,8 @@ Status refuseTraces(const FoundDescriptor& found, const RingForm& form, const Ri
     std::memcpy(&personality, calls.data() + at + offsetof(io_uring_sqe, personality), sizeof personality);
     if (personality != 0) return refuseFile(found, "personalities are registered with it, which is not supported");
     const bool selects = (uint8_t(calls[at + 1]) & IOSQE_BUFFER_SELECT) != 0;
-    if (selects || uint8_t(calls[at]) == IORING_OP_PROVIDE_BUFFERS) return refuseFile(found, "buffers are provided to it, which is not supported");
+    if (selects || uint8_t(calls[at]) == IORING_OP_PROVIDE_BUFFERS)
+      return refuseFile(found, "buffers are provided to it, which is not supported");
   }
   if (memory.word(form.places[kDropped]) != 0 || memory.word(form.places[kOverflow]) != 0)
     return refuseFile(found, "requests or completions of it were dropped");
@@ -160,7 +164,7 @@ Status recordRing(FileContext& context, const FoundDescriptor& found, image::Ope
   image::Ring& ring = context.recording.image.rings[file.object];
   if (ring.entries != 0) return refuseFile(found, "this kernel does not tell it from other rings");
   const auto own = borrowDescriptor(found);
-  if (!own) return own.error();
+  if (!own) return refuseFile(found, "it cannot be looked at here (pidfd_getfd): " + own.error().detail);
   const int fd = own.value().get();
   const auto info = readQuietInfo(found, fd);
   if (!info) return info.error();

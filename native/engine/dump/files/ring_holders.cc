@@ -33,7 +33,8 @@ bool hasOpen(pid_t pid, const FoundDescriptor& found) {
     struct stat info{};
     const std::string path = "/proc/" + std::to_string(pid) + "/fd/" + std::to_string(fd);
     const auto link = readLink(path);  // looking at a file proper may take long
-    return link && link.value() == found.link && ::stat(path.c_str(), &info) == 0 && info.st_ino == found.info.st_ino && info.st_dev == found.info.st_dev;
+    return link && link.value() == found.link && ::stat(path.c_str(), &info) == 0 && info.st_ino == found.info.st_ino &&
+           info.st_dev == found.info.st_dev;
   };
   return numbers.ok() && std::any_of(numbers.value().begin(), numbers.value().end(), isIt);
 }

@@ -14,8 +14,8 @@ struct RingForm {
 
 /**
  * Finds out the shape of a ring in which nothing is under way and that nobody uses now. Linux tells it only of entries in the queues: for a
- * moment, two words of the ring's memory say that there are some. ENOTSUP when the kernel does not tell even so, or does not make such rings
- * (any more).
+ * moment, two words of the ring's memory say that there are some. ENOTSUP when the kernel does not tell even so, or does not make such
+ * rings (any more).
  */
 [[nodiscard]] Result<RingForm> findRingForm(int fd, const RingInfo& info);
 

@@ -10,9 +10,7 @@
 namespace blcr {
 namespace {
 
-Error refuse(pid_t pid, const std::string& why) {
-  return Error{kErrorNoSupport, "process " + std::to_string(pid) + ": io_uring: " + why};
-}
+Error refuse(pid_t pid, const std::string& why) { return Error{kErrorNoSupport, "process " + std::to_string(pid) + ": io_uring: " + why}; }
 
 }  // namespace
 

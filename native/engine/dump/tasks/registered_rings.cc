@@ -39,8 +39,9 @@ Status RegisteredRings::check(FrozenProcess& process) const {
     }
     for (const RemoteCall& call : calls)
       if (call.result != -EBADF && call.result != -EINVAL)
-        return Error{kErrorNoSupport, taskName(process.pid, process.tasks[task].tracee.tid()) +
-                                          " has registered the descriptor of an io_uring (IORING_REGISTER_RING_FDS), which is not supported"};
+        return Error{kErrorNoSupport,
+                     taskName(process.pid, process.tasks[task].tracee.tid()) +
+                         " has registered the descriptor of an io_uring (IORING_REGISTER_RING_FDS), which is not supported"};
   }
   return {};
 }

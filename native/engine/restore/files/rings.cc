@@ -15,8 +15,10 @@ Error refuse(const image::Ring& ring, const std::string& why) { return Error{kEr
 
 Error explain(const image::Ring& ring, const Error& error) {
   if (error.code == EPERM || error.code == ENOSYS || error.code == EACCES)
-    return refuse(ring, "the job needs it, and it may not be made here (kernel.io_uring_disabled, a seccomp filter, or no io_uring in this "
-                        "kernel): " + error.detail);
+    return refuse(ring,
+                  "the job needs it, and it may not be made here (kernel.io_uring_disabled, a seccomp filter, or no io_uring in this "
+                  "kernel): " +
+                      error.detail);
   if (error.code == EINVAL) return refuse(ring, "this kernel does not make such a one: " + error.detail);
   return Error{error.code, ringName(ring) + ": " + error.detail};
 }

@@ -89,8 +89,8 @@ Status mapRings(Building& building, const Sources& sources) {
   std::vector<const Area*> refused;
   for (const Area& area : building.process->memory.areas) {
     if (area.kind != image::AreaKind::kRing) continue;
-    const std::array<uint64_t, 6> arguments = {area.start,         area.end - area.start,       area.protection,
-                                               MAP_SHARED | MAP_FIXED, uint64_t(sources.rings[area.file]), area.offset};
+    const std::array<uint64_t, 6> arguments = {
+        area.start, area.end - area.start, area.protection, MAP_SHARED | MAP_FIXED, uint64_t(sources.rings[area.file]), area.offset};
     const auto mapped = stub.attempt(SYS_mmap, arguments);
     if (!mapped.ok()) return mapped.error();
     if (mapped.value() < 0 && mapped.value() != -EINVAL) return Error{int(-mapped.value()), "mapping an io_uring"};

@@ -196,11 +196,13 @@ const Case kSingle(Supported{"ioUringSingle", "descriptors", "io_uring of one th
 const Case kFiles(Supported{"ioUringFiles", "descriptors", "io_uring with registered files", "refused: files are registered"}, files);
 const Case kBuffers(Supported{"ioUringBuffers", "descriptors", "io_uring with registered buffers", "refused: buffers are registered"},
                     buffers);
-const Case kEvent(Supported{"ioUringEvent", "descriptors", "io_uring with a registered eventfd", "refused: an eventfd is registered"}, event);
+const Case kEvent(Supported{"ioUringEvent", "descriptors", "io_uring with a registered eventfd", "refused: an eventfd is registered"},
+                  event);
 const Case kPersonality(Supported{"ioUringPersonality", "descriptors", "io_uring with registered personalities",
                                   "refused: personalities are registered"},
                         personality);
-const Case kProvided(Supported{"ioUringProvided", "descriptors", "io_uring with provided buffers", "refused: buffers are provided"}, provided);
+const Case kProvided(Supported{"ioUringProvided", "descriptors", "io_uring with provided buffers", "refused: buffers are provided"},
+                     provided);
 const Case kRegistered(Supported{"ioUringRegistered", "tasks", "io_uring whose descriptor a thread has registered",
                                  "refused: IORING_REGISTER_RING_FDS"},
                        registeredDescriptor);

@@ -127,8 +127,8 @@ void tuned() {
   verify(ring);
 }
 
-const Case kPlain(Supported{"ioUring", "descriptors", "io_uring in which nothing is in flight: unread completions, requests not submitted yet",
-                            "restored"},
+const Case kPlain(Supported{"ioUring", "descriptors",
+                            "io_uring in which nothing is in flight: unread completions, requests not submitted yet", "restored"},
                   plain);
 const Case kFresh(Supported{"ioUringFresh", "descriptors", "io_uring that was never used", "restored"}, fresh);
 const Case kFull(Supported{"ioUringFull", "descriptors", "io_uring full of unread completions", "restored"}, full);
@@ -136,7 +136,8 @@ const Case kWithoutArray(Supported{"ioUringNoArray", "descriptors", "io_uring wi
                          withoutArray);
 const Case kWide(Supported{"ioUringWide", "descriptors", "io_uring with large requests or completions (SQE128, CQE32)", "restored"}, wide);
 const Case kTwice(Supported{"ioUringMappings", "memory", "several io_urings, each queue mapped by itself", "restored"}, twice);
-const Case kInherited(Supported{"ioUringInherited", "descriptors", "io_uring shared with a child, watched by epoll", "restored"}, inherited);
+const Case kInherited(Supported{"ioUringInherited", "descriptors", "io_uring shared with a child, watched by epoll", "restored"},
+                      inherited);
 const Case kWorker(Supported{"ioUringWorker", "tasks", "threads of the kernel that wait for work of an io_uring", "restored"}, worker);
 const Case kTuned(Supported{"ioUringTuned", "descriptors", "io_uring with COOP_TASKRUN, TASKRUN_FLAG or CLAMP", "restored"}, tuned);
 
