@@ -31,9 +31,10 @@ Nobody is told of these, or nothing can be done about them; a program that depen
 - A program that chooses among sockets of one port (\`SO_ATTACH_REUSEPORT_CBPF\`) falls back to the kernel's own choice.
 - The login of the audit system (\`/proc/self/loginuid\`), control groups and autogroups are those of the restarter.
 - Flags of the inode (\`chattr\`) of unlinked files and extended attributes of removed directories are gone.
-- An io_uring is made again without the flags that only restrict or tune it (\`COOP_TASKRUN\`, \`TASKRUN_FLAG\`, \`IOPOLL\`, \`ATTACH_WQ\`, \`CLAMP\`) and
-  without limits of its workers, and \`IORING_REGISTER_CLOCK\` is forgotten. What the kernel shows nowhere is not noticed: provided buffers of group 64 and above, personalities, or
-  one request in flight for each completion too many (multishot time-outs, messages of other rings), when nothing of that is left in the ring's memory.
+- An io_uring is made again without the flags that only restrict or tune it (\`SINGLE_ISSUER\`, \`DEFER_TASKRUN\`, \`COOP_TASKRUN\`, \`TASKRUN_FLAG\`,
+  \`IOPOLL\`, \`ATTACH_WQ\`, \`CLAMP\`) and without settings of its workers and its clock. Three things are not noticed when nothing of them is left in
+  the ring's memory, because the kernel shows them nowhere: provided buffers of group 64 and above, personalities, and requests in flight, one for
+  each completion that was too many (multishot time-outs, messages of other rings).
 - What only speed depends on: names of areas, home nodes of memory policies, busy polling of epoll, \`posix_fadvise\`, write-life hints.
 `;
 

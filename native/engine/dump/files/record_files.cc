@@ -256,7 +256,7 @@ Status recordFiles(std::deque<FrozenProcess>& processes, const DumpRequest& requ
   if (!sockets) return sockets.error();
   auto count = groupDescriptions(found);
   if (!count) return count.error();
-  FileContext context{request, recording, found, {}, *sockets, {}, {}, {}};
+  FileContext context{processes, request, recording, found, {}, *sockets, {}, {}, {}};
   for (const FrozenProcess& process : processes) context.members.insert(process.pid);
   BLCR_TRY(lookAtTerminals(context, processes));
   const std::array<Stdio, 3> stdio = lookAtStdio(request);

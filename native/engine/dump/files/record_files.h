@@ -21,6 +21,7 @@ namespace blcr {
 
 /** What the recorders of single kinds of files work with. */
 struct FileContext {
+  std::deque<FrozenProcess>& processes;
   const DumpRequest& request;
   Recording& recording;
   std::vector<FoundDescriptor>& found;

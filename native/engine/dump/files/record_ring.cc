@@ -1,21 +1,17 @@
 // io_urings in which nothing is under way.
-#include <sys/eventfd.h>
-
 #include <algorithm>
 #include <cstring>
 
 #include "base/codes.h"
 #include "dump/files/record_files.h"
 #include "dump/files/ring_holders.h"
+#include "dump/files/ring_registrations.h"
 #include "dump/files/ring_shape.h"
 #include "dump/memory/ring_views.h"
 
 namespace blcr {
 namespace {
 
-// Of newer kernels than Debian 12's headers. Source: linux/io_uring.h
-constexpr uint32_t kRegisterBufferRing = 22, kRegisterRegion = 34;
-constexpr uint32_t kBufferGroups = 64;  // more could be asked after only for much time
 /** F_BUFFER, F_MORE, F_NOTIF, F_BUF_MORE, F_SKIP and F_32: completions of requests that have several, or buffers, or another size. */
 constexpr uint32_t kUnusualResult = 1u << 0 | 1u << 1 | 1u << 3 | 1u << 4 | 1u << 5 | 1u << 15;
 
@@ -66,35 +62,6 @@ Status refuseDisabled(const FoundDescriptor& found, int fd) {
   if (answer == 0) return {};
   if (answer == -EBADFD) return refuseFile(found, "it is not enabled yet (IORING_SETUP_R_DISABLED), which is not supported");
   return refuseFile(found, std::string("it cannot be asked after: ") + std::strerror(-answer));
-}
-
-/** What is registered without the kernel's telling: registering it again fails, in a way that changes nothing. */
-Status refuseRegistered(const FoundDescriptor& found, int fd) {
-  int probe = ::eventfd(0, EFD_CLOEXEC);
-  const UniqueFd own(probe);
-  if (!own) return systemError("eventfd");
-  const int answer = registerWithRing(fd, IORING_REGISTER_EVENTFD, &probe, 1);
-  if (answer == -EBUSY) return refuseFile(found, "an eventfd is registered with it, which is not supported");
-  if (answer == -EEXIST)
-    return refuseFile(found, "only one thread may use it (IORING_SETUP_SINGLE_ISSUER): what is registered with it cannot be asked");
-  if (answer == -EACCES) return refuseFile(found, "what may be done with it was restricted (IORING_REGISTER_RESTRICTIONS)");
-  if (answer != 0) return refuseFile(found, std::string("what is registered with it cannot be asked: ") + std::strerror(-answer));
-  static_cast<void>(registerWithRing(fd, IORING_UNREGISTER_EVENTFD, nullptr, 0));
-  if (registerWithRing(fd, kRegisterRegion, nullptr, 1) == -EBUSY)
-    return refuseFile(found, "a region of memory is registered with it, which is not supported");
-  struct {
-    uint64_t address = ~0ull << 12;  // nobody's
-    uint32_t entries = 1;
-    uint16_t group = 0, flags = 0;
-    uint64_t reserved[3] = {};
-  } ring;
-  static_assert(sizeof ring == 40);  // struct io_uring_buf_reg
-  for (uint32_t group = 0; group < kBufferGroups; ++group) {
-    ring.group = uint16_t(group);
-    if (registerWithRing(fd, kRegisterBufferRing, &ring, 1) == -EEXIST)
-      return refuseFile(found, "buffers are provided to it, which is not supported");
-  }
-  return {};
 }
 
 uint32_t wordAt(std::span<const char> memory, size_t at) {
@@ -172,7 +139,7 @@ Status recordRing(FileContext& context, const FoundDescriptor& found, image::Ope
   BLCR_TRY(refuseDisabled(found, fd));
   BLCR_TRY(refuseBusy(found, info.value()));
   BLCR_TRY(refuseHeldOutside(context, found));
-  BLCR_TRY(refuseRegistered(found, fd));
+  BLCR_TRY(refuseRegistered(context, found, fd));
   return copyRing(found, fd, info.value(), ring);
 }
 

@@ -4,6 +4,8 @@
 #include <sys/user.h>
 #include <unistd.h>
 
+#include <map>
+
 namespace blcr {
 namespace {
 
@@ -27,11 +29,14 @@ bool isBacked(const void* address) {
   return ::syscall(SYS_rt_sigprocmask, kNoSuchAction, address, nullptr, sizeof(uint64_t)) != 0 && errno != EFAULT;
 }
 
-/** Places in the memory of a ring of that shape, of one that is made for that. */
+/** Places in the memory of a ring of that shape, of one that is made for that, once: a kernel does not change them. */
 Result<RingPlaces> placesOf(const RingShape& shape) {
+  static std::map<std::array<uint32_t, 3>, RingPlaces> known;
+  const std::array<uint32_t, 3> key = {shape.entries, shape.completions, shape.flags};
+  if (const auto found = known.find(key); found != known.end()) return found->second;
   auto sample = makeRing(shape);
   if (!sample) return Error{ENOTSUP, "such a ring cannot be made any more: " + sample.error().detail};
-  return sample->places;
+  return known.emplace(key, sample->places).first->second;
 }
 
 /** The queues of a ring whose completions may be large: the largest that the kernel maps, see RingMemory. */

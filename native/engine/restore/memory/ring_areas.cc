@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/codes.h"
 #include "proc/maps.h"
@@ -53,7 +54,13 @@ Ranges freeRanges(Ranges used) {
 /** Takes addresses: nothing is ever there. */
 Status occupy(Stub& stub, uint64_t start, uint64_t end) {
   constexpr uint64_t kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
-  return done(stub.call("taking all addresses but those of an io_uring", SYS_mmap, {start, end - start, PROT_NONE, kFlags, ~0ull, 0}));
+  const auto taken = stub.attempt(SYS_mmap, {start, end - start, PROT_NONE, kFlags, ~0ull, 0});
+  if (!taken.ok()) return taken.error();
+  if (taken.value() >= 0) return {};
+  const int code = int(-taken.value());
+  if (code == ENOMEM)
+    return Error{kErrorNoSupport, "an io_uring: the hard limit of the address space (RLIMIT_AS, ulimit -v) keeps it from its address"};
+  return Error{code, "an io_uring: addresses cannot be taken for a moment: " + std::string(std::strerror(code))};
 }
 
 Status give(Stub& stub, uint64_t start, uint64_t end) { return done(stub.call("munmap", SYS_munmap, {start, end - start})); }

@@ -1,6 +1,9 @@
 // io_urings that cannot be made again: refused by name, and what is in flight goes on.
 #include <sys/eventfd.h>
 
+#include <atomic>
+#include <thread>
+
 #include "rings.h"
 
 namespace holds {
@@ -64,6 +67,35 @@ void multishot() {
   REQUIRE(ring.unread() == 2);
 }
 
+void overflown() {
+  Ring ring(4);
+  for (uint64_t data = 0; data < 9; ++data) {
+    ring.add(IORING_OP_NOP, data);
+    REQUIRE(ring.enter(1, 0) == 1);
+  }
+  hold();
+  for (uint64_t data = 0; data < 8; ++data) REQUIRE(ring.take().user_data == data);
+  REQUIRE(ring.enter(0, 1) == 0 && ring.take().user_data == 8);
+}
+
+void busyPolling() {
+  constexpr uint32_t kRegisterNapi = 27;  // of Linux 6.9. Source: linux/io_uring.h
+  Ring ring(8);
+  uint32_t napi[4] = {10};  // microseconds
+  if (ring.registers(kRegisterNapi, napi, 1) != 0) notHere();
+  hold();
+}
+
+void region() {
+  constexpr uint32_t kRegisterRegion = 34;  // of Linux 6.13. Source: linux/io_uring.h
+  Ring ring(8);
+  void* const memory = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  uint64_t description[8] = {reinterpret_cast<uint64_t>(memory), 4096, 1};  // IORING_MEM_REGION_TYPE_USER
+  uint64_t own[4] = {reinterpret_cast<uint64_t>(description)};
+  if (ring.registers(kRegisterRegion, own, 1) != 0) notHere();
+  hold();
+}
+
 void polled() {
   Ring ring(8, IORING_SETUP_SQPOLL);
   hold();
@@ -83,12 +115,6 @@ void restricted() {
   only.sqe_op = IORING_OP_NOP;
   REQUIRE(ring.registers(IORING_REGISTER_RESTRICTIONS, &only, 1) == 0);
   REQUIRE(ring.registers(IORING_REGISTER_ENABLE_RINGS, nullptr, 0) == 0);
-  hold();
-  ring.nothing(1);
-}
-
-void singleIssuer() {
-  Ring ring(8, IORING_SETUP_SINGLE_ISSUER);
   hold();
   ring.nothing(1);
 }
@@ -116,6 +142,23 @@ void event() {
   ring.nothing(1);
   uint64_t count = 0;
   REQUIRE(read(own, &count, sizeof count) == sizeof count && count == 1);
+}
+
+/** Of a ring that answers only the thread whose it is. */
+void eventOfThread() {
+  std::atomic<int> step = 0;
+  std::thread thread([&step] {
+    Ring ring(8, IORING_SETUP_SINGLE_ISSUER);
+    const int own = eventfd(0, EFD_CLOEXEC);
+    REQUIRE(ring.registers(IORING_REGISTER_EVENTFD, &own, 1) == 0);
+    step = 1;
+    until([&step] { return step == 2; });
+    ring.nothing(1);
+  });
+  until([&step] { return step == 1; });
+  hold();
+  step = 2;
+  thread.join();
 }
 
 void personality() {
@@ -183,6 +226,14 @@ const Case kTimeout(Supported{"ioUringTimeout", "descriptors", "io_uring with a 
 const Case kMultishot(Supported{"ioUringMultishot", "descriptors", "io_uring that has had several completions for a request (multishot)",
                                 "refused: more completions than requests"},
                       multishot);
+const Case kOverflown(Supported{"ioUringOverflown", "descriptors", "io_uring with completions that it has no room for",
+                                "refused: completions wait for room"},
+                      overflown);
+const Case kBusyPolling(Supported{"ioUringBusyPolling", "descriptors", "io_uring with busy polling of networks", "refused: busy polling"},
+                        busyPolling);
+const Case kRegion(Supported{"ioUringRegion", "descriptors", "io_uring with a registered region of memory",
+                             "refused: a region of memory is registered"},
+                   region);
 const Case kPolled(Supported{"ioUringPolled", "descriptors", "io_uring whose queue a thread of the kernel polls (SQPOLL)",
                              "refused: IORING_SETUP_SQPOLL"},
                    polled);
@@ -190,14 +241,14 @@ const Case kDisabled(Supported{"ioUringDisabled", "descriptors", "io_uring that 
                      disabled);
 const Case kRestricted(Supported{"ioUringRestricted", "descriptors", "io_uring with restrictions", "refused: IORING_REGISTER_RESTRICTIONS"},
                        restricted);
-const Case kSingle(Supported{"ioUringSingle", "descriptors", "io_uring of one thread only (SINGLE_ISSUER, DEFER_TASKRUN)",
-                             "refused: IORING_SETUP_SINGLE_ISSUER"},
-                   singleIssuer);
 const Case kFiles(Supported{"ioUringFiles", "descriptors", "io_uring with registered files", "refused: files are registered"}, files);
 const Case kBuffers(Supported{"ioUringBuffers", "descriptors", "io_uring with registered buffers", "refused: buffers are registered"},
                     buffers);
 const Case kEvent(Supported{"ioUringEvent", "descriptors", "io_uring with a registered eventfd", "refused: an eventfd is registered"},
                   event);
+const Case kEventOfThread(Supported{"ioUringEventOfThread", "descriptors", "io_uring of one thread only with a registered eventfd",
+                                    "refused: an eventfd is registered"},
+                          eventOfThread);
 const Case kPersonality(Supported{"ioUringPersonality", "descriptors", "io_uring with registered personalities",
                                   "refused: personalities are registered"},
                         personality);

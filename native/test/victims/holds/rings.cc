@@ -3,6 +3,9 @@
 
 #include <sys/epoll.h>
 
+#include <atomic>
+#include <thread>
+
 namespace holds {
 namespace {
 
@@ -127,6 +130,22 @@ void tuned() {
   verify(ring);
 }
 
+/** Of one thread only, whose completions wait until it asks for them: a new one has them at once. */
+void ofThread() {
+  std::atomic<int> step = 0;
+  std::thread thread([&step] {
+    Ring ring(8, IORING_SETUP_SINGLE_ISSUER | kDeferred);
+    prepare(ring);
+    step = 1;
+    until([&step] { return step == 2; });
+    verify(ring);
+  });
+  until([&step] { return step == 1; });
+  hold();
+  step = 2;
+  thread.join();
+}
+
 const Case kPlain(Supported{"ioUring", "descriptors",
                             "io_uring in which nothing is in flight: unread completions, requests not submitted yet", "restored"},
                   plain);
@@ -139,6 +158,8 @@ const Case kTwice(Supported{"ioUringMappings", "memory", "several io_urings, eac
 const Case kInherited(Supported{"ioUringInherited", "descriptors", "io_uring shared with a child, watched by epoll", "restored"},
                       inherited);
 const Case kWorker(Supported{"ioUringWorker", "tasks", "threads of the kernel that wait for work of an io_uring", "restored"}, worker);
+const Case kOfThread(Supported{"ioUringOfThread", "descriptors", "io_uring of one thread only (SINGLE_ISSUER, DEFER_TASKRUN)", "restored"},
+                     ofThread);
 const Case kTuned(Supported{"ioUringTuned", "descriptors", "io_uring with COOP_TASKRUN, TASKRUN_FLAG or CLAMP", "restored"}, tuned);
 
 }  // namespace

@@ -10,7 +10,7 @@
 namespace holds {
 
 // Of newer kernels than Debian 12's headers. Source: linux/io_uring.h
-constexpr uint32_t kNoMemoryMap = 1u << 14, kNoArray = 1u << 16;
+constexpr uint32_t kDeferred = 1u << 13, kNoMemoryMap = 1u << 14, kNoArray = 1u << 16;
 
 class Ring {
  public:
