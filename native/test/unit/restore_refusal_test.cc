@@ -177,8 +177,10 @@ TEST(otherFilesAreRefusedByPath) {
 /** An io_uring that this kernel lays out otherwise, or may not make. */
 TEST(ringsAreMadeBeforeAnythingIsTouched) {
   refuses(changed([](image::Image& image) {
-            image.rings.push_back({.entries = 8, .completions = 16});
-            image.files.push_back({.kind = image::FileKind::kRing, .object = 0});
+            image::Ring& ring = image.rings.emplace_back();
+            ring.entries = 8, ring.completions = 16;
+            image::OpenFile& file = image.files.emplace_back();
+            file.kind = image::FileKind::kRing, file.object = 0;
           }),
           kErrorNoSupport, "an io_uring of 8 entries");
 }
