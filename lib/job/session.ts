@@ -163,7 +163,13 @@ async function openScratch(
 ): Promise<ScratchFiles> {
   let scratch: ScratchFiles;
   try {
-    scratch = await ScratchFiles.open(options.scratch, options.files, stdio.outputs, apart, options.id);
+    scratch = await ScratchFiles.open(
+      options.scratch,
+      options.files,
+      stdio.outputs,
+      [...apart, ...stdio.unreadable],
+      options.id,
+    );
   } catch (error) {
     if (isUsageError(error)) throw error;
     throw nodeError(`The scratch directory ${options.scratch} cannot be used: ${errorMessage(error)}`, error);

@@ -21,6 +21,7 @@ import { constants, hostname, release } from 'node:os';
 import { join } from 'node:path';
 import { JobError } from '../errors.ts';
 import type { FileEntry, StoredCheckpoint } from '../store/types.ts';
+import { errorCode } from '../util/error-facts.ts';
 import type { StdioEntry } from './options.ts';
 import type { OutputSource } from './scratch.ts';
 
@@ -40,6 +41,8 @@ export class JobStdio implements Disposable {
   readonly fds: readonly [number, number, number];
   readonly #opened: number[];
   readonly #outputs: readonly Output[];
+  /** Files that this user may not read: no part of the job, wherever they lie. */
+  readonly unreadable: readonly string[];
   /** What a restart will not find as it was, in words. */
   readonly limitations: readonly string[];
 
@@ -57,7 +60,9 @@ export class JobStdio implements Disposable {
     const limitations = isStream(this.fds[0])
       ? ['standard input comes through a pipe: a resumed program reads on from the start of the new one']
       : [];
-    this.#outputs = findOutputs(this.fds, limitations);
+    const unreadable: string[] = [];
+    this.#outputs = findOutputs(this.fds, limitations, unreadable);
+    this.unreadable = unreadable;
     this.limitations = limitations;
   }
 
@@ -116,7 +121,7 @@ export class JobStdio implements Disposable {
   }
 }
 
-function findOutputs(fds: readonly [number, number, number], limitations: string[]): Output[] {
+function findOutputs(fds: JobStdio['fds'], limitations: string[], unreadable: string[]): Output[] {
   const outputs: Output[] = [];
   for (const role of ROLES) {
     const fd = fds[role === 'stdout' ? 1 : 2];
@@ -125,7 +130,12 @@ function findOutputs(fds: readonly [number, number, number], limitations: string
     const twin = outputs.find((other) => isSameInode(fstatSync(other.fd), stats));
     if (twin !== undefined) continue; // `2>&1`: one file, stored once
     const path = pathOf(fd, role, limitations);
-    if (path !== undefined) outputs.push({ role, fd, path, start: startOf(fd, stats.size) });
+    if (path !== undefined && !isReadable(path)) {
+      unreadable.push(path);
+      limitations.push(
+        `${role} is a file that this user may not read (${path}): what the job writes there is not stored`,
+      );
+    } else if (path !== undefined) outputs.push({ role, fd, path, start: startOf(fd, stats.size) });
   }
   return outputs;
 }
@@ -153,11 +163,22 @@ function pathOf(fd: number, role: Role, limitations: string[]): string | undefin
   const path = readlinkSync(`/proc/self/fd/${fd}`);
   try {
     if (isSameInode(statSync(path), fstatSync(fd))) return path;
-  } catch {
+  } catch (error) {
+    if (errorCode(error) === 'EACCES') return path; // below a directory of somebody else's
     // falls through: the name leads nowhere any more
   }
   limitations.push(`${role} is a file without a name any more (${path}): what the job writes there is not stored`);
   return undefined;
+}
+
+/** Who has opened it for this user may have kept it from being read. */
+function isReadable(path: string): boolean {
+  try {
+    closeSync(openSync(path, 'r'));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function startOf(fd: number, size: number): number {

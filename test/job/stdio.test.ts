@@ -113,3 +113,19 @@ test('a file without a name is a limitation, not a checkpoint that lies', (conte
   assert.deepEqual(stdio.outputs, []);
   assert.match(stdio.limitations[0] ?? '', /stdout/);
 });
+
+test('a file that this user may not read is a limitation, too', (context) => {
+  const path = join(directory(context), 'out');
+  const fd = openSync(path, 'a', 0o200);
+  const isRoot = process.geteuid?.() === 0;
+  if (isRoot) process.seteuid?.(1000);
+  try {
+    using stdio = new JobStdio(['ignore', fd, 'ignore']);
+    assert.deepEqual(stdio.outputs, []);
+    assert.deepEqual(stdio.unreadable, [path]);
+    assert.match(stdio.limitations[0] ?? '', /^stdout is a file that this user may not read/);
+  } finally {
+    if (isRoot) process.seteuid?.(0);
+    closeSync(fd);
+  }
+});
