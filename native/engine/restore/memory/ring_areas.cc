@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/user.h>
 
 #include <algorithm>
 #include <cstring>
@@ -16,8 +17,10 @@ namespace {
 
 using image::Area;
 
-constexpr uint64_t kLow = 1ull << 32;
+constexpr uint64_t kLowest = 0x10000;  // vm.mmap_min_addr at its usual value
+constexpr uint64_t k4G = 1ull << 32;
 constexpr uint64_t kAbove4G = 0x80;  // MAP_ABOVE4G of Linux 6.6; older ones may choose a low address. Source: asm/mman.h
+constexpr uint64_t kFillFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
 
 /** As the process itself sees it: /proc may show the coordinator's numbers, and "self" is right in either case. */
 Result<std::vector<Mapping>> mapsOf(Stub& stub) {
@@ -38,11 +41,10 @@ Result<std::vector<Mapping>> mapsOf(Stub& stub) {
   return parseMaps(text);
 }
 
-/** What is free of `used`, from 4 GiB on. */
-Ranges freeRanges(Ranges used) {
+/** What is free of `used`, from an address on. */
+Ranges freeRanges(Ranges used, uint64_t at) {
   std::sort(used.begin(), used.end());
   Ranges free;
-  uint64_t at = kLow;
   for (const auto& [start, end] : used) {
     if (start > at) free.emplace_back(at, std::min(start, kUserEnd));
     at = std::max(at, end);
@@ -53,8 +55,7 @@ Ranges freeRanges(Ranges used) {
 
 /** Takes addresses: nothing is ever there. */
 Status occupy(Stub& stub, uint64_t start, uint64_t end) {
-  constexpr uint64_t kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
-  const auto taken = stub.attempt(SYS_mmap, {start, end - start, PROT_NONE, kFlags, ~0ull, 0});
+  const auto taken = stub.attempt(SYS_mmap, {start, end - start, PROT_NONE, kFillFlags, ~0ull, 0});
   if (!taken.ok()) return taken.error();
   if (taken.value() >= 0) return {};
   const int code = int(-taken.value());
@@ -65,11 +66,22 @@ Status occupy(Stub& stub, uint64_t start, uint64_t end) {
 
 Status give(Stub& stub, uint64_t start, uint64_t end) { return done(stub.call("munmap", SYS_munmap, {start, end - start})); }
 
+/**
+ * Before Linux 6.6 the kernel would choose the addresses that no user may map: a stack that begins above them keeps them free, because it
+ * could grow. False when there can be none.
+ */
+Result<bool> guardLowest(Stub& stub) {
+  const auto made = stub.attempt(SYS_mmap, {kLowest, PAGE_SIZE, PROT_NONE, kFillFlags | MAP_GROWSDOWN, ~0ull, 0});
+  if (!made.ok()) return made.error();
+  return made.value() >= 0;
+}
+
 /** All other addresses are taken. */
 Status mapInGap(Stub& stub, const Area& area, int fd) {
   BLCR_TRY(give(stub, area.start, area.end));
   const uint64_t size = area.end - area.start;
-  const auto at = stub.call("mapping an io_uring", SYS_mmap, {0, size, area.protection, MAP_SHARED | kAbove4G, uint64_t(fd), area.offset});
+  const uint64_t flags = MAP_SHARED | (area.start >= k4G ? kAbove4G : 0);
+  const auto at = stub.call("mapping an io_uring", SYS_mmap, {0, size, area.protection, flags, uint64_t(fd), area.offset});
   if (!at.ok()) return at.error();
   if (at.value() == area.start) return {};
   return Error{kErrorNoSupport, "an io_uring: this kernel does not map it where the job had it"};
@@ -81,12 +93,15 @@ Status mapByElimination(Stub& stub, const std::vector<const Area*>& areas, const
   Ranges used;
   for (const Mapping& mapping : maps.value()) used.emplace_back(mapping.start, mapping.end);
   for (const Area* area : areas) used.emplace_back(area->start, area->end);
-  const Ranges rest = freeRanges(std::move(used));
+  const auto guarded = guardLowest(stub);
+  if (!guarded.ok()) return guarded.error();
+  if (guarded.value()) used.emplace_back(kLowest, kLowest + PAGE_SIZE);
+  const Ranges rest = freeRanges(std::move(used), guarded.value() ? kLowest : k4G);
   for (const auto& [start, end] : rest) BLCR_TRY(occupy(stub, start, end));
   for (const Area* area : areas) BLCR_TRY(occupy(stub, area->start, area->end));
   for (const Area* area : areas) BLCR_TRY(mapInGap(stub, *area, sources.rings[area->file]));
   for (const auto& [start, end] : rest) BLCR_TRY(give(stub, start, end));
-  return {};
+  return guarded.value() ? give(stub, kLowest, kLowest + PAGE_SIZE) : Status();
 }
 
 }  // namespace
