@@ -81,10 +81,11 @@ Status mapInGap(Stub& stub, const Area& area, int fd) {
   BLCR_TRY(give(stub, area.start, area.end));
   const uint64_t size = area.end - area.start;
   const uint64_t flags = MAP_SHARED | (area.start >= k4G ? kAbove4G : 0);
-  const auto at = stub.call("mapping an io_uring", SYS_mmap, {0, size, area.protection, flags, uint64_t(fd), area.offset});
+  const auto at = stub.attempt(SYS_mmap, {0, size, area.protection, flags, uint64_t(fd), area.offset});
   if (!at.ok()) return at.error();
-  if (at.value() == area.start) return {};
-  return Error{kErrorNoSupport, "an io_uring: this kernel does not map it where the job had it"};
+  if (at.value() == int64_t(area.start)) return {};
+  // Before Linux 6.6 it may depend on where the kernel begins to look, which differs from one restart to the next.
+  return Error{EAGAIN, "an io_uring: this kernel did not map it where the job had it; another attempt may"};
 }
 
 Status mapByElimination(Stub& stub, const std::vector<const Area*>& areas, const Sources& sources) {
