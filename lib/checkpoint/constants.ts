@@ -12,6 +12,8 @@ export const CR_CHKPT_ASYNC_ERR = 0x0010;
 export const CR_CHKPT_DUMP_EXEC = 0x0200;
 export const CR_CHKPT_DUMP_PRIVATE = 0x0400;
 export const CR_CHKPT_DUMP_SHARED = 0x0800;
+/** Of crx.h: complete only when the context is on disk. */
+export const CRX_CHKPT_SYNC = 0x10000;
 
 export const CR_RSTRT_ASYNC_ERR = 0x0001;
 export const CR_RSTRT_RESTORE_PID = 0x0002;

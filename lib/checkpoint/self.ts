@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { CheckpointError, UsageError } from '../errors.ts';
 import type { NativeBinding, RequestHandle } from '../native/binding.ts';
 import { errorCode } from '../util/error-facts.ts';
+import { CRX_CHKPT_SYNC } from './constants.ts';
 import { checkpointError } from './errors.ts';
 import { completeRequest, Interruption, type Outcome } from './pending.ts';
 import { openProvider } from './provider.ts';
@@ -57,7 +58,7 @@ async function intoFile(
   }
   try {
     await whenNotBusy(() => write(unfinished, options, provider), options.abort);
-    syncFile(unfinished);
+    if (provider.info.kind !== 'userspace') syncFile(unfinished);
     renameSync(unfinished, file);
     return 'continued';
   } catch (error) {
@@ -70,12 +71,16 @@ async function intoFile(
   }
 }
 
-/** Open here only until the keeper has it, for the same reason. */
+/**
+ * Open here only until the keeper has it, which also syncs it: a checkpoint into the job's store that is taken while it is open would ask for
+ * it at its restart, by the name that it has lost since.
+ */
 async function write(file: string, options: Omit<SelfCheckpointOptions, 'file'>, provider: Provider): Promise<void> {
+  const flags = provider.info.kind === 'userspace' ? CRX_CHKPT_SYNC : 0;
   const to = openSync(file, 'w', 0o600);
   let request: PendingCheckpoint;
   try {
-    request = startCheckpoint({ ...options, target: process.pid, to }, provider);
+    request = startCheckpoint({ ...options, target: process.pid, to, flags }, provider);
   } finally {
     closeSync(to);
   }

@@ -21,6 +21,9 @@ extern "C" {
 #define CRX_SNAPSHOT_FORK 1u  /* freeze, fork a copy, resume, stream the copy */
 #define CRX_SNAPSHOT_PLAIN 2u /* stay frozen until everything is streamed (always so when cr_signal ends or stops the target) */
 
+/* In cr_flags: a request whose destination is a regular file completes only when the context is on its disk. */
+#define CRX_CHKPT_SYNC 0x10000
+
 /* What happens to regular files that changed after the checkpoint, at restart. */
 #define CRX_FILES_ROLLBACK 0u /* truncate to the recorded length */
 #define CRX_FILES_KEEP 1u     /* leave content, restore the offset */

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/codes.h"
 #include "base/io.h"
+#include "crx.h"
 #include "dump/frozen.h"
 #include "log_once.h"
 #include "proc/status.h"
@@ -290,6 +291,7 @@ Result<DumpRequest> Requests::describe(const wire::CheckpointRequest& request) {
   dump.memoryBudget = request.memoryBudget;
   dump.signal = request.signal;
   dump.checksum = request.checksum != 0;
+  dump.sync = (request.flags & CRX_CHKPT_SYNC) != 0;
   dump.tcp = static_cast<ConnectionPolicy>(request.tcp);
   dump.local = static_cast<ConnectionPolicy>(request.unixSockets);
   dump.pipes = static_cast<PipePolicy>(request.pipes);

@@ -366,14 +366,12 @@ class Checkpoint final : public Dump {
   void stream() {
     StreamPlan plan{recording_, sources_, request_.outputFd, cancel_.get(), request_.checksum, [this] { return checkCancelled(); }};
     outcome_.emplace(streamContext(plan));
-    const uint64_t one = 1;
-    static_cast<void>(!::write(done_.get(), &one, sizeof one));
+    if (outcome_->ok() && request_.sync && ::fsync(request_.outputFd) != 0 && errno != EINVAL)  // a pipe has no disk
+      outcome_.emplace(systemError("writing the context to disk"));
+    static_cast<void>(::eventfd_write(done_.get(), 1));
   }
 
-  Status checkCancelled() {
-    if (isReadable(cancel_.get())) return Error{ECANCELED, "the checkpoint was given up"};
-    return {};
-  }
+  Status checkCancelled() { return isReadable(cancel_.get()) ? Status(Error{ECANCELED, "the checkpoint was given up"}) : Status(); }
 
   DumpRequest request_;
   Log& log_;

@@ -52,6 +52,7 @@ struct DumpRequest {
   PipePolicy pipes = PipePolicy::kRefuse;              // those with an end outside, but for the launcher's stdio
   int signal = 0;  // delivered to every dumped process once the context is complete; SIGKILL, SIGTERM, SIGSTOP imply a plain stop
   bool checksum = true;
+  bool sync = false;                  // success is told when the context is on disk
   uint32_t carry = 0;                 // CarriedFiles
   std::string cpuBaseline;            // what the job was confined to at its start: "x86-64-v2", …; empty = nothing
   pid_t keeper = 0;                   // parent of orphans: its other children belong to the tree when the root is dumped; 0 = none

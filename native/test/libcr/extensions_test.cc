@@ -55,9 +55,10 @@ struct Outcome {
 };
 
 /** One checkpoint to its end. */
-Outcome checkpoint(pid_t target, int fd, const crx_checkpoint_options_t& options, int signal = 0) {
+Outcome checkpoint(pid_t target, int fd, const crx_checkpoint_options_t& options, int signal = 0, unsigned flags = 0) {
   cr_checkpoint_args_t args = arguments(target, fd);
   args.cr_signal = signal;
+  args.cr_flags = flags;
   cr_checkpoint_handle_t handle = 0;
   Outcome outcome;
   outcome.result.size = sizeof outcome.result;
@@ -153,6 +154,13 @@ TEST(the_snapshot_is_the_one_asked_for) {
     const Outcome outcome = checkpoint(job.root(), file.get(), options);
     CHECK(outcome.result.error == 0 && outcome.result.snapshot == wanted);
   }
+}
+
+TEST(a_context_is_written_to_disk_where_there_is_one) {
+  const TestJob job;
+  const auto file = temporary();
+  const blcr::UniqueFd null(::open("/dev/null", O_WRONLY | O_CLOEXEC));
+  for (const int fd : {file.get(), null.get()}) CHECK(checkpoint(job.root(), fd, defaults(), 0, CRX_CHKPT_SYNC).result.error == 0);
 }
 
 TEST(a_restart_has_stdio_and_a_lifeline_of_its_own) {
