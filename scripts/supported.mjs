@@ -32,9 +32,10 @@ Nobody is told of these, or nothing can be done about them; a program that depen
 - The login of the audit system (\`/proc/self/loginuid\`), control groups and autogroups are those of the restarter.
 - Flags of the inode (\`chattr\`) of unlinked files and extended attributes of removed directories are gone.
 - An io_uring is made again without the flags that only restrict or tune it (\`SINGLE_ISSUER\`, \`DEFER_TASKRUN\`, \`COOP_TASKRUN\`, \`TASKRUN_FLAG\`,
-  \`IOPOLL\`, \`ATTACH_WQ\`, \`CLAMP\`) and without settings of its workers and its clock. Three things are not noticed when nothing of them is left in
-  the ring's memory, because the kernel shows them nowhere: provided buffers of group 64 and above, personalities, and requests in flight, one for
-  each completion that was too many (multishot time-outs, messages of other rings).
+  \`IOPOLL\`, \`ATTACH_WQ\`, \`CLAMP\`) and without settings of its workers and its clock. Four things are not noticed when nothing of them is left in
+  the ring's memory, because the kernel shows them nowhere: provided buffers of group 64 and above, personalities, a ring's being
+  open to large completions beside small ones (\`CQE_MIXED\`), and requests in flight, one for each completion that was too many (multishot time-outs,
+  messages of other rings).
 - What only speed depends on: names of areas, home nodes of memory policies, busy polling of epoll, \`posix_fadvise\`, write-life hints.
 `;
 
