@@ -9,7 +9,7 @@
  *   high    1: the handle is a descriptor >= 1024
  *   log     text of the log; default: one line naming what happened
  *   child   restart: exit status of the restored child; negative: the signal it dies of; default 0
- *   life    restart: milliseconds the restored child lives, default 20
+ *   life    restart: milliseconds the restored child lives, default 20; 0: it has ended when the request is complete
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -160,6 +160,9 @@ static void end_fork(struct request* request) {
     waitpid(request->child, NULL, 0);
   } else if (write(request->go, "", 1) != 1) {
     die("the child is gone");
+  } else if (request->life == 0) {
+    siginfo_t ended;
+    waitid(P_PID, (id_t)request->child, &ended, WEXITED | WNOWAIT);
   }
   close(request->go);
 }
