@@ -15,7 +15,7 @@ using namespace blcr;
 
 namespace {
 
-/** A context of a shell that appends to a file, made once; the shell would write "ran" as soon as it ran. */
+/** A context of a shell that appends to a file, made once; the shell would write "ran" as soon as it ran: `go` is there then. */
 struct Sample {
   roundtrip::Job job;
   std::string context;
@@ -23,7 +23,7 @@ struct Sample {
     char directory[] = "/tmp/refusal-XXXXXX";
     CHECK(mkdtemp(directory) != nullptr);
     job.directory = directory;
-    job.command = {"/bin/sh", "-c", "exec 5>>data; echo before >&5; sleep 0.4; echo ran >&5"};
+    job.command = {"/bin/sh", "-c", "exec 5>>data; echo before >&5; while [ ! -e go ]; do sleep 0.1; done; echo ran >&5"};
     job.uid = geteuid();
     const pid_t keeper = fork();
     if (keeper == 0) {
@@ -36,6 +36,7 @@ struct Sample {
     CHECK(status == 0);
     context = roundtrip::readAll(roundtrip::contextPath(job, 0));
     CHECK(content() == "before\n");
+    std::ofstream(job.directory + "/go") << "";
     std::ofstream(path(), std::ios::app) << "later";  // restart has to roll this back, a refusal must not
   }
   ~Sample() { std::filesystem::remove_all(job.directory); }
