@@ -23,7 +23,8 @@ Nobody is told of these, or nothing can be done about them; a program that depen
 - Processor time counts from zero again: \`times\`, \`getrusage\` (of ended children and of zombies, too), \`clock\`, \`RLIMIT_CPU\`. Timers of
   processor time have what was left of them.
 - A call that has got a part of what it was asked for may return with that, as under a debugger: \`recv\` with \`MSG_WAITALL\`, a \`write\` to a
-  full pipe, a \`read\` from a terminal with \`VMIN\` above 1. A relative time-out may begin anew.
+  full pipe, a \`read\` from a terminal with \`VMIN\` above 1, an \`io_uring_enter\` that submits and waits. A relative
+  time-out may begin anew.
 - An edge-triggered epoll entry (\`EPOLLET\`) whose file is ready is told once more: whether the program has taken the edge already shows nowhere,
   and one too few would make it wait for ever.
 - That a child was continued (\`WCONTINUED\`), and that a datagram sent earlier did not arrive (but for \`IP_RECVERR\`), is not told when it was not

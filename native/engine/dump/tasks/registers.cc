@@ -19,9 +19,10 @@ namespace {
 constexpr long kRestartNoHand = -514;
 constexpr long kRestartBlock = -516;
 
-constexpr long kStopInterrupted[] = {SYS_epoll_wait, SYS_epoll_pwait,  SYS_epoll_pwait2,  SYS_rt_sigtimedwait, SYS_semop,
-                                     SYS_semtimedop, SYS_io_getevents, SYS_io_pgetevents, SYS_recvfrom,        SYS_recvmsg,
-                                     SYS_recvmmsg,   SYS_sendto,       SYS_sendmsg,       SYS_accept,          SYS_accept4};
+constexpr long kStopInterrupted[] = {SYS_epoll_wait, SYS_epoll_pwait, SYS_epoll_pwait2, SYS_rt_sigtimedwait,
+                                     SYS_semop,      SYS_semtimedop,  SYS_io_getevents, SYS_io_pgetevents,
+                                     SYS_recvfrom,   SYS_recvmsg,     SYS_recvmmsg,     SYS_sendto,
+                                     SYS_sendmsg,    SYS_accept,      SYS_accept4,      SYS_io_uring_enter};
 
 constexpr long kWithRestartBlock[] = {SYS_nanosleep, SYS_clock_nanosleep, SYS_futex, SYS_poll};
 

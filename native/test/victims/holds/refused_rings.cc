@@ -9,7 +9,7 @@
 namespace holds {
 namespace {
 
-/** Waits in the kernel for a pipe that gets its data after the refusal. */
+/** Waits in the kernel for a pipe that gets its data after the refusal, and a thread for that: it is not told of the stop. */
 void inFlight() {
   Ring ring(8);
   Pipe pipe;
@@ -17,8 +17,12 @@ void inFlight() {
   call.fd = pipe.read;
   call.poll32_events = 1;  // POLLIN
   REQUIRE(ring.enter(1, 0) == 1);
+  int waited = -1;
+  std::thread thread([&] { waited = ring.enter(0, 1); });
   hold();
-  REQUIRE(ring.unread() == 0 && put(pipe.write, "x") == 0 && ring.enter(0, 1) == 0 && ring.take().user_data == 1);
+  REQUIRE(ring.unread() == 0 && put(pipe.write, "x") == 0);
+  thread.join();
+  REQUIRE(waited == 0 && ring.take().user_data == 1);
 }
 
 /** A thread of the kernel reads: stopping it would have interrupted the read. */

@@ -42,6 +42,11 @@ class Ring {
   [[nodiscard]] int enter(uint32_t submit, uint32_t wait) const {
     return int(syscall(SYS_io_uring_enter, fd_, submit, wait, wait != 0 ? IORING_ENTER_GETEVENTS : 0, nullptr, 0));
   }
+  /** Submits one request and waits for it. A stop between the two makes the call return with what is done: the request is submitted. */
+  void enterAndWait() const {
+    REQUIRE(enter(1, 1) == 1);
+    while (unread() == 0) REQUIRE(enter(0, 1) == 0);
+  }
   /** The oldest completion that was not taken yet. */
   [[nodiscard]] io_uring_cqe take() {
     REQUIRE(unread() != 0);
@@ -55,7 +60,7 @@ class Ring {
   /** One request that does nothing, from beginning to end. */
   void nothing(uint64_t data) {
     add(IORING_OP_NOP, data);
-    REQUIRE(enter(1, 1) == 1);
+    enterAndWait();
     const io_uring_cqe result = take();
     REQUIRE(result.user_data == data && result.res == 0);
   }
