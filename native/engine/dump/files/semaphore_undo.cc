@@ -20,7 +20,9 @@ using Operations = std::vector<sembuf>;
 
 class Prober {
  public:
-  Prober(FrozenProcess& process, const image::SemaphoreSet& set) : process_(process), set_(set) {}
+  /** `thread`: asked in place of the process's first one. */
+  Prober(FrozenProcess& process, const image::SemaphoreSet& set, InjectionScope* thread = nullptr)
+      : process_(process), set_(set), thread_(thread) {}
 
   /** Adjustments of all semaphores that are not zero. */
   Status find(std::vector<image::SemaphoreUndo>& into) {
@@ -86,10 +88,10 @@ class Prober {
   }
 
   Result<bool> exceeds(const Operations& operations) {
-    const Scratch& scratch = process_.foothold->scratch();
+    Scratch& scratch = process_.foothold->scratch();
     BLCR_TRY(scratch.memory().write(scratch.data(), std::as_bytes(std::span(operations))));
     RemoteCall call{SYS_semop, {uint64_t(set_.name.id), scratch.data(), operations.size()}};
-    BLCR_TRY(process_.foothold->run(std::span(&call, 1)));
+    BLCR_TRY(thread_ != nullptr ? scratch.run(*thread_, std::span(&call, 1)) : process_.foothold->run(std::span(&call, 1)));
     switch (call.result) {
       case -ERANGE:
         return true;
@@ -104,6 +106,7 @@ class Prober {
 
   FrozenProcess& process_;
   const image::SemaphoreSet& set_;
+  InjectionScope* thread_;
 };
 
 bool shareAdjustments(pid_t a, pid_t b) { return ::syscall(SYS_kcmp, a, b, KCMP_SYSVSEM, 0, 0) == 0; }
@@ -112,14 +115,27 @@ Error unusual(pid_t a, pid_t b, const char* what) {
   return Error{kErrorNoSupport, "tasks " + std::to_string(a) + " and " + std::to_string(b) + what};
 }
 
-Status checkThreads(const FrozenProcess& process, bool compares) {
-  if (process.tasks.size() > 1 && !compares)
-    return Error{kErrorNoSupport,
-                 "process " + std::to_string(process.pid) +
-                     ": whether its threads share semaphore adjustments (SEM_UNDO) cannot be told, kcmp is forbidden here"};
+Status checkThreads(const FrozenProcess& process) {
   for (const FrozenTask& task : process.tasks)
-    if (compares && !shareAdjustments(process.pid, task.tracee.tid()))
+    if (!shareAdjustments(process.pid, task.tracee.tid()))
       return unusual(process.pid, task.tracee.tid(), ", threads of one process, do not share semaphore adjustments");
+  return {};
+}
+
+/** Without kcmp: threads of which none owes anything need not be told apart. */
+Status askThreads(FrozenProcess& process, const image::SemaphoreSet& set, bool owes) {
+  for (size_t index = 1; index < process.tasks.size(); ++index) {
+    std::vector<image::SemaphoreUndo> owed;
+    if (!owes) {
+      auto thread = InjectionScope::enter(process.tasks[index].tracee, process.syscallInstruction);
+      if (!thread) return thread.error();
+      BLCR_TRY(Prober(process, set, &*thread).find(owed));
+      BLCR_TRY(thread->restore());
+    }
+    if (owes || !owed.empty())
+      return unusual(process.pid, process.tasks[index].tracee.tid(),
+                     ", threads of one process, may not share semaphore adjustments (SEM_UNDO): it cannot be told, kcmp is forbidden here");
+  }
   return {};
 }
 
@@ -144,9 +160,10 @@ Status recordSemaphoreUndo(std::deque<FrozenProcess>& processes, image::Semaphor
   const bool compares = mayCompare();
   for (FrozenProcess& process : processes) {
     if (process.zombie) continue;
-    BLCR_TRY(checkThreads(process, compares));
+    if (compares) BLCR_TRY(checkThreads(process));
     const size_t before = set.undo.size();
     BLCR_TRY(Prober(process, set).find(set.undo));
+    if (!compares) BLCR_TRY(askThreads(process, set, set.undo.size() > before));
     for (size_t index = 0; index < before && set.undo.size() > before; ++index)
       BLCR_TRY(checkPair(set.undo, process.pid, set.undo[index].pid, compares));
   }
