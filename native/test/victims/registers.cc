@@ -37,7 +37,7 @@ int main() {
   const bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw");
   fesetround(FE_UPWARD);
   uint64_t turn = 0;
-  for (; !mayEnd("go"); ++turn) {
+  for (; turn <= 2 || !mayEnd("go"); ++turn) {  // a busy processor may not have got far
     for (uint64_t i = 0; i < 8; ++i) pattern[i] = (turn << 32 | i) * 0x9e3779b97f4a7c15u;
     memset(seen, 0, sizeof seen);
     wide ? spinWide(100000000) : spinNarrow(100000000);
@@ -46,7 +46,6 @@ int main() {
     REQUIRE(x87 > 3.14159265358979L && x87 < 3.14159265358980L);
     REQUIRE(fegetround() == FE_UPWARD);
   }
-  REQUIRE(turn > 2);
   puts("registers kept");
   return 0;
 }
