@@ -39,6 +39,14 @@ Status explainRefusal(pid_t pid, pid_t tid, const Error& error) {
 
 }  // namespace
 
+Status runInTask(FrozenProcess& process, size_t task, std::span<RemoteCall> calls) {
+  if (task == 0) return process.foothold->run(calls);
+  auto scope = InjectionScope::enter(process.tasks[task].tracee, process.syscallInstruction);
+  if (!scope) return scope.error();
+  BLCR_TRY(process.foothold->scratch().run(*scope, calls));
+  return scope->restore();
+}
+
 std::string taskName(pid_t pid, pid_t tid) {
   return "process " + std::to_string(pid) + (tid == pid ? "" : " thread " + std::to_string(tid));
 }

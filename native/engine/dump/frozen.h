@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,9 @@ struct FrozenProcess {
 
 /** Threads of stopped processes. */
 using KnownTasks = std::map<pid_t, std::vector<pid_t>>;
+
+/** Makes calls in one of the tasks of a process that has its foothold: the leader's are made there, a thread is let go again. */
+[[nodiscard]] Status runInTask(FrozenProcess& process, size_t task, std::span<RemoteCall> calls);
 
 /** `process 7`, or `process 7 thread 8`: how messages begin. */
 [[nodiscard]] std::string taskName(pid_t pid, pid_t tid);

@@ -51,18 +51,11 @@ std::vector<RemoteCall> askHere(int fd) {
 }
 
 Result<std::vector<RemoteCall>> askThread(FrozenProcess& process, size_t task, int fd) {
-  Scratch& scratch = process.foothold->scratch();
+  const Scratch& scratch = process.foothold->scratch();
   const Questions questions;
   BLCR_TRY(scratch.memory().write(scratch.data(), std::as_bytes(std::span(&questions, 1))));
   std::vector<RemoteCall> calls = callsOf(uint64_t(fd), scratch.data());
-  if (task == 0) {
-    BLCR_TRY(process.foothold->run(calls));
-    return calls;
-  }
-  auto scope = InjectionScope::enter(process.tasks[task].tracee, process.syscallInstruction);
-  if (!scope) return scope.error();
-  BLCR_TRY(scratch.run(*scope, calls));
-  BLCR_TRY(scope->restore());
+  BLCR_TRY(runInTask(process, task, calls));
   return calls;
 }
 

@@ -29,14 +29,7 @@ Status RegisteredRings::check(FrozenProcess& process) const {
     if (!users_[task]) continue;
     std::array<RemoteCall, kMost> calls;
     for (size_t number = 0; number < kMost; ++number) calls[number] = enter(number);
-    if (task == 0) {
-      BLCR_TRY(process.foothold->run(calls));
-    } else {
-      auto scope = InjectionScope::enter(process.tasks[task].tracee, process.syscallInstruction);
-      if (!scope) return scope.error();
-      BLCR_TRY(process.foothold->scratch().run(*scope, calls));
-      BLCR_TRY(scope->restore());
-    }
+    BLCR_TRY(runInTask(process, task, calls));
     for (const RemoteCall& call : calls)
       if (call.result != -EBADF && call.result != -EINVAL)
         return Error{kErrorNoSupport,

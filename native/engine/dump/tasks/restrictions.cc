@@ -85,16 +85,7 @@ bool Restrictions::isBarred(const RemoteCall& look) { return look.result == -EPE
 
 Result<bool> Restrictions::mayLookAt(FrozenProcess& process, size_t index, pid_t other) {
   RemoteCall look = lookAt(other);
-  if (index == 0) {
-    BLCR_TRY(process.foothold->run(std::span(&look, 1)));
-  } else {
-    auto scope = InjectionScope::enter(process.tasks[index].tracee, process.syscallInstruction);
-    if (!scope) return scope.error();
-    const auto result = scope->raw(look.number, look.arguments);
-    if (!result.ok()) return result.error();
-    look.result = result.value();
-    BLCR_TRY(scope->restore());
-  }
+  BLCR_TRY(runInTask(process, index, std::span(&look, 1)));
   return !isBarred(look);
 }
 
