@@ -305,18 +305,25 @@ class Checkpoint final : public Dump {
     }
   }
 
-  /** Starts all copies, so that they get ready side by side, and puts the originals back meanwhile. */
+  /** All copies are made side by side, as processors allow, and the originals put back while the copies get ready. */
   Status copyAll() {
     std::deque<FrozenProcess>& processes = frozen_.processes();
     std::vector<size_t> copied;
+    std::vector<Copying> copies;
     for (size_t index = 0; index < processes.size(); ++index) {
       if (processes[index].zombie) continue;
-      auto snapshot = takeSnapshot(processes[index], recording_.image.processes[index]);
+      auto copying = Copying::start(processes[index], recording_.image.processes[index]);
+      if (!copying) return copying.error();
+      copies.push_back(*std::move(copying));
+      copied.push_back(index);
+    }
+    for (size_t i = 0; i < copied.size(); ++i) {
+      auto snapshot = copies[i].finish();
       if (!snapshot) return snapshot.error();
       snapshots_.push_back(*snapshot);
-      copied.push_back(index);
-      if (!copiesEverything(*snapshot, processes[index])) {
-        return Error{ENOTSUP, "process " + std::to_string(processes[index].pid) + ": its copy lacks memory"};
+      const FrozenProcess& original = processes[copied[i]];
+      if (!isWhole(*snapshot, original)) {
+        return Error{ENOTSUP, "process " + std::to_string(original.pid) + ": its copy lacks memory"};
       }
     }
     frozen_.leaveFootholds();
@@ -325,23 +332,6 @@ class Checkpoint final : public Dump {
       sources_[copied[i]].pid = snapshots_[i].pid;
     }
     return {};
-  }
-
-  /** An area marked MADV_DONTFORK after the hint was taken would be missing. Areas may be joined or divided otherwise in the copy. */
-  static bool copiesEverything(const SnapshotProcess& snapshot, const FrozenProcess& process) {
-    const auto pages = readTotalPages(process.pid), copied = readTotalPages(snapshot.pid);
-    if (pages && copied && pages.value() == copied.value()) return true;
-    const auto maps = readMaps(snapshot.pid);
-    if (!maps) return false;
-    size_t next = 0;
-    for (const Mapping& mapping : process.maps) {
-      if (mapping.shared || mapping.path.starts_with("[v")) continue;
-      for (uint64_t at = mapping.start; at < mapping.end; at = maps.value()[next].end) {
-        while (next < maps.value().size() && maps.value()[next].end <= at) ++next;
-        if (next == maps.value().size() || maps.value()[next].start > at) return false;
-      }
-    }
-    return true;
   }
 
   /** Inside the stop: the originals are ours already and must not be seized again, so they reap by injection here. */

@@ -30,6 +30,12 @@ class Foothold {
   [[nodiscard]] InjectionScope& scope() { return scope_; }
   [[nodiscard]] Scratch& scratch() { return *scratch_; }
   [[nodiscard]] Status run(std::span<RemoteCall> calls) { return scratch_->run(scope_, calls); }
+  /** The same in two halves: nothing else is done here between start and finish. */
+  [[nodiscard]] Result<RunningBatch> start(std::span<RemoteCall> calls) { return scratch_->start(std::span(&scope_, 1), calls); }
+  [[nodiscard]] Status finish(RunningBatch& batch) {
+    BLCR_TRY(batch.await());
+    return scope_.tracee().setSignalMask(~0ull);
+  }
   /** What the destructor does, with a result. */
   Status leave() {
     BLCR_TRY(scratch_->remove());

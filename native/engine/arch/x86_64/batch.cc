@@ -115,12 +115,15 @@ uint64_t Scratch::data() const { return base_ + kCodeSize + kCallSize; }
 uint64_t Scratch::callsAt() const { return base_ + kCodeSize; }
 
 Status Scratch::run(InjectionScope& scope, std::span<RemoteCall> calls) {
-  BLCR_TRY(runTogether(std::span(&scope, 1), calls));
+  auto batch = start(std::span(&scope, 1), calls);
+  if (!batch) return batch.error();
+  BLCR_TRY(batch->await());
   return scope.tracee().setSignalMask(~0ull);
 }
 
-Status Scratch::runTogether(std::span<InjectionScope> scopes, std::span<RemoteCall> calls) {
-  if (calls.empty() || scopes.empty()) return {};
+Result<RunningBatch> Scratch::start(std::span<InjectionScope> scopes, std::span<RemoteCall> calls) {
+  RunningBatch batch(*this, scopes.first(0), calls);
+  if (calls.empty() || scopes.empty()) return batch;
   if (calls.size() > kMaxCalls) return Error{EINVAL, "batch of too many calls"};
   const size_t share = calls.size() / scopes.size();
   if (!loop_) {
@@ -130,22 +133,35 @@ Status Scratch::runTogether(std::span<InjectionScope> scopes, std::span<RemoteCa
       if (!result) return result.error();
       calls[index].result = *result;
     }
-    return {};
+    return batch;
   }
   BLCR_TRY(memory_.write(callsAt(), std::as_bytes(calls)));
-  // What was started is awaited whatever happens to the others: nobody can put back the registers of a running task.
-  Status status;
-  size_t started = 0;
-  for (; status.ok() && started < scopes.size(); ++started) {
-    InjectionScope& scope = scopes[started];
-    status = startLoop(scope.tracee(), scope.saved(), base_, callsAt() + started * share * sizeof(RemoteCall), share);
+  for (size_t index = 0; index < scopes.size(); ++index) {
+    BLCR_TRY(startLoop(scopes[index].tracee(), scopes[index].saved(), base_, callsAt() + index * share * sizeof(RemoteCall), share));
+    batch.scopes_ = scopes.first(index + 1);
   }
-  for (InjectionScope& scope : scopes.first(status.ok() ? started : started - 1)) {
+  return batch;
+}
+
+RunningBatch::RunningBatch(RunningBatch&& other) noexcept
+    : scratch_(other.scratch_), scopes_(std::exchange(other.scopes_, {})), calls_(other.calls_) {}
+
+// A failure means that a task is gone: nobody is left to be harmed.
+RunningBatch::~RunningBatch() { static_cast<void>(awaitTasks()); }
+
+Status RunningBatch::awaitTasks() {
+  Status status;
+  for (InjectionScope& scope : std::exchange(scopes_, {})) {
     Status ended = scope.tracee().awaitSignal(kEndSignal);
     if (status.ok()) status = std::move(ended);
   }
-  BLCR_TRY(status);
-  return memory_.read(callsAt(), std::as_writable_bytes(calls));
+  return status;
+}
+
+Status RunningBatch::await() {
+  if (scopes_.empty()) return {};
+  BLCR_TRY(awaitTasks());
+  return scratch_->memory_.read(scratch_->callsAt(), std::as_writable_bytes(calls_));
 }
 
 CopyScratch Scratch::ofCopy() const {

@@ -44,6 +44,31 @@ class CopyScratch {
   bool loop_ = false;
 };
 
+class Scratch;
+
+/**
+ * A batch that was started and may be running still; nothing else may be done with its tasks meanwhile. Destruction awaits its end: nobody
+ * can put back the registers of a running task.
+ */
+class RunningBatch {
+ public:
+  RunningBatch(RunningBatch&& other) noexcept;
+  RunningBatch(const RunningBatch&) = delete;
+  ~RunningBatch();
+
+  /** Awaits the end in every task and fills in the results. */
+  [[nodiscard]] Status await();
+
+ private:
+  friend class Scratch;
+  RunningBatch(const Scratch& scratch, std::span<InjectionScope> scopes, std::span<RemoteCall> calls)
+      : scratch_(&scratch), scopes_(scopes), calls_(calls) {}
+  [[nodiscard]] Status awaitTasks();
+  const Scratch* scratch_;
+  std::span<InjectionScope> scopes_;  // those that are running
+  std::span<RemoteCall> calls_;
+};
+
 /**
  * A mapping in a frozen process, made and removed by injection, that holds a loop of system calls, the calls, and room for what they read
  * or write. An injected call costs two ptrace stops (about 13 us), a call of the loop well below 1 us.
@@ -70,9 +95,12 @@ class Scratch {
   /** Makes up to kMaxCalls calls in the task of `scope` and fills in their results. */
   [[nodiscard]] Status run(InjectionScope& scope, std::span<RemoteCall> calls);
 
-  /** The same in several tasks at once, each making an equal share of `calls`, in order. Their signals are not blocked afterwards: the
-   * next that their scopes do is to restore them, or to run another batch. */
-  [[nodiscard]] Status runTogether(std::span<InjectionScope> scopes, std::span<RemoteCall> calls);
+  /**
+   * Starts the same in several tasks at once, each making an equal share of `calls`, in order; one batch of a scratch at a time. Both spans
+   * and the scratch must stay where they are until the end. Signals of the tasks are not blocked afterwards: the next that their scopes do
+   * is to restore them, or to run another batch.
+   */
+  [[nodiscard]] Result<RunningBatch> start(std::span<InjectionScope> scopes, std::span<RemoteCall> calls);
 
   /** What a forked copy of the process has of this scratch; it stays good when the original's is removed. */
   [[nodiscard]] CopyScratch ofCopy() const;
@@ -81,6 +109,7 @@ class Scratch {
   Status remove();
 
  private:
+  friend class RunningBatch;
   Scratch(InjectionScope& owner, pid_t pid) : owner_(&owner), memory_(pid) {}
   [[nodiscard]] uint64_t callsAt() const;
   InjectionScope* owner_;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/features.h"
 #include "dump/injection_point.h"
@@ -29,21 +30,6 @@ std::vector<RemoteCall> forkAdvice(const image::Process& recorded, bool allow) {
     }
   }
   return calls;
-}
-
-/** The advice, the fork, and the advice undone: one batch unless there are very many areas. The result of the fork, which a failed advice
- * makes no good. */
-Result<RemoteCall> forkWithAdvice(Foothold& foothold, pid_t pid, const image::Process& recorded, bool& advised) {
-  std::vector<RemoteCall> calls = forkAdvice(recorded, true);
-  const size_t fork = calls.size();
-  calls.push_back({SYS_clone, {0, 0, 0, 0, 0}});
-  for (const RemoteCall& undo : forkAdvice(recorded, false)) calls.push_back(undo);
-  for (size_t first = 0; first < calls.size(); first += Scratch::kMaxCalls) {
-    BLCR_TRY(foothold.run(std::span(calls).subspan(first, std::min(Scratch::kMaxCalls, calls.size() - first))));
-  }
-  for (size_t index = 0; index < calls.size(); ++index) advised = advised && (index == fork || calls[index].result == 0);
-  if (calls[fork].result < 0) return Error{int(-calls[fork].result), "process " + std::to_string(pid) + ": fork"};
-  return calls[fork];
 }
 
 /** Takes the copy's end; `tracee` was adopted by this thread. */
@@ -81,26 +67,88 @@ void reapBy(Tracee& original, const SnapshotProcess& snapshot) {
 
 }  // namespace
 
-Result<SnapshotProcess> takeSnapshot(FrozenProcess& process, const image::Process& recorded) {
-  Tracee& leader = process.tasks.front().tracee;
-  Foothold& foothold = *process.foothold;
-  static_cast<void>(leader.takeChildren());
-  bool advised = true;
-  auto made = forkWithAdvice(foothold, process.pid, recorded, advised);
+Copying::Copying(FrozenProcess& process, const image::Process& recorded) : process_(&process), recorded_(&recorded) {
+  calls_ = forkAdvice(recorded, true);
+  fork_ = calls_.size();
+  calls_.push_back({SYS_clone, {0, 0, 0, 0, 0}});
+  for (const RemoteCall& undo : forkAdvice(recorded, false)) calls_.push_back(undo);
+}
+
+Copying::Copying(Copying&& other) noexcept
+    : process_(other.process_),
+      recorded_(other.recorded_),
+      calls_(std::move(other.calls_)),
+      fork_(other.fork_),
+      active_(std::exchange(other.active_, false)) {
+  if (other.batch_) batch_.emplace(*std::move(other.batch_));
+}
+
+Copying::~Copying() {
+  if (!active_) return;
+  const auto made = finish();
+  if (made) discardSnapshot(made.value(), process_->tasks.front().tracee);
+}
+
+Result<Copying> Copying::start(FrozenProcess& process, const image::Process& recorded) {
+  Copying copying(process, recorded);
+  static_cast<void>(process.tasks.front().tracee.takeChildren());
+  copying.active_ = true;
+  // Of very many areas with advice, all but the last batch are waited for.
+  std::span<RemoteCall> rest = copying.calls_;
+  for (; rest.size() > Scratch::kMaxCalls; rest = rest.subspan(Scratch::kMaxCalls))
+    BLCR_TRY(process.foothold->run(rest.first(Scratch::kMaxCalls)));
+  auto batch = process.foothold->start(rest);
+  if (!batch) return batch.error();
+  copying.batch_.emplace(*std::move(batch));
+  return copying;
+}
+
+Status Copying::awaitCalls() {
+  const std::string who = "process " + std::to_string(process_->pid);
+  if (batch_) BLCR_TRY(process_->foothold->finish(*batch_));
+  const long made = calls_[fork_].result;
+  if (made < 0) return Error{int(-made), who + ": fork"};
+  for (size_t index = 0; index < calls_.size(); ++index)
+    if (index != fork_ && calls_[index].result != 0) return Error{EINVAL, who + ": fork advice"};
+  return {};
+}
+
+Result<SnapshotProcess> Copying::finish() {
+  active_ = false;
+  Tracee& leader = process_->tasks.front().tracee;
+  Foothold& foothold = *process_->foothold;
+  Status ready = awaitCalls();
   const std::vector<pid_t> children = leader.takeChildren();
-  if (!made) return made.error();
-  if (children.size() != 1) return Error{ECHILD, "process " + std::to_string(process.pid) + ": its copy was not attached"};
-  SnapshotProcess snapshot{children.front(), process.pid, false, foothold.scratch().ofCopy(), false, recorded.tasks.front().rseqAddress};
+  if (ready && children.size() != 1) ready = Error{ECHILD, "process " + std::to_string(process_->pid) + ": its copy was not attached"};
+  if (children.empty()) return ready.error();
+  SnapshotProcess snapshot{
+      children.front(), process_->pid, false, foothold.scratch().ofCopy(), false, recorded_->tasks.front().rseqAddress};
   Tracee copy = Tracee::adopt(snapshot.pid, leader.options());  // EXITKILL is on: the options of the injection
-  Status ready = advised ? copy.waitStop(-1) : Error{EINVAL, "process " + std::to_string(process.pid) + ": fork advice"};
+  if (ready) ready = copy.waitStop(-1);
   if (ready && featureAllowed("close_range")) {
     RemoteCall close = kCloseAll;
     ready = snapshot.scratch.start(copy, std::span(&close, 1));
   }
   if (ready) return snapshot;
   killAndWait(snapshot.pid);
-  static_cast<void>(foothold.scope().raw(SYS_wait4, {uint64_t(made->result), 0, __WALL, 0}));
+  static_cast<void>(foothold.scope().raw(SYS_wait4, {uint64_t(calls_[fork_].result), 0, __WALL, 0}));
   return ready.error();
+}
+
+bool isWhole(const SnapshotProcess& snapshot, const FrozenProcess& process) {
+  const auto pages = readTotalPages(process.pid), copied = readTotalPages(snapshot.pid);
+  if (pages && copied && pages.value() == copied.value()) return true;
+  const auto maps = readMaps(snapshot.pid);
+  if (!maps) return false;
+  size_t next = 0;
+  for (const Mapping& mapping : process.maps) {
+    if (mapping.shared || mapping.path.starts_with("[v")) continue;
+    for (uint64_t at = mapping.start; at < mapping.end; at = maps.value()[next].end) {
+      while (next < maps.value().size() && maps.value()[next].end <= at) ++next;
+      if (next == maps.value().size() || maps.value()[next].start > at) return false;
+    }
+  }
+  return true;
 }
 
 Status completeSnapshot(SnapshotProcess& snapshot, const image::Process& recorded) {

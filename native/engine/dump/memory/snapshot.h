@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "base/result.h"
@@ -23,14 +24,38 @@ struct SnapshotProcess {
 };
 
 /**
- * Makes a copy of `process`, which must have a foothold (clone without exit signal, injected), and leaves it with PTRACE_O_EXITKILL,
- * closing its descriptors: pipelines would miss their end of file while it holds them. Areas that forbid being copied (MADV_DONTFORK,
- * MADV_WIPEONFORK) are let through for the moment. EAGAIN, ENOMEM: the caller falls back to copying in the stop. The original is as before,
- * in any case.
+ * A copy in the making: the process, which must have a foothold, is in fork (clone without exit signal, injected). Several processes can be
+ * at once. Areas that forbid being copied (MADV_DONTFORK, MADV_WIPEONFORK) are let through for the moment. What was not finished is awaited
+ * and removed by the destructor. The original is as before then, in any case.
  */
-[[nodiscard]] Result<SnapshotProcess> takeSnapshot(FrozenProcess& process, const image::Process& recorded);
+class Copying {
+ public:
+  /** EAGAIN, ENOMEM, here or from finish(): the caller falls back to copying in the stop. `process` must stay where it is. */
+  [[nodiscard]] static Result<Copying> start(FrozenProcess& process, const image::Process& recorded);
+  Copying(Copying&& other) noexcept;
+  Copying(const Copying&) = delete;
+  ~Copying();
 
-/** Awaits the end of that: the copy is stopped, and holds no descriptors. Before the original goes on, but its foothold may have left. */
+  /** Awaits the copy and leaves it with PTRACE_O_EXITKILL, closing its descriptors: pipelines would miss their end of file while it holds
+   * them. */
+  [[nodiscard]] Result<SnapshotProcess> finish();
+
+ private:
+  Copying(FrozenProcess& process, const image::Process& recorded);
+  [[nodiscard]] Status awaitCalls();
+  FrozenProcess* process_;
+  const image::Process* recorded_;
+  std::vector<RemoteCall> calls_;  // the advice, the fork, and the advice undone
+  size_t fork_ = 0;
+  std::optional<RunningBatch> batch_;
+  bool active_ = false;
+};
+
+/** An area marked MADV_DONTFORK after the hint was taken would be missing. Areas may be joined or divided otherwise in the copy. */
+[[nodiscard]] bool isWhole(const SnapshotProcess& snapshot, const FrozenProcess& process);
+
+/** Awaits the end of the closing: the copy is stopped, and holds no descriptors. Before the original goes on, but its foothold may have
+ * left. */
 [[nodiscard]] Status completeSnapshot(SnapshotProcess& snapshot, const image::Process& recorded);
 
 /** Removes a copy while its original is still frozen and traced by `original`. */

@@ -229,7 +229,9 @@ Status recordThreadStates(FrozenProcess& process, image::Process& into, Suspicio
       const TaskCalls own = taskCalls(scratch.data() + i * sizeof(TaskAnswers));
       calls.insert(calls.end(), own.begin(), own.end());
     }
-    BLCR_TRY(scratch.runTogether(scopes, calls));
+    auto batch = scratch.start(scopes, calls);
+    if (!batch) return batch.error();
+    BLCR_TRY(batch->await());
     std::vector<TaskAnswers> answers(count);
     BLCR_TRY(scratch.memory().read(scratch.data(), std::as_writable_bytes(std::span(answers))));
     for (size_t i = 0; i < count; ++i) {
