@@ -1,6 +1,8 @@
 #include "base/scheduling.h"
 
+#include <errno.h>
 #include <sched.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -32,10 +34,27 @@ uint64_t usualSlice() {
 
 }  // namespace
 
-uint64_t ownSlice(pid_t tid) {
+Scheduling schedulingOf(pid_t tid) {
+  constexpr uint64_t kResetOnFork = 1;  // SCHED_FLAG_RESET_ON_FORK, linux/sched.h
+  Scheduling scheduling;
   SchedulingAttributes found;
-  if (!readAttributes(tid, found) || !hasSlices(found.policy) || found.runtime == usualSlice()) return 0;
-  return found.runtime;
+  bool knowsNice = false;
+  if (readAttributes(tid, found)) {
+    scheduling.policy = int(found.policy) | ((found.flags & kResetOnFork) != 0 ? SCHED_RESET_ON_FORK : 0);
+    scheduling.priority = int(found.priority);
+    scheduling.nice = found.nice;
+    knowsNice = hasSlices(found.policy) || found.policy == SCHED_IDLE;
+    if (hasSlices(found.policy) && found.runtime != usualSlice()) scheduling.sliceNs = found.runtime;
+  } else {  // a filter may forbid it
+    sched_param parameter{};
+    scheduling.policy = ::sched_getscheduler(tid);
+    if (::sched_getparam(tid, &parameter) == 0) scheduling.priority = parameter.sched_priority;
+  }
+  if (knowsNice) return scheduling;
+  errno = 0;
+  const int nice = ::getpriority(PRIO_PROCESS, id_t(tid));
+  if (errno == 0) scheduling.nice = nice;
+  return scheduling;
 }
 
 bool setSlice(pid_t tid, uint64_t nanoseconds) {

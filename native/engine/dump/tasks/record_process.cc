@@ -11,15 +11,14 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <tuple>
+#include <functional>
 
 #include "base/codes.h"
 #include "base/features.h"
 #include "base/io.h"
-#include "base/memory_nodes.h"
 #include "dump/tasks/posix_timers.h"
-#include "dump/tasks/registered_rings.h"
 #include "dump/tasks/rights.h"
+#include "dump/tasks/task_state.h"
 
 namespace blcr {
 namespace {
@@ -45,73 +44,9 @@ struct ProcessAnswers {
 };
 static_assert(sizeof(image::SignalAction) == kKernelAction);
 
-/** Where a task's share of a batch puts its answers: one of these for each task, behind ProcessAnswers. */
-struct TaskAnswers {
-  struct {
-    uint64_t sp;
-    int32_t flags, pad;
-    uint64_t size;
-  } altstack;
-  uint64_t clearChildTid;
-  int32_t pdeathsig, tsc;
-  char name[16];
-  int32_t memoryPolicy, padding;
-  char memoryNodes[kMaxNodes / 8];
-};
-
 std::string who(pid_t pid) { return "process " + std::to_string(pid) + ": "; }
 
 uint64_t prctlOption(int option) { return uint64_t(unsigned(option)); }
-
-using TaskCalls = std::array<RemoteCall, 16>;
-
-TaskCalls taskCalls(uint64_t at) {
-  return {{
-      {SYS_sigaltstack, {0, at + offsetof(TaskAnswers, altstack)}},
-      {SYS_prctl, {prctlOption(PR_GET_TID_ADDRESS), at + offsetof(TaskAnswers, clearChildTid)}},
-      {SYS_prctl, {prctlOption(PR_GET_PDEATHSIG), at + offsetof(TaskAnswers, pdeathsig)}},
-      {SYS_prctl, {prctlOption(PR_GET_TIMERSLACK)}},
-      {SYS_prctl, {prctlOption(PR_GET_NAME), at + offsetof(TaskAnswers, name)}},
-      {SYS_prctl, {prctlOption(PR_GET_TSC), at + offsetof(TaskAnswers, tsc)}},
-      {SYS_prctl, {prctlOption(PR_GET_SPECULATION_CTRL), PR_SPEC_STORE_BYPASS, 0, 0, 0}},
-      {SYS_prctl, {prctlOption(PR_GET_SPECULATION_CTRL), PR_SPEC_INDIRECT_BRANCH, 0, 0, 0}},
-      {SYS_prctl, {prctlOption(PR_GET_SPECULATION_CTRL), 2 /* PR_SPEC_L1D_FLUSH */, 0, 0, 0}},
-      {SYS_keyctl, {KEYCTL_GET_KEYRING_ID, uint64_t(KEY_SPEC_THREAD_KEYRING), 0}},
-      {SYS_prctl, {prctlOption(PR_GET_NO_NEW_PRIVS), 0, 0, 0, 0}},
-      {SYS_personality, {0xffffffff}},
-      {SYS_get_mempolicy, {at + offsetof(TaskAnswers, memoryPolicy), at + offsetof(TaskAnswers, memoryNodes), kMaxNodes, 0, 0}},
-      {SYS_prctl, {prctlOption(PR_MCE_KILL_GET), 0, 0, 0, 0}},
-      RegisteredRings::look(),
-      Restrictions::look(),
-  }};
-}
-
-Status recordTaskState(std::span<const RemoteCall> calls, TaskAnswers& answers, image::Task& into) {
-  if (calls[9].result > 0)
-    return Error{kErrorNoSupport, "thread " + std::to_string(into.tid) + ": it has keys in a keyring of its own, which cannot be carried"};
-  into.altstackSp = answers.altstack.sp;
-  into.altstackSize = answers.altstack.size;
-  into.altstackFlags = uint32_t(answers.altstack.flags);
-  // Kernels without CONFIG_CHECKPOINT_RESTORE do not tell; the thread then never clears the word, which pthread_join would wait for.
-  if (calls[1].result != 0 || !featureAllowed("tid_address")) {
-    return Error{kErrorNoSupport, "thread " + std::to_string(into.tid) + ": this kernel does not tell its clear_child_tid address"};
-  }
-  into.clearChildTid = answers.clearChildTid;
-  if (calls[2].result == 0) into.pdeathsig = answers.pdeathsig;
-  if (calls[3].result > 0) into.timerSlackNs = uint64_t(calls[3].result);
-  if (calls[5].result == 0) into.tsc = answers.tsc;
-  for (size_t kind = 0; kind < 3; ++kind) into.speculation[kind] = int32_t(calls[6 + kind].result);
-  answers.name[15] = 0;
-  into.comm = answers.name;
-  into.noNewPrivileges = calls[10].result == 1;
-  into.personality = uint64_t(calls[11].result);
-  if (calls[13].result >= 0) into.machineCheck = int32_t(calls[13].result);
-  if (calls[12].result == 0 && answers.memoryPolicy != 0) {
-    into.memoryPolicy = answers.memoryPolicy;
-    into.memoryNodes.assign(answers.memoryNodes, sizeof answers.memoryNodes);
-  }
-  return {};
-}
 
 std::vector<RemoteCall> processCalls(uint64_t at) {
   std::vector<RemoteCall> calls;
@@ -160,25 +95,18 @@ Status refuseOwnSession(pid_t pid, long keyring, const KeeperTraits& keeper) {
   return Error{kErrorNoSupport, who(pid) + "it has a session keyring of its own, which cannot be carried"};
 }
 
-/** Of each task, what has to be looked at once more. */
-struct Suspicions {
-  explicit Suspicions(size_t tasks) : barred(tasks), rings(tasks) {}
-  void take(size_t task, std::span<const RemoteCall> calls) {
-    rings.take(task, calls[calls.size() - 2]);
-    barred[task] = Restrictions::isBarred(calls.back());
-  }
-  std::vector<bool> barred;
-  RegisteredRings rings;
-};
-
-/** Everything that only the process itself is told, and the same of its leader: one batch. */
-Status recordProcessState(Foothold& foothold, const KeeperTraits& keeper, image::Process& into, Suspicions& suspicions) {
+/** Everything that only the process itself is told, and the same of its leader: one batch. `meanwhile` is done while it runs. */
+Status recordProcessState(Foothold& foothold, const KeeperTraits& keeper, image::Process& into, Suspicions& suspicions,
+                          const std::function<Status()>& meanwhile) {
   const uint64_t at = foothold.scratch().data();
   std::vector<RemoteCall> calls = processCalls(at);
   const size_t ownCalls = calls.size();
   const TaskCalls leaderCalls = taskCalls(at + sizeof(ProcessAnswers));
   calls.insert(calls.end(), leaderCalls.begin(), leaderCalls.end());
-  BLCR_TRY(foothold.run(calls));
+  auto batch = foothold.start(calls);
+  if (!batch) return batch.error();
+  BLCR_TRY(meanwhile());
+  BLCR_TRY(foothold.finish(*batch));
   struct Answers {
     ProcessAnswers process;
     TaskAnswers leader;
@@ -211,39 +139,6 @@ Status recordProcessState(Foothold& foothold, const KeeperTraits& keeper, image:
   return recordTaskState(std::span(calls).subspan(ownCalls), answers->leader, into.tasks.front());
 }
 
-/** The threads beside the leader, as many at once as fit a batch: each waits for a processor only once, and side by side. */
-Status recordThreadStates(FrozenProcess& process, image::Process& into, Suspicions& suspicions) {
-  constexpr size_t kEach = std::tuple_size_v<TaskCalls>;
-  constexpr size_t kTogether = Scratch::kMaxCalls / kEach;
-  Scratch& scratch = process.foothold->scratch();
-  for (size_t first = 1; first < process.tasks.size(); first += kTogether) {
-    const size_t count = std::min(kTogether, process.tasks.size() - first);
-    std::vector<InjectionScope> scopes;
-    std::vector<RemoteCall> calls;
-    scopes.reserve(count);
-    for (size_t i = 0; i < count; ++i) {
-      FrozenTask& task = process.tasks[first + i];
-      auto scope = InjectionScope::enterOnce(task.tracee, process.syscallInstruction, task.regs, into.tasks[first + i].sigmask);
-      if (!scope) return scope.error();
-      scopes.push_back(*std::move(scope));
-      const TaskCalls own = taskCalls(scratch.data() + i * sizeof(TaskAnswers));
-      calls.insert(calls.end(), own.begin(), own.end());
-    }
-    auto batch = scratch.start(scopes, calls);
-    if (!batch) return batch.error();
-    BLCR_TRY(batch->await());
-    std::vector<TaskAnswers> answers(count);
-    BLCR_TRY(scratch.memory().read(scratch.data(), std::as_writable_bytes(std::span(answers))));
-    for (size_t i = 0; i < count; ++i) {
-      const auto own = std::span(calls).subspan(i * kEach, kEach);
-      suspicions.take(first + i, own);
-      BLCR_TRY(recordTaskState(own, answers[i], into.tasks[first + i]));
-      BLCR_TRY(scopes[i].restore());
-    }
-  }
-  return {};
-}
-
 /** mlockall(MCL_FUTURE) shows in nothing but the areas that are made after it, like the scratch. */
 uint32_t lockedFuture(const FrozenProcess& process, const Scratch& scratch) {
   const auto flags = readVmFlags(process.pid);
@@ -267,6 +162,19 @@ Status recordFromStatus(const FrozenProcess& process, const Scratch& scratch, im
   credentials.capBounding = status->capBounding;
   credentials.capAmbient = status->capAmbient;
   return {};
+}
+
+/** What files of /proc tell. */
+Status recordFromFiles(const FrozenProcess& process, const Scratch& scratch, image::Process& into) {
+  const std::string directory = "/proc/" + std::to_string(process.pid);
+  auto oom = readFile(directory + "/oom_score_adj");
+  if (oom) into.oomScoreAdjust = int32_t(std::strtol(oom->c_str(), nullptr, 10));
+  auto core = readFile(directory + "/coredump_filter");
+  if (core) into.coreFilter = uint32_t(std::strtoul(core->c_str(), nullptr, 16));
+  auto auxv = readFile(directory + "/auxv");
+  if (!auxv) return auxv.error();
+  into.memory.auxv = *std::move(auxv);
+  return recordFromStatus(process, scratch, into);
 }
 
 void recordIdentity(const FrozenProcess& process, image::Process& into) {
@@ -296,27 +204,25 @@ void recordZombie(const FrozenProcess& process, image::Process& into) {
 Status recordProcess(FrozenProcess& process, const KeeperTraits& keeper, RightsCheck& rights, image::Process& into) {
   const pid_t pid = process.pid;
   recordIdentity(process, into);
-  BLCR_TRY(recordTasks(process, into));
+  auto recorder = TaskRecorder::look(process, into);
+  if (!recorder) return recorder.error();
+  BLCR_TRY(recorder->upTo(1));
   auto pending = peekSignals(pid, true);
   if (!pending) return pending.error();
   into.pending = *std::move(pending);
-  auto oom = readFile("/proc/" + std::to_string(pid) + "/oom_score_adj");
-  if (oom) into.oomScoreAdjust = int32_t(std::strtol(oom->c_str(), nullptr, 10));
-  auto core = readFile("/proc/" + std::to_string(pid) + "/coredump_filter");
-  if (core) into.coreFilter = uint32_t(std::strtoul(core->c_str(), nullptr, 16));
-  auto auxv = readFile("/proc/" + std::to_string(pid) + "/auxv");
-  if (!auxv) return auxv.error();
-  into.memory.auxv = *std::move(auxv);
 
-  BLCR_TRY(rights.of(pid));
+  BLCR_TRY(rights.of(pid, 1));
   auto foothold = Foothold::take(process.tasks.front().tracee, process.syscallInstruction, pid);
   if (!foothold) return foothold.error();
   process.foothold = *std::move(foothold);
-  BLCR_TRY(recordFromStatus(process, process.foothold->scratch(), into));
   Suspicions suspicions(process.tasks.size());
-  BLCR_TRY(recordProcessState(*process.foothold, keeper, into, suspicions));
+  const auto meanwhile = [&]() -> Status {
+    BLCR_TRY(recorder->upTo(1 + kThreadsTogether));
+    return recordFromFiles(process, process.foothold->scratch(), into);
+  };
+  BLCR_TRY(recordProcessState(*process.foothold, keeper, into, suspicions, meanwhile));
   BLCR_TRY(recordPosixTimers(pid, process.tasks.size(), *process.foothold, into.posixTimers));
-  BLCR_TRY(recordThreadStates(process, into, suspicions));
+  BLCR_TRY(recordThreadStates(process, rights, *recorder, into, suspicions));
   BLCR_TRY(suspicions.rings.check(process));
   BLCR_TRY(rights.restrictions().check(process, into, suspicions.barred));
   // A parent-death signal of the root was set by its launcher, not by the program.

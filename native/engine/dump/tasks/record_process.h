@@ -27,9 +27,25 @@ class RightsCheck;
 /** Numbers, name and exit status of a zombie. */
 void recordZombie(const FrozenProcess& process, image::Process& into);
 
-/** Registers and signals of all tasks, from outside; done before anything is injected. The live registers are changed where the program
- * could otherwise notice the stop. */
-[[nodiscard]] Status recordTasks(FrozenProcess& process, image::Process& into);
+/**
+ * Registers and signals of the tasks of a process, from outside: of each before anything is injected into it, but others may run a batch
+ * meanwhile. The live registers are changed where the program could otherwise notice the stop.
+ */
+class TaskRecorder {
+ public:
+  /** A first look at all of them. */
+  [[nodiscard]] static Result<TaskRecorder> look(FrozenProcess& process, image::Process& into);
+  /** Records those before `end` that have not been yet. */
+  [[nodiscard]] Status upTo(size_t end);
+
+ private:
+  TaskRecorder(FrozenProcess& process, image::Process& into) : process_(&process), into_(&into), memory_(process.pid) {}
+  FrozenProcess* process_;
+  image::Process* into_;
+  RemoteMemory memory_;
+  std::vector<uint64_t> sections_;  // the restartable sequence that each is in, 0 = none
+  size_t done_ = 0;
+};
 
 /** Signals queued for a task (shared = for its process). Nothing is removed. */
 [[nodiscard]] Result<std::vector<image::PendingSignal>> peekSignals(pid_t tid, bool shared);

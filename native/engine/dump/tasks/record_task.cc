@@ -1,7 +1,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/ptrace.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -18,13 +17,11 @@ namespace blcr {
 namespace {
 
 void recordScheduling(pid_t tid, image::Task& into) {
-  sched_param parameter{};
-  into.policy = ::sched_getscheduler(tid);
-  if (::sched_getparam(tid, &parameter) == 0) into.priority = parameter.sched_priority;
-  into.sliceNs = ownSlice(tid);
-  errno = 0;
-  const int nice = ::getpriority(PRIO_PROCESS, id_t(tid));
-  if (errno == 0) into.nice = nice;
+  const Scheduling scheduling = schedulingOf(tid);
+  into.policy = scheduling.policy;
+  into.priority = scheduling.priority;
+  into.sliceNs = scheduling.sliceNs;
+  into.nice = scheduling.nice;
   constexpr int kThread = 1;  // IOPRIO_WHO_PROCESS, linux/ioprio.h
   into.ioPriority = int32_t(std::max(0l, ::syscall(SYS_ioprio_get, kThread, tid)));
   std::array<char, 1024> mask{};  // 8192 processors, the kernel's largest build
@@ -103,9 +100,9 @@ Result<std::vector<image::PendingSignal>> peekSignals(pid_t tid, bool shared) {
   }
 }
 
-Status recordTasks(FrozenProcess& process, image::Process& into) {
+Result<TaskRecorder> TaskRecorder::look(FrozenProcess& process, image::Process& into) {
   const pid_t pid = process.pid;
-  const RemoteMemory memory(pid);
+  TaskRecorder recorder(process, into);
   const int64_t rseqOffset = kernelTellsRseq(pid) ? 0 : glibcRseqOffset(pid, process.maps);
   into.tasks.resize(process.tasks.size());
   for (size_t index = 0; index < into.tasks.size(); ++index) {
@@ -114,11 +111,16 @@ Status recordTasks(FrozenProcess& process, image::Process& into) {
     BLCR_TRY(refuseDispatch(pid, task.tracee.tid()));
     recordRseq(task.tracee.tid(), rseqOffset, task.regs, into.tasks[index]);
   }
-  const auto sections = criticalSections(memory, into.tasks);
+  auto sections = criticalSections(recorder.memory_, into.tasks);
   if (!sections.ok()) return sections.error();
-  for (size_t index = 0; index < into.tasks.size(); ++index) {
-    BLCR_TRY(recordRegisters(process.tasks[index], memory, sections.value()[index], into.tasks[index]));
-    BLCR_TRY(recordTask(process.tasks[index], into.tasks[index]));
+  recorder.sections_ = *std::move(sections);
+  return recorder;
+}
+
+Status TaskRecorder::upTo(size_t end) {
+  for (const size_t last = std::min(end, sections_.size()); done_ < last; ++done_) {
+    BLCR_TRY(recordRegisters(process_->tasks[done_], memory_, sections_[done_], into_->tasks[done_]));
+    BLCR_TRY(recordTask(process_->tasks[done_], into_->tasks[done_]));
   }
   return {};
 }

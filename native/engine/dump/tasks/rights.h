@@ -9,6 +9,7 @@
 #include "base/thread.h"
 #include "dump/tasks/record_process.h"
 #include "dump/tasks/restrictions.h"
+#include "proc/status.h"
 
 namespace blcr {
 
@@ -26,8 +27,8 @@ class RightsCheck {
   RightsCheck& operator=(const RightsCheck&) = delete;
   ~RightsCheck();
 
-  /** The verdict on one of the processes, as soon as it is there. */
-  [[nodiscard]] Status of(pid_t pid);
+  /** The verdict on the tasks of one of the processes before `end`, as soon as it is there. */
+  [[nodiscard]] Status of(pid_t pid, size_t end);
 
   /** What can only be asked in the name of the tasks themselves. */
   [[nodiscard]] Restrictions& restrictions() { return restrictions_; }
@@ -35,12 +36,14 @@ class RightsCheck {
  private:
   struct Entry {
     pid_t pid;
+    size_t first;             // number of its leader among all tasks
     std::vector<pid_t> tids;  // leader first
-    Status verdict;
   };
+  [[nodiscard]] Status check(const Entry& entry, size_t index, ProcStatus& leader) const;
   void readAll();
   const KeeperTraits keeper_;
   std::vector<Entry> entries_;
+  std::vector<Status> verdicts_;  // of tasks; the first done_ are there
   std::atomic<size_t> done_ = 0;
   std::atomic<bool> isNeeded_ = true;
   Restrictions restrictions_;
