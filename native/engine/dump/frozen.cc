@@ -66,15 +66,22 @@ FrozenProcess* FrozenSet::find(pid_t pid) {
   return nullptr;
 }
 
+/** A job that is below the keeper that started it dies with that keeper in any case: saying so once saves saying it for each injection. */
+unsigned long FrozenSet::options() const {
+  const bool isOwn =
+      request_.jobRoot != 0 && request_.target == request_.jobRoot && request_.scope == Scope::kTree && request_.also.empty();
+  return kAutoAttach | (isOwn ? unsigned(PTRACE_O_EXITKILL) : 0u);
+}
+
 Status FrozenSet::attachTask(FrozenProcess& process, pid_t tid) {
   if (since_ == 0) since_ = nowNs();
-  auto tracee = Tracee::seize(tid, kAutoAttach);
+  auto tracee = Tracee::seize(tid, options());
   if (tracee) {
     process.tasks.emplace_back(*std::move(tracee));
     return {};
   }
   BLCR_TRY(explainRefusal(process.pid, tid, tracee.error()));
-  process.tasks.emplace_back(Tracee::adopt(tid, kAutoAttach));
+  process.tasks.emplace_back(Tracee::adopt(tid, options()));
   return {};
 }
 
@@ -92,6 +99,7 @@ Status FrozenSet::attachProcess(pid_t pid, bool& changed) {
   if (process != nullptr && process->zombie) return {};
   if (process == nullptr) {
     const auto stat = readStat(pid);
+    missed_ = missed_ || !stat || stat.value().state == 'X';
     if (!stat || stat.value().state == 'X') return {};
     changed = true;
     processes_.emplace_back();
@@ -103,6 +111,7 @@ Status FrozenSet::attachProcess(pid_t pid, bool& changed) {
     return {};
   }
   auto tids = listTasks(pid);
+  missed_ = missed_ || !tids;
   if (!tids) return {};
   for (const pid_t tid : *tids) {
     const auto known = [tid](const FrozenTask& task) { return task.tracee.tid() == tid; };
@@ -110,6 +119,7 @@ Status FrozenSet::attachProcess(pid_t pid, bool& changed) {
     // The kernel's own threads of an io_uring run no program; a stop would interrupt the request that they work on.
     if (tid != pid && !ringless_.contains(pid) && isKernelWorker(pid, tid)) continue;
     const Status attached = attachTask(*process, tid);
+    missed_ = missed_ || !attached;
     if (!attached && attached.error().code == ESRCH) continue;
     if (!attached) return attached;
     changed = true;
@@ -118,7 +128,7 @@ Status FrozenSet::attachProcess(pid_t pid, bool& changed) {
 }
 
 void FrozenSet::noteDeath(FrozenProcess& process, FrozenTask& task) {
-  task.dead = true;
+  task.dead = missed_ = true;
   const int status = task.tracee.exitStatus();
   const bool taken = task.tracee.tid() == process.pid && (WIFEXITED(status) || WIFSIGNALED(status));
   if (taken) tellEnd(request_.onExit, process.pid, status);
@@ -238,7 +248,7 @@ void FrozenSet::adoptChildren(bool& changed) {
     }
     const auto known = [tid](const FrozenTask& task) { return task.tracee.tid() == tid; };
     if (std::any_of(process->tasks.begin(), process->tasks.end(), known)) continue;
-    process->tasks.emplace_back(Tracee::adopt(tid, kAutoAttach));
+    process->tasks.emplace_back(Tracee::adopt(tid, options()));
     changed = true;
   }
 }
@@ -250,7 +260,41 @@ KnownTasks FrozenSet::knownTasks() const {
   return known;
 }
 
+/**
+ * Whether the first round, which began at `before`, found all of them: since then no task has been made on this machine and none has been
+ * waited for, and none of the job or of the keeper's children has ended, which would have given its children another parent.
+ */
+bool FrozenSet::foundAll(const Population& before) const {
+  const auto isZombie = [](const FrozenProcess& process) { return process.zombie; };
+  siginfo_t ended{};
+  const bool hasEnded = ::waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0 && ended.si_pid != 0;
+  return !missed_ && !hasEnded && std::none_of(processes_.begin(), processes_.end(), isZombie) && readPopulation() == before;
+}
+
+/** Where it is worth it: with few tasks, looking for newcomers takes as long; with many processors the numbers do. */
+std::optional<Population> FrozenSet::countBefore(std::vector<pid_t>& members) {
+  constexpr int64_t kLookNs = 5000;  // at the children of one task
+  const bool omitsOthers = std::any_of(request_.omit.begin(), request_.omit.end(), [](pid_t pid) { return pid != ::getpid(); });
+  const bool isPlain = request_.scope == Scope::kTree && request_.also.empty() && !omitsOthers && request_.leftOut.empty();
+  if (!isPlain) return std::nullopt;
+  const int64_t start = nowNs();
+  const auto before = readPopulation();
+  const int64_t took = nowNs() - start;
+  if (!before) return std::nullopt;
+  int64_t saved = 0;
+  for (auto pid = members.begin(); pid != members.end() && saved < took; ++pid) {
+    const auto stat = readStat(*pid);
+    if (stat) saved += stat.value().threads * kLookNs;
+  }
+  if (saved < took) return std::nullopt;
+  auto current = scopeMembers(request_);
+  if (!current) return std::nullopt;
+  members = *std::move(current);
+  return before;
+}
+
 Status FrozenSet::freeze(std::vector<pid_t> members) {
+  const auto before = countBefore(members);
   deadline_ = nowNs() + kLimitNs;
   bool changed = true;
   for (int round = 0; changed; ++round) {
@@ -267,6 +311,7 @@ Status FrozenSet::freeze(std::vector<pid_t> members) {
     BLCR_TRY(settleAll());
     dropDead();
     if (request_.scope == Scope::kProcess && request_.also.empty()) break;  // a child attached by the way is let go below
+    if (round == 0 && before && foundAll(*before)) break;
   }
   // The last round found all of them stopped: nothing can have come since.
   std::deque<FrozenProcess> ordered;

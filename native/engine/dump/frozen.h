@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -17,6 +18,7 @@
 #include "dump/dump.h"
 #include "dump/foothold.h"
 #include "proc/maps.h"
+#include "proc/population.h"
 #include "proc/status.h"
 #include "trace/tracee.h"
 
@@ -96,9 +98,12 @@ class FrozenSet {
 
  private:
   [[nodiscard]] Status attachProcess(pid_t pid, bool& changed);
+  [[nodiscard]] unsigned long options() const;
   [[nodiscard]] Status attachTask(FrozenProcess& process, pid_t tid);
   [[nodiscard]] KnownTasks knownTasks() const;
   [[nodiscard]] static bool isComplete(const FrozenProcess& process);
+  [[nodiscard]] std::optional<Population> countBefore(std::vector<pid_t>& members);
+  [[nodiscard]] bool foundAll(const Population& before) const;
   void adoptChildren(bool& changed);
   [[nodiscard]] Status settleAll();
   [[nodiscard]] Status awaitTask(FrozenProcess& process, FrozenTask& task);
@@ -110,6 +115,7 @@ class FrozenSet {
   const DumpRequest& request_;
   std::deque<FrozenProcess> processes_;
   std::set<pid_t> ringless_;
+  bool missed_ = false;  // one that was listed had ended when it was looked at
   int64_t since_ = 0, until_ = 0, deadline_ = 0;
 };
 

@@ -109,6 +109,7 @@ Status Tracee::resume(int signal) {
 }
 
 Status Tracee::setOptions(unsigned long options) {
+  if (options == options_) return {};
   if (request(PTRACE_SETOPTIONS, tid_, 0, options | PTRACE_O_TRACESYSGOOD) != 0) return traceError("ptrace options", tid_);
   options_ = options;
   return {};

@@ -14,6 +14,7 @@
 #include "proc/inet_table.h"
 #include "proc/maps.h"
 #include "proc/multicast.h"
+#include "proc/population.h"
 #include "proc/ring_info.h"
 #include "proc/status.h"
 #include "proc/system_v.h"
@@ -85,6 +86,7 @@ std::vector<std::string> fuzzSeeds() {
       "Idx\tDevice    : Count Querier\tGroup    Users Timer\tReporter\n1\tlo        :     1      V3\n\t\t\t\t010000E0     1 0:0\t\t0\n");
   seeds.push_back("G1    lo              ff020000000000000000000000000001     1 0000000C 0\n");
   seeds.push_back("i27 1 8:1 / / rw,relatime shared:1 - ext4 /dev/root rw\n28 27 0:25 / /dev/shm rw - tmpfs tmpfs rw\n");
+  seeds.push_back("pcpu 1 2 3\nctxt 99\nprocesses 4711\nprocs_running 1\n0.10 0.20 0.30 2/180 4711\n");
   seeds.push_back("d" + diagAnswer());
   return seeds;
 }
@@ -120,6 +122,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       break;
     case 'i':
       findMount(text);
+      break;
+    case 'p':
+      (void)parsePopulation(text, text);
       break;
     case 'd':
       readDiag(text);

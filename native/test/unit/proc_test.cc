@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,6 +20,7 @@
 #include "proc/maps.h"
 #include "proc/multicast.h"
 #include "proc/pagemap.h"
+#include "proc/population.h"
 #include "proc/status.h"
 
 using namespace blcr;
@@ -121,6 +123,20 @@ TEST(own_status) {
   auto tasks = listTasks(getpid());
   CHECK(tasks.ok() && !tasks->empty() && tasks->front() == getpid());
   CHECK(!readStat(0x7fffffff).ok() && readStat(0x7fffffff).error().code == ESRCH);
+}
+
+TEST(a_new_task_is_counted_and_one_that_was_waited_for_is_taken_off) {
+  const auto parsed = parsePopulation("cpu 1\nprocesses 4711\nprocs_running 1\n", "0.1 0.2 0.3 2/180 99\n");
+  CHECK(parsed.has_value() && parsed->everMade == 4711 && parsed->present == 180);
+  CHECK(!parsePopulation("processes 4711\n", "0.1 2/180 99\n") && !parsePopulation("\nprocesses x", "1/2") && !parsePopulation("", ""));
+  const auto before = readPopulation();
+  if (!before) return;  // /proc of a container
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(0);
+  const auto during = readPopulation();
+  CHECK(during && during->everMade > before->everMade && *during != *before);
+  CHECK(::waitpid(child, nullptr, 0) == child);
+  CHECK(readPopulation()->everMade >= during->everMade);
 }
 
 TEST(damaged_text_never_crashes) {
