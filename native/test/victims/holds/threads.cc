@@ -7,6 +7,9 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
+#include <array>
+#include <atomic>
+
 #include "holds.h"
 
 namespace holds {
@@ -60,6 +63,54 @@ void memoryPolicy() {
   REQUIRE(syscall(SYS_get_mempolicy, &mode, nullptr, 0ul, 0, 0) == 0 && mode == MPOL_INTERLEAVE);
 }
 
+/** Waits for its turn and says so. */
+void answerOnce(const Pipe& go, const Pipe& up) {
+  take(go.read, 1);
+  put(up.write, "y");
+}
+
+struct Makers {
+  Pipe go, up;
+  std::atomic<bool> isEnough = false;
+  int made = 0;
+};
+
+/** One of three is an orphan at once, the others stay its children. */
+void* makeChildren(void* argument) {
+  auto* own = static_cast<Makers*>(argument);
+  for (; !own->isEnough && own->made < 200; ++own->made) {
+    const auto child = [own] { answerOnce(own->go, own->up); };
+    if (own->made % 3 == 0)
+      REQUIRE(endsWell(spawn([&] { spawn(child); })));
+    else
+      spawn(child);
+    usleep(useconds_t(own->made * 7 % 900));
+  }
+  return nullptr;
+}
+
+/** A thread among many that rest makes children, also while the job is being stopped: none of them is overlooked. */
+void childrenOfThreads() {
+  Makers makers;
+  const auto rest = [](void* argument) -> void* {
+    take(static_cast<Makers*>(argument)->go.read, 1);
+    return nullptr;
+  };
+  std::array<pthread_t, 40> resting;
+  for (pthread_t& thread : resting) REQUIRE(pthread_create(&thread, nullptr, rest, &makers) == 0);
+  pthread_t maker;
+  REQUIRE(pthread_create(&maker, nullptr, makeChildren, &makers) == 0);
+  hold();
+  makers.isEnough = true;
+  REQUIRE(pthread_join(maker, nullptr) == 0);
+  REQUIRE(put(makers.go.write, std::string(size_t(makers.made) + resting.size(), 'x')) == 0);
+  for (const pthread_t thread : resting) REQUIRE(pthread_join(thread, nullptr) == 0);
+  for (int left = makers.made; left > 0; --left) REQUIRE(take(makers.up.read, 1) == "y");
+}
+
+const Case kChildren(Supported{"childrenOfThreads", "tasks", "children and orphans that a thread makes while the job is being stopped",
+                               "restored"},
+                     childrenOfThreads);
 const Case kOfOne(Supported{"attributesOfOne", "tasks",
                             "threads with no_new_privs, personality, nice, scheduling, timer slack of their own", "restored"},
                   attributesOfOne);
