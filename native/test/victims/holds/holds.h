@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -55,6 +56,13 @@ inline void meanwhile(const char* script) {
   const int fd = open((home() + "/between").c_str(), O_CREAT | O_WRONLY | O_TRUNC, 0600);
   REQUIRE(write(fd, script, strlen(script)) == ssize_t(strlen(script)));
   close(fd);
+}
+
+/** Of its main thread; others may go on. */
+inline bool hasEnded(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string text;
+  return !std::getline(file, text) || text.find(") Z ") != std::string::npos || text.find(") X ") != std::string::npos;
 }
 
 inline int put(int fd, const std::string& text) { return write(fd, text.data(), text.size()) == ssize_t(text.size()) ? 0 : -1; }

@@ -58,12 +58,6 @@ void obey(int self, int order, int other) {
   members[self].failed = !done;
 }
 
-bool hasEnded(pid_t pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-  std::string text;
-  return !std::getline(file, text) || text.find(") Z ") != std::string::npos || text.find(") X ") != std::string::npos;
-}
-
 /** Has `who` do something, and waits until it is done; false when the kernel does not allow it. Member 0 is the caller. */
 bool tell(int who, int order, int other = 0) {
   if (who == 0) {

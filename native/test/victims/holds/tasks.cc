@@ -174,6 +174,7 @@ void leaderGone() {
   pthread_create(
       &thread, nullptr,
       [](void*) -> void* {
+        until([] { return hasEnded(getpid()); });
         hold();
         puts("kept");
         fflush(stdout);
