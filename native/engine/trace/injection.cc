@@ -38,14 +38,21 @@ InjectionScope::InjectionScope(InjectionScope&& other) noexcept
 // A failure to put things back means that the task is dead or about to be: nobody is left to be harmed.
 InjectionScope::~InjectionScope() { static_cast<void>(restore()); }
 
-Result<uint64_t> InjectionScope::call(const char* what, long number, std::array<uint64_t, 6> arguments) {
-  auto result = tracee_->inject(instruction_, number, arguments);
+Result<uint64_t> InjectionScope::judged(const char* what, Result<long> result) const {
   if (!result) return result.error();
   if (*result < 0 && *result >= -4095) {
     errno = int(-*result);
     return systemError("task " + std::to_string(tracee_->tid()) + ": " + what);
   }
   return uint64_t(*result);
+}
+
+Result<uint64_t> InjectionScope::call(const char* what, long number, std::array<uint64_t, 6> arguments) {
+  return judged(what, tracee_->inject(instruction_, number, arguments));
+}
+
+Result<uint64_t> InjectionScope::lastCall(const char* what, long number, std::array<uint64_t, 6> arguments) {
+  return judged(what, tracee_->injectLast(instruction_, number, arguments));
 }
 
 Status InjectionScope::restore() {

@@ -179,7 +179,7 @@ Status Tracee::toSyscallStop() {
   }
 }
 
-Result<long> Tracee::inject(uint64_t instruction, long number, std::array<uint64_t, 6> arguments) {
+Status Tracee::prepareCall(uint64_t instruction, long number, std::array<uint64_t, 6> arguments) {
   auto regs = registers();
   if (!regs) return regs.error();
   regs->rip = instruction;
@@ -191,12 +191,27 @@ Result<long> Tracee::inject(uint64_t instruction, long number, std::array<uint64
   regs->r10 = arguments[3];
   regs->r8 = arguments[4];
   regs->r9 = arguments[5];
-  BLCR_TRY(setRegisters(*regs));
-  BLCR_TRY(toSyscallStop());  // entry
-  BLCR_TRY(toSyscallStop());  // exit
+  return setRegisters(*regs);
+}
+
+Result<long> Tracee::callResult() const {
   auto after = registers();
   if (!after) return after.error();
   return long(after->rax);
+}
+
+Result<long> Tracee::inject(uint64_t instruction, long number, std::array<uint64_t, 6> arguments) {
+  BLCR_TRY(prepareCall(instruction, number, arguments));
+  BLCR_TRY(toSyscallStop());  // entry
+  BLCR_TRY(toSyscallStop());  // exit
+  return callResult();
+}
+
+Result<long> Tracee::injectLast(uint64_t instruction, long number, std::array<uint64_t, 6> arguments) {
+  BLCR_TRY(prepareCall(instruction, number, arguments));
+  BLCR_TRY(toSyscallStop());
+  BLCR_TRY(settle());  // asks for the stop before the call is made: it comes behind it
+  return callResult();
 }
 
 Status Tracee::runUntilSignal(int wanted) {

@@ -75,6 +75,8 @@ class Tracee {
    * blocked.
    */
   [[nodiscard]] Result<long> inject(uint64_t instruction, long number, std::array<uint64_t, 6> arguments = {});
+  /** The same, ending in a stop that settle() leads to. For calls that a signal does not interrupt. */
+  [[nodiscard]] Result<long> injectLast(uint64_t instruction, long number, std::array<uint64_t, 6> arguments = {});
 
   /**
    * Lets the stopped task run code that ends by sending itself `signal` (unblocked), which is swallowed; stays in that
@@ -103,6 +105,9 @@ class Tracee {
   Tracee(pid_t tid, unsigned long options) : tid_(tid), options_(options) {}
   /** One wait for a change of state: stop status, or ESRCH when it ended. */
   [[nodiscard]] Result<int> waitChange(int timeoutMs);
+  /** Registers as they are in front of a call. */
+  [[nodiscard]] Status prepareCall(uint64_t instruction, long number, std::array<uint64_t, 6> arguments);
+  [[nodiscard]] Result<long> callResult() const;
   /** PTRACE_SYSCALL until a syscall stop. */
   [[nodiscard]] Status toSyscallStop();
   void noteEvent(int status);
@@ -135,6 +140,8 @@ class InjectionScope {
   [[nodiscard]] Result<long> raw(long number, std::array<uint64_t, 6> arguments = {}) {
     return tracee_->inject(instruction_, number, arguments);
   }
+  /** The same for the last call before restore(), which finds the task where it wants it: one stop less. */
+  [[nodiscard]] Result<uint64_t> lastCall(const char* what, long number, std::array<uint64_t, 6> arguments = {});
   [[nodiscard]] const user_regs_struct& saved() const { return saved_; }
   [[nodiscard]] uint64_t savedMask() const { return mask_; }
   [[nodiscard]] uint64_t instruction() const { return instruction_; }
@@ -142,6 +149,7 @@ class InjectionScope {
   Status restore();
 
  private:
+  [[nodiscard]] Result<uint64_t> judged(const char* what, Result<long> result) const;
   InjectionScope(Tracee& tracee, uint64_t instruction) : tracee_(&tracee), instruction_(instruction) {}
   Tracee* tracee_;
   uint64_t instruction_;

@@ -105,7 +105,7 @@ Scratch::~Scratch() { static_cast<void>(remove()); }
 
 Status Scratch::remove() {
   if (!std::exchange(mapped_, false)) return {};
-  auto result = owner_->call("munmap", SYS_munmap, {base_, kSize});
+  auto result = owner_->lastCall("munmap", SYS_munmap, {base_, kSize});
   if (!result) return result.error();
   return {};
 }
