@@ -105,7 +105,7 @@ Status FrozenSet::attachProcess(pid_t pid, bool& changed) {
     processes_.emplace_back();
     process = &processes_.back();
     process->pid = pid;
-    process->zombie = stat.value().state == 'Z' && stat.value().threads <= 1;
+    process->zombie = hasEnded(stat.value());
     if (process->zombie) return {};
   } else if (isComplete(*process)) {
     return {};

@@ -55,8 +55,7 @@ std::vector<std::string> leftBehind(const std::vector<pid_t>& members, const Dum
   known.insert(request.leftOut.begin(), request.leftOut.end());
   known.insert({request.keeper, ::getpid()});
   for (const auto& [pid, stat] : all) {
-    const bool isDead = stat.state == 'Z' || stat.state == 'X';
-    if (isDead || known.contains(pid) || inside.contains(pid) || inside.contains(stat.ppid) || !isOrphan(all, stat)) continue;
+    if (hasEnded(stat) || known.contains(pid) || inside.contains(pid) || inside.contains(stat.ppid) || !isOrphan(all, stat)) continue;
     const bool bySession = own.sessions.contains(stat.sid);
     if (!bySession && !own.groups.contains(stat.pgid)) continue;
     const std::string where = bySession ? "session " + std::to_string(stat.sid) : "process group " + std::to_string(stat.pgid);

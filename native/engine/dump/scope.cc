@@ -104,7 +104,7 @@ Result<bool> addMembers(Walk& walk, ScopedTarget what, const DumpRequest& reques
     if (request.keeper != 0 && what.target == request.jobRoot) {
       for (const pid_t orphan : walk.children(request.keeper)) {
         const auto stat = readStat(orphan);
-        if (stat && stat.value().state != 'Z') walk.tree(orphan);  // the keeper takes the ends of its own children
+        if (stat && !hasEnded(stat.value())) walk.tree(orphan);  // the keeper takes the ends of its own children
       }
     }
   } else {

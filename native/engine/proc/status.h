@@ -54,6 +54,8 @@ struct ProcStatus {
 [[nodiscard]] Result<ProcStatus> readStatus(pid_t pid);
 /** False for a zombie, for one on its way out, and for a number that nobody has. */
 [[nodiscard]] bool isAlive(pid_t pid);
+/** Nothing is left of it but its exit status. A process whose main thread has ended before others looks like a zombie and is none. */
+[[nodiscard]] inline bool hasEnded(const ProcStat& stat) { return stat.state == 'X' || (stat.state == 'Z' && stat.threads <= 1); }
 [[nodiscard]] Result<ProcStat> readTaskStat(pid_t pid, pid_t tid);
 [[nodiscard]] Result<ProcStatus> readTaskStatus(pid_t pid, pid_t tid);
 
