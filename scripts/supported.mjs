@@ -31,6 +31,10 @@ Nobody is told of these, or nothing can be done about them; a program that depen
   told before the checkpoint.
 - A program that chooses among sockets of one port (\`SO_ATTACH_REUSEPORT_CBPF\`) falls back to the kernel's own choice.
 - The login of the audit system (\`/proc/self/loginuid\`), control groups and autogroups are those of the restarter.
+- The parent of the job's first process, and of processes whose own parent has ended, is the keeper. It has another number after the first restart,
+  1 (\`getppid\`), as in a container.
+- Unlinked files and pseudo-terminals that root has given to another user or group belong to the job's user. Whom \`SO_PEERCRED\` names for a
+  socket pair is of that user, too.
 - Flags of the inode (\`chattr\`) of unlinked files and extended attributes of removed directories are gone.
 - An io_uring is made again without the flags that only restrict or tune it (\`SINGLE_ISSUER\`, \`DEFER_TASKRUN\`, \`COOP_TASKRUN\`, \`TASKRUN_FLAG\`,
   \`IOPOLL\`, \`ATTACH_WQ\`, \`CLAMP\`) and without settings of its workers and its clock. Four things are not noticed when nothing of them is left in

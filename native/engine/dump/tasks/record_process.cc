@@ -70,6 +70,7 @@ std::vector<RemoteCall> processCalls(uint64_t at) {
   calls.push_back({SYS_modify_ldt, {0, at + offsetof(ProcessAnswers, segments), sizeof ProcessAnswers::segments}});
   calls.push_back({SYS_keyctl, {KEYCTL_GET_KEYRING_ID, uint64_t(KEY_SPEC_PROCESS_KEYRING), 0}});
   calls.push_back({SYS_keyctl, {KEYCTL_GET_KEYRING_ID, uint64_t(KEY_SPEC_SESSION_KEYRING), 0}});
+  calls.push_back({SYS_keyctl, {KEYCTL_GET_KEYRING_ID, uint64_t(KEY_SPEC_USER_SESSION_KEYRING), 0}});
   for (uint64_t limit = 0; limit < kLimits; ++limit) {
     calls.push_back({SYS_prlimit64, {0, limit, 0, at + offsetof(ProcessAnswers, limits) + limit * 16}});
   }
@@ -88,10 +89,16 @@ Status refuseUnusual(pid_t pid, const RemoteCall* calls, const ProcessAnswers& a
   return {};
 }
 
-/** Of a job that the keeper has started: any other one may come from another login. */
-Status refuseOwnSession(pid_t pid, long keyring, const KeeperTraits& keeper) {
-  const long own = keeper.jobRoot == 0 ? 0 : ::syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0);
+long ownKeyring(int which) { return ::syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, which, 0); }
+
+/**
+ * Of a job that the keeper has started: any other one may come from another login. Whoever has no session keyring is told of the one that
+ * all of their user have (user-session-keyring(7)): another one for a process that root has made another user's.
+ */
+Status refuseOwnSession(pid_t pid, long keyring, long ofUser, const KeeperTraits& keeper) {
+  const long own = keeper.jobRoot == 0 ? 0 : ownKeyring(KEY_SPEC_SESSION_KEYRING);
   if (own <= 0 || keyring <= 0 || own == keyring) return {};
+  if (keyring == ofUser && own == ownKeyring(KEY_SPEC_USER_SESSION_KEYRING)) return {};
   return Error{kErrorNoSupport, who(pid) + "it has a session keyring of its own, which cannot be carried"};
 }
 
@@ -131,8 +138,8 @@ Status recordProcessState(Foothold& foothold, const KeeperTraits& keeper, image:
   into.memory.mergeAll = rest[6].result > 0;
   if (rest[7].result > 0) into.memory.barriers = uint32_t(rest[7].result);
   BLCR_TRY(refuseUnusual(into.pid, &rest[8], own));
-  BLCR_TRY(refuseOwnSession(into.pid, rest[13].result, keeper));
-  for (size_t limit = 0; limit < kLimits && rest[14 + limit].result == 0; ++limit) {
+  BLCR_TRY(refuseOwnSession(into.pid, rest[13].result, rest[14].result, keeper));
+  for (size_t limit = 0; limit < kLimits && rest[15 + limit].result == 0; ++limit) {
     into.limits.push_back({own.limits[limit][0], own.limits[limit][1]});
   }
   suspicions.take(0, calls);

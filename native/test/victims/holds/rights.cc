@@ -1,9 +1,11 @@
 // What a program has forbidden itself, or one of its threads: a checkpoint must not even try.
+#include <grp.h>
 #include <linux/filter.h>
 #include <linux/keyctl.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
 #include <stddef.h>
+#include <sys/fsuid.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -107,6 +109,52 @@ void threadKeys() {
   REQUIRE(put(go.write, "x") == 0 && pthread_join(thread, nullptr) == 0);
 }
 
+/** Others than those of the login that restarts it: only root can choose. */
+void chosenGroups() {
+  const std::vector<gid_t> chosen{4711, 4712};
+  if (setgroups(chosen.size(), chosen.data()) != 0) notHere();
+  hold();
+  std::vector<gid_t> left(16);
+  const int count = getgroups(int(left.size()), left.data());
+  left.resize(size_t(count < 0 ? 0 : count));
+  REQUIRE(left == chosen);
+}
+
+/** A server that root starts, and that has its work done by another user. */
+void anotherUser() {
+  constexpr uid_t kServant = 4711;
+  if (geteuid() != 0) notHere();
+  Pipe go, up;
+  const pid_t servant = spawn([&] {
+    REQUIRE(setgroups(0, nullptr) == 0 && setresgid(kServant, kServant, kServant) == 0 && setresuid(kServant, kServant, kServant) == 0);
+    put(up.write, "x");
+    take(go.read, 1);
+    REQUIRE(getuid() == kServant && getegid() == kServant && getgroups(0, nullptr) == 0 && setuid(0) != 0);
+  });
+  REQUIRE(take(up.read, 1) == "x");
+  hold();
+  REQUIRE(put(go.write, "x") == 0 && endsWell(servant));
+}
+
+/** Real, effective, saved, and for files: all of them others. */
+void separateIds() {
+  if (geteuid() != 0) notHere();
+  Pipe go, up;
+  const pid_t server = spawn([&] {
+    REQUIRE(setresgid(21, 22, 23) == 0 && setfsgid(24) == 22 && setresuid(11, 12, 0) == 0);
+    REQUIRE(seteuid(0) == 0 && setfsuid(14) == 0 && setfsuid(~0u) == 14);
+    put(up.write, "x");
+    take(go.read, 1);
+    uid_t uid[3];
+    gid_t gid[3];
+    REQUIRE(getresuid(&uid[0], &uid[1], &uid[2]) == 0 && uid[0] == 11 && uid[1] == 0 && uid[2] == 0 && setfsuid(~0u) == 14);
+    REQUIRE(getresgid(&gid[0], &gid[1], &gid[2]) == 0 && gid[0] == 21 && gid[1] == 22 && gid[2] == 23 && setfsgid(~0u) == 24);
+  });
+  REQUIRE(take(up.read, 1) == "x");
+  hold();
+  REQUIRE(put(go.write, "x") == 0 && endsWell(server));
+}
+
 const Case kStrict(Supported{"strictProcess", "tasks", "processes that may only read and write (SECCOMP_MODE_STRICT)",
                              "refused: seccomp filter"},
                    strictProcess);
@@ -116,6 +164,12 @@ const Case kFiltered(Supported{"filteredProcess", "tasks", "a child whose seccom
 const Case kThread(Supported{"filteredThread", "tasks", "threads with a seccomp filter of their own", "refused: seccomp filter"},
                    filteredThread);
 const Case kKeys(Supported{"threadKeyring", "tasks", "keys in the keyring of a thread", "refused: keyring of its own"}, threadKeys);
+const Case kServant(Supported{"anotherUser", "tasks", "a process that root has made another user's", "restored"}, anotherUser);
+const Case kIds(Supported{"separateIds", "tasks", "real, effective, saved and file system ids that differ, of a process of root's",
+                          "restored"},
+                separateIds);
+const Case kGroups(Supported{"chosenGroups", "tasks", "supplementary groups that a program of root's has chosen", "restored"},
+                   chosenGroups);
 
 }  // namespace
 }  // namespace holds
