@@ -49,7 +49,9 @@ Status recordSemaphores(const IpcObject& object, std::deque<FrozenProcess>& proc
   set.name = identityOf(object);
   set.values.resize(object.size);
   if (::semctl(object.id, 0, GETALL, set.values.data()) < 0) return unreadable(IpcKind::kSemaphores, object.id);
-  return recordSemaphoreUndo(processes, set);
+  // One owes what one has done, and every successful semop dates the set, whose date never goes back to 0: the calls that set values
+  // directly have another one. That no task of the job can have one done since the table was read, see isOlderThanJob().
+  return recordSemaphoreUndo(processes, set, object.firstTime != 0);
 }
 
 Status recordQueue(const IpcObject& object, Recording& recording) {

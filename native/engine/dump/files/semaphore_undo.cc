@@ -156,11 +156,12 @@ Status checkPair(const Undo& all, pid_t one, pid_t other, bool compares) {
 
 }  // namespace
 
-Status recordSemaphoreUndo(std::deque<FrozenProcess>& processes, image::SemaphoreSet& set) {
+Status recordSemaphoreUndo(std::deque<FrozenProcess>& processes, image::SemaphoreSet& set, bool operated) {
   const bool compares = mayCompare();
   for (FrozenProcess& process : processes) {
     if (process.zombie) continue;
     if (compares) BLCR_TRY(checkThreads(process));
+    if (!operated) continue;
     const size_t before = set.undo.size();
     BLCR_TRY(Prober(process, set).find(set.undo));
     if (!compares) BLCR_TRY(askThreads(process, set, set.undo.size() > before));

@@ -41,18 +41,33 @@ class Owners {
   /** Process 1 of a restarted job's namespaces looks at what is the job's alone. */
   [[nodiscard]] bool isolated() const { return isolated_; }
 
+  /**
+   * Not touched since the job began, which the line in the table tells, so that a host full of others' objects costs the stop one line
+   * each. Nothing is lost by not asking: every successful semop dates its set, and so do msgsnd, msgrcv, shmat and shmdt; whoever of the
+   * job was the last user, or owes a set something, was there no earlier than it began. whoWas() would not say kJob, nor mayBeOurs() yes.
+   * No task of the job can change that after the table was read, as all are stopped: one that waited in semop has left the queue of its
+   * set. Source: ipc/sem.c, set_semotime().
+   */
+  [[nodiscard]] bool isOlderThanJob(const IpcObject& object) const { return !isolated_ && object.lastTime() + kSlack < began_; }
+
   /** Numbers of processes are used again: what matters is who had it at `time`. */
-  [[nodiscard]] User whoWas(pid_t pid, int64_t time) const {
+  [[nodiscard]] User whoWas(pid_t pid, int64_t time) {
     if (pid <= 0) return User::kNobody;
     if (const auto own = starts_.find(pid); own != starts_.end()) return time + kSlack >= own->second ? User::kJob : User::kEnded;
-    const auto stat = readStat(pid);
-    return stat && startOf(stat.value()) <= time + kSlack ? User::kOutsider : User::kEnded;
+    return startOfOutsider(pid) <= time + kSlack ? User::kOutsider : User::kEnded;
   }
 
   /** Made or used since the job began, by somebody of its user who has ended. */
   [[nodiscard]] bool mayBeOurs(const IpcObject& object) const { return object.creatorUid == uid_ && object.lastTime() + kSlack >= began_; }
 
  private:
+  /** Read once: one process outside often is the last user of many. INT64_MAX when it has ended. */
+  int64_t startOfOutsider(pid_t pid) {
+    const auto [known, isNew] = outsiders_.try_emplace(pid, INT64_MAX);
+    if (!isNew) return known->second;
+    if (const auto stat = readStat(pid)) known->second = startOf(stat.value());
+    return known->second;
+  }
   [[nodiscard]] int64_t startOf(const ProcStat& stat) const {
     static const auto kTicks = uint64_t(::sysconf(_SC_CLK_TCK));
     return booted_ + int64_t(stat.startTime / kTicks);
@@ -62,7 +77,7 @@ class Owners {
   const int64_t booted_ = std::min(kBootDateAtStart, bootDate());
   int64_t began_ = INT64_MAX;
   uid_t uid_ = uid_t(-1);
-  std::map<pid_t, int64_t> starts_;
+  std::map<pid_t, int64_t> starts_, outsiders_;
 };
 
 Error shared(IpcKind kind, int id) {
@@ -92,7 +107,8 @@ Result<bool> isOurs(const Owners& owners, IpcKind kind, const IpcObject& object,
   return has(User::kJob) || (!has(User::kOutsider) && owners.mayBeOurs(object));
 }
 
-Result<bool> ownsSemaphores(const Owners& owners, const IpcObject& object) {
+Result<bool> ownsSemaphores(Owners& owners, const IpcObject& object) {
+  if (owners.isOlderThanJob(object)) return false;
   std::vector<User> users;
   for (int number = 0; uint64_t(number) < object.size && !owners.isolated(); ++number) {
     const int last = ::semctl(object.id, number, GETPID);
@@ -102,13 +118,15 @@ Result<bool> ownsSemaphores(const Owners& owners, const IpcObject& object) {
   return isOurs(owners, IpcKind::kSemaphores, object, users);
 }
 
-Result<bool> ownsQueue(const Owners& owners, const IpcObject& object) {
+Result<bool> ownsQueue(Owners& owners, const IpcObject& object) {
+  if (owners.isOlderThanJob(object)) return false;
   return isOurs(owners, IpcKind::kQueue, object,
                 {owners.whoWas(object.first, object.firstTime), owners.whoWas(object.second, object.secondTime)});
 }
 
 /** One that nobody of the job has attached; of the last user only the job's are looked at, because an earlier checkpoint was one. */
-Result<bool> ownsSegment(const Owners& owners, const IpcObject& object) {
+Result<bool> ownsSegment(Owners& owners, const IpcObject& object) {
+  if (owners.isOlderThanJob(object)) return false;
   // OpenSSL's mark that the system's random numbers are seeded, which it makes before Linux 4.8 and does without where it is missing.
   if (object.size <= 1 && object.attached == 0) return false;
   const User maker = owners.whoWas(object.first, object.changed), last = owners.whoWas(object.second, object.lastTime());
@@ -142,7 +160,7 @@ Result<bool> unlessGone(const Status& recorded, IpcKind kind, int id) {
   return stillExists(kind, id) ? Result<bool>(recorded.error()) : false;
 }
 
-Status recordSegments(const Owners& owners, Recording& recording) {
+Status recordSegments(Owners& owners, Recording& recording) {
   std::map<int, uint32_t> attached = recording.attachedSegments;  // by the job
   for (const IpcObject& object : readIpcTable(IpcKind::kSegment)) {
     const auto own = attached.find(object.id);
@@ -165,7 +183,7 @@ Status recordSegments(const Owners& owners, Recording& recording) {
 }  // namespace
 
 Status recordSystemV(std::deque<FrozenProcess>& processes, Recording& recording) {
-  const Owners owners(processes);
+  Owners owners(processes);
   BLCR_TRY(recordSegments(owners, recording));
   for (const IpcObject& object : readIpcTable(IpcKind::kSemaphores)) {
     auto ours = ownsSemaphores(owners, object);
