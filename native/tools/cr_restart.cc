@@ -91,6 +91,15 @@ int orHook(const Options& options, const char* event, const sigset_t& mask, int 
   return hook != 0 ? hook : status;
 }
 
+/** The text of CR_ENOSUPPORT is one of checkpoints; here it means that this node lacks, or forbids, what the context needs. */
+int restartFailed(const Options& options, int error) {
+  const char* const what = "Restart failed";
+  if (error != CR_ENOSUPPORT) return reportFailure(kName, options, what, error);
+  if (options.verbosity != blcr::tools::Verbosity::kQuiet)
+    blcr::tools::complain(kName, std::string(what) + ": The context needs something that cannot be restored here");
+  return error & 0xff;
+}
+
 int restart(Options& options) {
   // Signals for the job may come from now on: they wait until there is somebody to pass them to.
   const blcr::tools::Foster foster;
@@ -115,7 +124,7 @@ int restart(Options& options) {
   }
   reportLog(options, end.log, end.error);
   if (end.error != 0) {
-    const int status = reportFailure(kName, options, "Restart failed", end.error);
+    const int status = restartFailed(options, end.error);
     return orHook(options, blcr::tools::eventOf(end.error), foster.before(), status);
   }
   file.reset();
