@@ -5,7 +5,7 @@
  *   --seed N     of the first round (default: a new one each time); each further round has the next number. A wrong round tells its own
  *   --rounds N   so many for each user, and no more
  *   NAME…        only programs and victims whose name contains one of these
- * Exit status: 0 when no round was wrong and at least one checkpoint was taken.
+ * Exit status: 0 when no round was wrong, no uninterrupted run failed and at least one checkpoint was taken.
  */
 import { spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
@@ -51,16 +51,18 @@ await Promise.all(
   (user === undefined ? [own] : [own, user]).map((identity) =>
     soakAs(identity, (verdict) => {
       verdicts.push(verdict);
-      if (verdict.wrong === undefined) return;
+      const trouble = verdict.wrong ?? verdict.controlFailed;
+      if (trouble === undefined) return;
+      const what = verdict.wrong === undefined ? 'CONTROL FAILED' : 'WRONG';
       const again = `npm run soak -- --seed ${verdict.seed} --rounds 1${positionals.map((name) => ` '${name}'`).join('')}`;
-      console.log(
-        `WRONG ${verdict.subject} ${identity.label}: ${verdict.taken.join('; ')}\n  ${again}\n${verdict.wrong}`,
-      );
+      console.log(`${what} ${verdict.subject} ${identity.label}: ${verdict.taken.join('; ')}\n  ${again}\n${trouble}`);
     }),
   ),
 );
 console.log(summarise(verdicts));
-const isGood = verdicts.every(({ wrong }) => wrong === undefined) && verdicts.some(({ taken }) => taken.length > 0);
+const isGood =
+  verdicts.every(({ wrong, controlFailed }) => wrong === undefined && controlFailed === undefined) &&
+  verdicts.some(({ taken }) => taken.length > 0);
 if (isGood) rmSync(base, { recursive: true, force: true });
-else console.log(`what the wrong rounds made is in ${base}`);
+else console.log(`what these rounds made is in ${base}`);
 process.exitCode = isGood ? 0 : 1;

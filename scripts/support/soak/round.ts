@@ -34,6 +34,8 @@ export interface Verdict {
   readonly refused: readonly string[];
   /** Undefined when the run was as an uninterrupted one. */
   readonly wrong: string | undefined;
+  /** Why the uninterrupted run is no measure: it failed itself, so that the round says nothing of checkpoints, good or bad. */
+  readonly controlFailed?: string | undefined;
 }
 
 const ENDLESS = 1_000_000;
@@ -59,8 +61,17 @@ function place(subject: Subject, directory: string): void {
 async function uninterrupted(subject: Subject, directory: string, rounds: number): Promise<Ending> {
   place(subject, directory);
   const life = await startIn(directory, subject.command(rounds, directory));
-  if (subject.ends === 'go') await letGo(directory);
-  return await endOf(directory, life);
+  try {
+    if (subject.ends === 'go') await letGo(directory);
+    return await inTime(endOf(directory, life));
+  } finally {
+    life.kill();
+  }
+}
+
+function inTime<T>(work: Promise<T>): Promise<T> {
+  const late = delay(LIMIT_MS, undefined, { ref: false }).then(() => Promise.reject(new Error('it did not end')));
+  return Promise.race([work, late]);
 }
 
 function difference(subject: Subject, whole: Ending, interrupted: Ending, complaint: string): string | undefined {
@@ -144,7 +155,8 @@ class Round {
         fate === 'runs on, stop and copy' ? 'plain' : 'fork',
       );
     } catch (error) {
-      if (errorCode(error) !== 'ESRCH') this.refused.push(errorMessage(error).split('\n').slice(0, 2).join(' '));
+      const code = errorCode(error);
+      if (code !== 'ESRCH') this.refused.push(`${code}: ${errorMessage(error).split('\n').slice(0, 2).join(' ')}`);
       rmSync(context, { force: true });
       return life;
     }
@@ -170,19 +182,23 @@ export async function soakRound(subject: Subject, base: string, seed: number): P
   const directory = join(base, `${subject.name.replaceAll(/[^a-z0-9]/gi, '-')}-${seed}`);
   const round = new Round(subject, directory, seed);
   let wrong: string | undefined;
+  let controlFailed: string | undefined;
   try {
-    const late = delay(LIMIT_MS, undefined, { ref: false }).then(() => Promise.reject(new Error('it did not end')));
-    const interrupted = await Promise.race([round.run(), late]);
+    const interrupted = await inTime(round.run());
     const rounds = interrupted.output.match(/^round/gm)?.length ?? 0;
     const complaint = readFileSync(join(directory, 'err'), 'utf8');
-    const whole = await uninterrupted(subject, `${directory}-whole`, rounds);
-    wrong = difference(subject, whole, interrupted, complaint);
+    const control = `${directory}-whole`;
+    const whole = await uninterrupted(subject, control, rounds).catch((error: unknown) => errorMessage(error));
+    if (typeof whole === 'string') controlFailed = `${whole}\n${tail(control)}`;
+    else if (whole.status.exitCode !== 0)
+      controlFailed = `${whole.status.signal ?? whole.status.exitCode}\n${tail(control)}`;
+    else wrong = difference(subject, whole, interrupted, complaint);
   } catch (error) {
     wrong = `${errorMessage(error)}\n${tail(directory)}`;
   }
-  if (wrong === undefined)
+  if (wrong === undefined && controlFailed === undefined)
     for (const path of [directory, `${directory}-whole`]) rmSync(path, { recursive: true, force: true });
-  return { subject: subject.name, seed, taken: round.taken, refused: round.refused, wrong };
+  return { subject: subject.name, seed, taken: round.taken, refused: round.refused, wrong, controlFailed };
 }
 
 function tail(directory: string): string {
