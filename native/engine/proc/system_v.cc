@@ -1,5 +1,9 @@
 #include "proc/system_v.h"
 
+#include <sys/msg.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
+
 #include <optional>
 
 #include "base/io.h"
@@ -70,7 +74,24 @@ std::vector<IpcObject> parseIpcTable(IpcKind kind, std::string_view text) {
   return objects;
 }
 
+/** Asked for much faster than the table is written, and most jobs run where there is none. */
+static bool hasObjects(IpcKind kind) {
+  shm_info segments{};
+  seminfo sets{};
+  msginfo queues{};
+  switch (kind) {
+    case IpcKind::kSegment:
+      return ::shmctl(0, SHM_INFO, reinterpret_cast<shmid_ds*>(&segments)) >= 0 && segments.used_ids > 0;
+    case IpcKind::kSemaphores:
+      return ::semctl(0, 0, SEM_INFO, &sets) >= 0 && sets.semusz > 0;
+    case IpcKind::kQueue:
+      return ::msgctl(0, MSG_INFO, reinterpret_cast<msqid_ds*>(&queues)) >= 0 && queues.msgpool > 0;
+  }
+  return false;
+}
+
 std::vector<IpcObject> readIpcTable(IpcKind kind) {
+  if (!hasObjects(kind)) return {};
   static constexpr const char* kNames[] = {"shm", "sem", "msg"};
   const auto text = readFile(std::string("/proc/sysvipc/") + kNames[size_t(kind)]);
   return text ? parseIpcTable(kind, text.value()) : std::vector<IpcObject>();
