@@ -134,8 +134,8 @@ Status recordDescription(FileContext& context, const std::array<Stdio, 3>& stdio
       return recordSocket(context, found, file);
     case S_IFCHR:
       file.kind = image::FileKind::kDevice;
-      if (isPortableDevice(found.info)) return {};
-      return refuseFile(found, "a device");
+      if (!isPortableDevice(found.info)) return refuseFile(found, "a device");
+      return found.info.st_nlink == 0 ? refuseFile(found, "a device file whose name was removed") : Status();
     default:
       return refuseFile(found, "this kind of file is not supported");
   }
