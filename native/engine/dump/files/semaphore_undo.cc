@@ -5,7 +5,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <map>
+#include <span>
 #include <vector>
 
 #include "base/codes.h"
@@ -17,6 +19,7 @@ namespace {
 constexpr int kMost = 32767;  // SEMVMX, SEMAEM: of a value, and of an adjustment either way, which may be one lower
 
 using Operations = std::vector<sembuf>;
+constexpr size_t kMostOperations = 5;  // of one question
 
 class Prober {
  public:
@@ -26,23 +29,35 @@ class Prober {
 
   /** Adjustments of all semaphores that are not zero. */
   Status find(std::vector<image::SemaphoreUndo>& into) {
-    for (uint32_t number = 0; number < set_.values.size(); ++number) {
-      auto adjustment = adjustmentOf(number);
-      if (!adjustment) return adjustment.error();
-      if (*adjustment != 0) into.push_back({process_.pid, number, *adjustment});
+    constexpr uint32_t kTogether = Scratch::kMaxCalls / 2;
+    const auto count = uint32_t(set_.values.size());
+    for (uint32_t first = 0; first < count; first += kTogether) {
+      const uint32_t end = std::min(first + kTogether, count);
+      std::vector<Operations> questions;  // of each, whether its adjustment is above 0, and whether below
+      for (uint32_t number = first; number < end; ++number) {
+        questions.push_back(takes(number, kMost));
+        questions.push_back(gives(number, kMost, 1));
+      }
+      const auto exceeded = exceedEach(questions);
+      if (!exceeded.ok()) return exceeded.error();
+      for (uint32_t number = first; number < end; ++number) {
+        const size_t at = 2 * (number - first);
+        if (!exceeded.value()[at] && !exceeded.value()[at + 1]) continue;
+        const auto adjustment = exceeded.value()[at] ? positive(number) : negative(number);
+        if (!adjustment.ok()) return adjustment.error();
+        into.push_back({process_.pid, number, adjustment.value()});
+      }
     }
     return {};
   }
 
  private:
-  Result<int> adjustmentOf(uint32_t number) {
-    auto positive = exceeds(takes(number, kMost));  // above 0
-    if (!positive) return positive.error();
-    // Taking `step` is refused exactly when the adjustment is above 32767 - step.
-    if (*positive) return smallest([this, number](int step) { return takes(number, step); }, [](int step) { return kMost + 1 - step; });
-    auto negative = exceeds(gives(number, kMost, 1));  // below 0
-    if (!negative) return negative.error();
-    if (!*negative) return 0;
+  /** Taking `step` is refused exactly when the adjustment is above 32767 - step. */
+  Result<int> positive(uint32_t number) {
+    return smallest([this, number](int step) { return takes(number, step); }, [](int step) { return kMost + 1 - step; });
+  }
+
+  Result<int> negative(uint32_t number) {
     auto below = exceeds(gives(number, kMost, 0));  // below -1
     if (!below) return below.error();
     if (!*below) return -1;
@@ -88,20 +103,32 @@ class Prober {
   }
 
   Result<bool> exceeds(const Operations& operations) {
+    const auto one = exceedEach(std::span(&operations, 1));
+    if (!one.ok()) return one.error();
+    return bool(one.value().front());
+  }
+
+  /** The answers to several questions, asked at once. */
+  Result<std::vector<bool>> exceedEach(std::span<const Operations> questions) {
     Scratch& scratch = process_.foothold->scratch();
-    BLCR_TRY(scratch.memory().write(scratch.data(), std::as_bytes(std::span(operations))));
-    RemoteCall call{SYS_semop, {uint64_t(set_.name.id), scratch.data(), operations.size()}};
-    BLCR_TRY(thread_ != nullptr ? scratch.run(*thread_, std::span(&call, 1)) : process_.foothold->run(std::span(&call, 1)));
-    switch (call.result) {
-      case -ERANGE:
-        return true;
-      case -EAGAIN:
-      case -EACCES:  // it may not change the set, and so has nothing to give back
-        return false;
-      default:
+    Operations all;
+    std::vector<RemoteCall> calls;
+    for (const Operations& operations : questions) {
+      calls.push_back({SYS_semop, {uint64_t(set_.name.id), scratch.data() + all.size() * sizeof(sembuf), operations.size()}});
+      all.insert(all.end(), operations.begin(), operations.end());
+    }
+    static_assert(Scratch::kMaxCalls * kMostOperations * sizeof(sembuf) <= Scratch::kDataSize);
+    BLCR_TRY(scratch.memory().write(scratch.data(), std::as_bytes(std::span(all))));
+    BLCR_TRY(thread_ != nullptr ? scratch.run(*thread_, calls) : process_.foothold->run(calls));
+    std::vector<bool> answers;
+    for (const RemoteCall& call : calls) {
+      const bool known = call.result == -ERANGE || call.result == -EAGAIN || call.result == -EACCES;
+      if (!known)
         return Error{kErrorNoSupport, "process " + std::to_string(process_.pid) + ": what it owes to System V semaphore set " +
                                           std::to_string(set_.name.id) + " cannot be found out (SEM_UNDO)"};
+      answers.push_back(call.result == -ERANGE);  // EACCES: it may not change the set, and so has nothing to give back
     }
+    return answers;
   }
 
   FrozenProcess& process_;
