@@ -30,6 +30,8 @@ Nobody is told of these, or nothing can be done about them; a program that depen
 - That a child was continued (\`WCONTINUED\`), and that a datagram sent earlier did not arrive (but for \`IP_RECVERR\`), is not told when it was not
   told before the checkpoint.
 - A program that chooses among sockets of one port (\`SO_ATTACH_REUSEPORT_CBPF\`) falls back to the kernel's own choice.
+- A System V semaphore set or queue that the job has used, but somebody outside last, is not there for the restarted job: the kernel tells the last
+  user only. (It is refused where a task of the job waits for it, or is its last user, or has it attached.)
 - The login of the audit system (\`/proc/self/loginuid\`), control groups and autogroups are those of the restarter.
 - The parent of the job's first process, and of processes whose own parent has ended, is the keeper. It has another number after the first restart,
   1 (\`getppid\`), as in a container.

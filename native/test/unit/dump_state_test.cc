@@ -3,6 +3,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/msg.h>
 #include <sys/resource.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
@@ -17,9 +18,11 @@
 #include <algorithm>
 
 #include "base/codes.h"
+#include "base/io.h"
 #include "dump/memory/record_memory.h"
 #include "dump/tasks/posix_timers.h"
 #include "dump_harness.h"
+#include "proc/system_v.h"
 #include "temporary_directory.h"
 
 using namespace harness;
@@ -268,6 +271,16 @@ TEST(flags_of_areas_are_confirmed) {
   munmap(area, 2 * kSize);
 }
 
+/** semop(3) is one of two calls, as the C library likes. */
+void awaitCall(pid_t pid, std::initializer_list<long> calls) {
+  const std::string path = "/proc/" + std::to_string(pid) + "/syscall";
+  const auto isIn = [&](long call) {
+    const auto text = readFile(path);
+    return text.ok() && text.value().starts_with(std::to_string(call) + " ");
+  };
+  while (std::none_of(calls.begin(), calls.end(), isIn)) sleepUs(1000);
+}
+
 /** A restarted job has an IPC namespace of its own: others would not be there. */
 TEST(system_v_objects_of_others) {
   const int segment = shmget(IPC_PRIVATE, 8192, 0600), theirs = shmget(IPC_PRIVATE, 8192, 0600), set = semget(IPC_PRIVATE, 1, 0600);
@@ -290,6 +303,26 @@ TEST(system_v_objects_of_others) {
   CHECK(without.good && std::none_of(sets.begin(), sets.end(), isIt));
   for (const int id : {segment, theirs}) shmctl(id, IPC_RMID, nullptr);
   CHECK(shmdt(own) == 0 && semctl(set, 0, IPC_RMID) == 0);
+}
+
+/** Nothing but the call that it is in tells that the job uses what others have made and used last. */
+TEST(system_v_objects_of_others_that_are_waited_for) {
+  struct Message {
+    long type;
+    char text;
+  } message{7, 'x'};
+  const int set = semget(IPC_PRIVATE, 1, 0600), queue = msgget(IPC_PRIVATE, 0600);
+  CHECK(set >= 0 && queue >= 0 && semctl(set, 0, SETVAL, 0) == 0 && msgsnd(queue, &message, 1, 0) == 0);
+  const auto refusal = [](const std::string& object, std::initializer_list<long> calls, const auto& wait) {
+    const Victim victim([&](const auto& ready) { return ready(), wait(); });
+    awaitCall(victim.pid(), calls);
+    const Dumped dumped = dump(victim.pid(), Snapshot::kFork);
+    CHECK(!dumped.good && dumped.error.detail == object + " is used by the job and by a process outside the job");
+  };
+  sembuf take{0, -1, 0};
+  refusal(nameOf(IpcKind::kSemaphores, set), {SYS_semop, SYS_semtimedop}, [&] { return semop(set, &take, 1); });
+  refusal(nameOf(IpcKind::kQueue, queue), {SYS_msgrcv}, [&] { return int(msgrcv(queue, &message, 1, 8, 0)); });
+  CHECK(semctl(set, 0, IPC_RMID) == 0 && msgctl(queue, IPC_RMID, nullptr) == 0);
 }
 
 /** Left behind by somebody who has ended: whose it is cannot be told. */

@@ -5,10 +5,13 @@
 #include <sys/sem.h>
 #include <sys/shm.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <map>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -32,11 +35,17 @@ enum class User { kNobody, kJob, kOutsider, kEnded };
 class Owners {
  public:
   explicit Owners(const std::deque<FrozenProcess>& processes) : isolated_(::getpid() == 1) {
-    for (const FrozenProcess& process : processes) starts_[process.pid] = startOf(process.stat);
+    for (const FrozenProcess& process : processes) {
+      starts_[process.pid] = startOf(process.stat);
+      for (const FrozenTask& task : process.tasks) addWaiter(task.regs);
+    }
     for (const auto& [pid, start] : starts_) began_ = std::min(began_, start);
     struct stat info{};
     if (!processes.empty() && ::stat(("/proc/" + std::to_string(processes.front().pid)).c_str(), &info) == 0) uid_ = info.st_uid;
   }
+
+  /** A task of the job is in a call that waits for the object: nothing else may tell of its use yet. */
+  [[nodiscard]] bool isAwaited(IpcKind kind, int id) const { return awaited_.contains({kind, id}); }
 
   /** Process 1 of a restarted job's namespaces looks at what is the job's alone. */
   [[nodiscard]] bool isolated() const { return isolated_; }
@@ -61,6 +70,11 @@ class Owners {
   [[nodiscard]] bool mayBeOurs(const IpcObject& object) const { return object.creatorUid == uid_ && object.lastTime() + kSlack >= began_; }
 
  private:
+  void addWaiter(const user_regs_struct& regs) {
+    const long call = long(regs.orig_rax);
+    if (call == SYS_semop || call == SYS_semtimedop) awaited_.insert({IpcKind::kSemaphores, int(regs.rdi)});
+    if (call == SYS_msgsnd || call == SYS_msgrcv) awaited_.insert({IpcKind::kQueue, int(regs.rdi)});
+  }
   /** Read once: one process outside often is the last user of many. INT64_MAX when it has ended. */
   int64_t startOfOutsider(pid_t pid) {
     const auto [known, isNew] = outsiders_.try_emplace(pid, INT64_MAX);
@@ -78,6 +92,7 @@ class Owners {
   int64_t began_ = INT64_MAX;
   uid_t uid_ = uid_t(-1);
   std::map<pid_t, int64_t> starts_, outsiders_;
+  std::set<std::pair<IpcKind, int>> awaited_;
 };
 
 Error shared(IpcKind kind, int id) {
@@ -108,10 +123,13 @@ Result<bool> isOurs(const Owners& owners, IpcKind kind, const IpcObject& object,
 }
 
 Result<bool> ownsSemaphores(Owners& owners, const IpcObject& object) {
-  if (owners.isOlderThanJob(object)) return false;
+  const bool isAwaited = owners.isAwaited(IpcKind::kSemaphores, object.id);
+  if (owners.isOlderThanJob(object) && !isAwaited) return false;
   std::vector<User> users;
+  if (isAwaited) users.push_back(User::kJob);
   for (int number = 0; uint64_t(number) < object.size && !owners.isolated(); ++number) {
     const int last = ::semctl(object.id, number, GETPID);
+    if (last < 0 && isAwaited && errno == EACCES) return shared(IpcKind::kSemaphores, object.id);
     if (last < 0) return false;  // another user's, or gone
     users.push_back(owners.whoWas(last, object.lastTime()));
   }
@@ -119,9 +137,11 @@ Result<bool> ownsSemaphores(Owners& owners, const IpcObject& object) {
 }
 
 Result<bool> ownsQueue(Owners& owners, const IpcObject& object) {
-  if (owners.isOlderThanJob(object)) return false;
+  const bool isAwaited = owners.isAwaited(IpcKind::kQueue, object.id);
+  if (owners.isOlderThanJob(object) && !isAwaited) return false;
   return isOurs(owners, IpcKind::kQueue, object,
-                {owners.whoWas(object.first, object.firstTime), owners.whoWas(object.second, object.secondTime)});
+                {owners.whoWas(object.first, object.firstTime), owners.whoWas(object.second, object.secondTime),
+                 isAwaited ? User::kJob : User::kNobody});
 }
 
 /** One that nobody of the job has attached; of the last user only the job's are looked at, because an earlier checkpoint was one. */
