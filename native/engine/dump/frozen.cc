@@ -338,11 +338,11 @@ Status FrozenSet::freeze(std::vector<pid_t> members) {
 
 /** A frozen task that cannot be detached was killed: nobody but its tracer can take its end. */
 void FrozenSet::takeEnd(FrozenProcess& process, FrozenTask& task) {
-  int status = 0;
   const pid_t tid = task.tracee.tid();
-  const pid_t got = ::waitpid(tid, &status, __WALL);
+  int status = task.tracee.exitStatus();  // one that died in a call made in its name was awaited there, and its end comes only once
+  const bool isTaken = status != 0 || ::waitpid(tid, &status, __WALL) == tid;
   task.dead = true;
-  const bool ended = got == tid && (WIFEXITED(status) || WIFSIGNALED(status));
+  const bool ended = isTaken && (WIFEXITED(status) || WIFSIGNALED(status));
   if (ended && tid == process.pid) tellEnd(request_.onExit, tid, status);
 }
 

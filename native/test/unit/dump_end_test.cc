@@ -6,6 +6,7 @@
 #include "base/codes.h"
 #include "dump/dump.h"
 #include "dump_harness.h"
+#include "host.h"
 #include "proc/status.h"
 
 using namespace harness;
@@ -46,6 +47,26 @@ TEST(a_frozen_job_that_is_killed_reports_its_end) {
     CHECK(ends == 1);
     victim.forget();
   }
+}
+
+/** The end comes in the middle of a call made in the job's name: here by a filter around all of us that kills for it. */
+TEST(a_job_that_dies_in_a_call_made_in_its_name_reports_its_end) {
+  const pid_t there = fork();
+  if (there == 0) {
+    host::killFor(SYS_modify_ldt);
+    Victim victim([](const std::function<void()>& ready) {
+      ready();
+      return pauseForever();
+    });
+    int ends = 0;
+    const Dumped dumped = dump(victim.pid(), Snapshot::kPlain, [&](DumpRequest& request) {
+      request.onExit = [&](pid_t pid, int status) { ends += pid == victim.pid() && WTERMSIG(status) == SIGSYS ? 1 : 0; };
+    });
+    victim.forget();
+    _exit(!dumped.good && dumped.error.code == ESRCH && ends == 1 ? 0 : 1);
+  }
+  int status = -1;
+  CHECK(waitpid(there, &status, 0) == there && status == 0);
 }
 
 /** root is not bound by the limit: this happens when the native tests run as an ordinary user. */
