@@ -50,12 +50,12 @@ inline void filterUnshare(uint32_t flags, uint32_t error) {
   require(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0, "seccomp");
 }
 
-/** A filter that kills whoever makes the call. */
-inline void killFor(long call) {
+/** A filter that answers one call with `action`: SECCOMP_RET_KILL_PROCESS, SECCOMP_RET_ERRNO | EPERM. */
+inline void answer(long call, uint32_t action) {
   sock_filter code[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, uint32_t(call), 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+      BPF_STMT(BPF_RET | BPF_K, action),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   };
   const sock_fprog filter{sizeof code / sizeof code[0], code};

@@ -53,7 +53,7 @@ TEST(a_frozen_job_that_is_killed_reports_its_end) {
 TEST(a_job_that_dies_in_a_call_made_in_its_name_reports_its_end) {
   const pid_t there = fork();
   if (there == 0) {
-    host::killFor(SYS_modify_ldt);
+    host::answer(SYS_modify_ldt, SECCOMP_RET_KILL_PROCESS);
     Victim victim([](const std::function<void()>& ready) {
       ready();
       return pauseForever();
@@ -67,6 +67,26 @@ TEST(a_job_that_dies_in_a_call_made_in_its_name_reports_its_end) {
   }
   int status = -1;
   CHECK(waitpid(there, &status, 0) == there && status == 0);
+}
+
+/** The node's filter answers in the kernel's place: what is not told would be lost without a word. */
+TEST(questions_that_are_forbidden_fail_the_checkpoint_by_name) {
+  const std::pair<long, const char*> forbidden[] = {{SYS_rt_sigaction, "rt_sigaction"},
+                                                    {SYS_getitimer, "getitimer"},
+                                                    {SYS_personality, "personality"},
+                                                    {SYS_get_robust_list, "get_robust_list"}};
+  for (const auto& [call, name] : forbidden) {
+    const pid_t there = fork();
+    if (there == 0) {
+      host::answer(call, SECCOMP_RET_ERRNO | EPERM);
+      Victim victim([](const std::function<void()>& ready) { return ready(), pauseForever(); });
+      const Dumped dumped = dump(victim.pid(), Snapshot::kPlain);
+      const bool isNamed = dumped.error.detail.find(name) != std::string::npos;
+      _exit(!dumped.good && dumped.error.code == kErrorNoSupport && isNamed && kill(victim.pid(), 0) == 0 ? 0 : 1);
+    }
+    int status = -1;
+    CHECK(waitpid(there, &status, 0) == there && status == 0);
+  }
 }
 
 /** root is not bound by the limit: this happens when the native tests run as an ordinary user. */

@@ -112,7 +112,8 @@ Status recordPosixTimers(pid_t pid, size_t threads, Foothold& foothold, std::vec
     BLCR_TRY(foothold.scratch().memory().read(foothold.scratch().data(), std::as_writable_bytes(std::span(values))));
     for (size_t i = 0; i < count; ++i) {
       image::PosixTimer& timer = (*timers)[first + i];
-      if (calls[2 * i].result != 0) return Error{EINVAL, "process " + std::to_string(pid) + ": timer " + std::to_string(timer.id)};
+      if (calls[2 * i].result != 0 || calls[2 * i + 1].result < 0)
+        return Error{EINVAL, "process " + std::to_string(pid) + ": timer " + std::to_string(timer.id)};
       timer.intervalNs = values[i][0] * 1000000000 + values[i][1];
       timer.valueNs = values[i][2] * 1000000000 + values[i][3];
       timer.overrun = int32_t(calls[2 * i + 1].result);

@@ -12,6 +12,7 @@
 #include <array>
 #include <cstring>
 #include <functional>
+#include <span>
 
 #include "base/codes.h"
 #include "base/features.h"
@@ -77,6 +78,14 @@ std::vector<RemoteCall> processCalls(uint64_t at) {
   return calls;
 }
 
+/** A filter of the node may answer in the kernel's place. What these tell is told by nothing else. */
+Status refuseUnanswered(pid_t pid, std::span<const RemoteCall> calls) {
+  const auto failed = std::find_if(calls.begin(), calls.end(), [](const RemoteCall& call) { return call.result != 0; });
+  if (failed == calls.end()) return {};
+  const char* const name = failed->number == SYS_rt_sigaction ? "rt_sigaction" : "getitimer";
+  return Error{kErrorNoSupport, who(pid) + name + " is forbidden here, which its signal handlers or timers cannot be known without"};
+}
+
 /** States that exist nowhere else and would be gone after a restart; `calls` begins with the question for permitted registers. */
 Status refuseUnusual(pid_t pid, const RemoteCall* calls, const ProcessAnswers& answers) {
   const auto refuse = [pid](const char* why) { return Error{kErrorNoSupport, who(pid) + why}; };
@@ -112,8 +121,9 @@ Status recordProcessState(Foothold& foothold, const KeeperTraits& keeper, image:
   calls.insert(calls.end(), leaderCalls.begin(), leaderCalls.end());
   auto batch = foothold.start(calls);
   if (!batch) return batch.error();
-  BLCR_TRY(meanwhile());
-  BLCR_TRY(foothold.finish(*batch));
+  const Status done = meanwhile();
+  BLCR_TRY(foothold.finish(*batch));  // a process that has died says so here: its files only say that they may not be read
+  BLCR_TRY(done);
   struct Answers {
     ProcessAnswers process;
     TaskAnswers leader;
@@ -122,6 +132,7 @@ Status recordProcessState(Foothold& foothold, const KeeperTraits& keeper, image:
   auto answers = foothold.scratch().memory().get<Answers>(at);
   if (!answers) return answers.error();
   const ProcessAnswers& own = answers->process;
+  BLCR_TRY(refuseUnanswered(into.pid, std::span(calls).first(kSignals + 3)));
   into.actions.assign(own.actions.begin(), own.actions.end());
   for (size_t timer = 0; timer < 3; ++timer) {
     const auto& value = own.timers[timer];

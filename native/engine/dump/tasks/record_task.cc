@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 #include "base/codes.h"
 #include "base/scheduling.h"
@@ -76,10 +77,11 @@ Status recordTask(FrozenTask& task, image::Task& into) {
   if (!pending) return pending.error();
   into.pending = *std::move(pending);
   uint64_t head = 0, length = 0;
-  if (::syscall(SYS_get_robust_list, tid, &head, &length) == 0) {
-    into.robustList = head;
-    into.robustLength = length;
-  }
+  if (::syscall(SYS_get_robust_list, tid, &head, &length) != 0)
+    return Error{kErrorNoSupport, "thread " + std::to_string(tid) +
+                                      ": which locks it holds cannot be known (get_robust_list: " + std::strerror(errno) + ")"};
+  into.robustList = head;
+  into.robustLength = length;
   recordScheduling(tid, into);
   return {};
 }

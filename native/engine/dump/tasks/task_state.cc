@@ -60,6 +60,8 @@ Status recordTaskState(std::span<const RemoteCall> calls, TaskAnswers& answers, 
   answers.name[15] = 0;
   into.comm = answers.name;
   into.noNewPrivileges = calls[10].result == 1;
+  if (calls[11].result < 0 && calls[11].result >= -4095)
+    return Error{kErrorNoSupport, "thread " + std::to_string(into.tid) + ": personality is forbidden here, and so cannot be known"};
   into.personality = uint64_t(calls[11].result);
   if (calls[13].result >= 0) into.machineCheck = int32_t(calls[13].result);
   if (calls[12].result == 0 && answers.memoryPolicy != 0) {
@@ -90,8 +92,9 @@ Status recordThreadStates(FrozenProcess& process, RightsCheck& rights, TaskRecor
     }
     auto batch = scratch.start(scopes, calls);
     if (!batch) return batch.error();
-    BLCR_TRY(recorder.upTo(first + 2 * count));
+    const Status recorded = recorder.upTo(first + 2 * count);
     BLCR_TRY(batch->await());
+    BLCR_TRY(recorded);
     std::vector<TaskAnswers> answers(count);
     BLCR_TRY(scratch.memory().read(scratch.data(), std::as_writable_bytes(std::span(answers))));
     for (size_t i = 0; i < count; ++i) {
