@@ -54,6 +54,8 @@ export const PROGRAMS: readonly Program[] = [
       '/usr/bin/java',
       '-Xmx64m',
       '-XX:+UseSerialGC',
+      // It would say in its output that its file in /tmp, named by its process id, is in use: by a restarted one with the same id.
+      '-Xlog:disable',
       '-cp',
       directory,
       'Pool',

