@@ -28,6 +28,7 @@
 #include "dump/memory/ring_views.h"
 #include "dump/memory/shared_pages.h"
 #include "dump/memory/snapshot.h"
+#include "dump/required_calls.h"
 #include "dump/streamer.h"
 #include "dump/tasks/exit_status.h"
 #include "dump/tasks/leave_vdso.h"
@@ -51,8 +52,7 @@ bool isReadable(int fd) {
 
 class Checkpoint final : public Dump {
  public:
-  Checkpoint(DumpRequest request, Log& log)
-      : request_(std::move(request)), log_(log), frozen_(request_), done_(::eventfd(0, EFD_CLOEXEC)), cancel_(::eventfd(0, EFD_CLOEXEC)) {}
+  Checkpoint(DumpRequest request, Log& log) : request_(std::move(request)), log_(log), frozen_(request_) {}
 
   ~Checkpoint() override {
     if (thread_.joinable()) {
@@ -127,6 +127,11 @@ class Checkpoint final : public Dump {
  private:
   /** Everything that need not happen inside the stop. */
   Status prepare() {
+    const auto own = readStatus(::getpid());
+    if (!own) return own.error();
+    BLCR_TRY(refuseDeadlyFilters(own.value()));
+    done_.reset(::eventfd(0, EFD_CLOEXEC));
+    cancel_.reset(::eventfd(0, EFD_CLOEXEC));
     if (!done_ || !cancel_) return systemError("eventfd");
     auto members = scopeMembers(request_);
     if (!members) return members.error();
@@ -137,8 +142,6 @@ class Checkpoint final : public Dump {
       takeHint(pid, recording_);
     }
     recording_.paths.prepare(*members);
-    const auto own = readStatus(::getpid());
-    if (!own) return own.error();
     members_ = *std::move(members);
     frozen_.expectNoRings(ringless(recording_));
     traits_ = {own.value().seccomp, own.value().seccompFilters, request_.jobRoot, request_.keeper};

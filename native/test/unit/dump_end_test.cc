@@ -53,6 +53,7 @@ TEST(a_frozen_job_that_is_killed_reports_its_end) {
 TEST(a_job_that_dies_in_a_call_made_in_its_name_reports_its_end) {
   const pid_t there = fork();
   if (there == 0) {
+    setenv("BLCR_DISABLE", "filter_probe", 1);  // else nothing would be tried
     host::answer(SYS_modify_ldt, SECCOMP_RET_KILL_PROCESS);
     Victim victim([](const std::function<void()>& ready) {
       ready();
@@ -82,10 +83,33 @@ TEST(questions_that_are_forbidden_fail_the_checkpoint_by_name) {
       Victim victim([](const std::function<void()>& ready) { return ready(), pauseForever(); });
       const Dumped dumped = dump(victim.pid(), Snapshot::kPlain);
       const bool isNamed = dumped.error.detail.find(name) != std::string::npos;
-      _exit(!dumped.good && dumped.error.code == kErrorNoSupport && isNamed && kill(victim.pid(), 0) == 0 ? 0 : 1);
+      _exit(!dumped.good && dumped.error.code == kErrorNoSupport && isNamed && isAlive(victim.pid()) ? 0 : 1);
     }
     int status = -1;
     CHECK(waitpid(there, &status, 0) == there && status == 0);
+  }
+}
+
+/** A call of the keeper's own, one that is made in the job's name, one of the copy; and nothing is held against a filter that only refuses.
+ */
+TEST(filters_that_kill_are_told_before_anything_is_tried) {
+  const std::pair<long, const char*> deadly[] = {
+      {SYS_kcmp, "kcmp"}, {SYS_get_mempolicy, "get_mempolicy"}, {SYS_close_range, "close_range"}};
+  for (const uint32_t action : {SECCOMP_RET_KILL_PROCESS, SECCOMP_RET_KILL_THREAD, SECCOMP_RET_TRAP, SECCOMP_RET_ERRNO | EPERM}) {
+    for (const auto& [call, name] : deadly) {
+      const pid_t there = fork();
+      if (there == 0) {
+        host::answer(call, action);
+        Victim victim([](const std::function<void()>& ready) { return ready(), pauseForever(); });
+        const Dumped dumped = dump(victim.pid(), Snapshot::kFork);
+        const bool isRefusing = (action & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_ERRNO;
+        const bool isNamed = dumped.error.detail.ends_with(std::string("calls ") + name + ", which a checkpoint does: nothing was tried");
+        const bool isRight = isRefusing ? dumped.good : !dumped.good && dumped.error.code == kErrorNoSupport && isNamed;
+        _exit(isRight && isAlive(victim.pid()) ? 0 : 1);
+      }
+      int status = -1;
+      CHECK(waitpid(there, &status, 0) == there && status == 0);
+    }
   }
 }
 
