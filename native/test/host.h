@@ -16,6 +16,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -35,7 +36,14 @@ inline void write(const char* path, const std::string& text) {
   require(bool(file), path);
 }
 
-/** A filter that answers `error` when unshare(2) is asked for any of `flags`. Source: seccomp(2). */
+/** Puts a filter around this process and all that it will start. Source: seccomp(2). */
+inline void install(std::span<sock_filter> code) {
+  const sock_fprog filter{static_cast<unsigned short>(code.size()), code.data()};
+  require(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "no_new_privs");
+  require(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0, "seccomp");
+}
+
+/** A filter that answers `error` when unshare(2) is asked for any of `flags`. */
 inline void filterUnshare(uint32_t flags, uint32_t error) {
   sock_filter code[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
@@ -45,9 +53,7 @@ inline void filterUnshare(uint32_t flags, uint32_t error) {
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   };
-  const sock_fprog filter{sizeof code / sizeof code[0], code};
-  require(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "no_new_privs");
-  require(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0, "seccomp");
+  install(code);
 }
 
 /** A filter that answers one call with `action`: SECCOMP_RET_KILL_PROCESS, SECCOMP_RET_ERRNO | EPERM. */
@@ -58,9 +64,7 @@ inline void answer(long call, uint32_t action) {
       BPF_STMT(BPF_RET | BPF_K, action),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   };
-  const sock_fprog filter{sizeof code / sizeof code[0], code};
-  require(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "no_new_privs");
-  require(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0, "seccomp");
+  install(code);
 }
 
 /** Those of root in a container. Source: moby, oci/caps/defaults.go. */
@@ -126,9 +130,7 @@ inline void enterDocker() {
   code.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM));
   code.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
   if (geteuid() == 0) keepDockerCapabilities();
-  const sock_fprog filter{static_cast<unsigned short>(code.size()), code.data()};
-  require(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "no_new_privs");
-  require(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0, "seccomp");
+  install(code);
 }
 
 /** A user namespace with this user in it, who has all rights there until dropRights(). */

@@ -49,25 +49,32 @@ TEST(a_frozen_job_that_is_killed_reports_its_end) {
   }
 }
 
-/** The end comes in the middle of a call made in the job's name: here by a filter around all of us that kills for it. */
-TEST(a_job_that_dies_in_a_call_made_in_its_name_reports_its_end) {
+/** Whether `test` succeeds behind a filter that answers `call` with `action`: in a child, as nobody gets rid of a filter. */
+template <typename Test>
+bool holdsBehind(long call, uint32_t action, const Test& test) {
   const pid_t there = fork();
   if (there == 0) {
+    host::answer(call, action);
+    _exit(test() ? 0 : 1);
+  }
+  int status = -1;
+  return waitpid(there, &status, 0) == there && status == 0;
+}
+
+int rest(const std::function<void()>& ready) { return ready(), pauseForever(); }
+
+/** The end comes in the middle of a call made in the job's name: here by a filter around all of us that kills for it. */
+TEST(a_job_that_dies_in_a_call_made_in_its_name_reports_its_end) {
+  CHECK(holdsBehind(SYS_modify_ldt, SECCOMP_RET_KILL_PROCESS, [] {
     setenv("BLCR_DISABLE", "filter_probe", 1);  // else nothing would be tried
-    host::answer(SYS_modify_ldt, SECCOMP_RET_KILL_PROCESS);
-    Victim victim([](const std::function<void()>& ready) {
-      ready();
-      return pauseForever();
-    });
+    Victim victim(rest);
     int ends = 0;
     const Dumped dumped = dump(victim.pid(), Snapshot::kPlain, [&](DumpRequest& request) {
       request.onExit = [&](pid_t pid, int status) { ends += pid == victim.pid() && WTERMSIG(status) == SIGSYS ? 1 : 0; };
     });
     victim.forget();
-    _exit(!dumped.good && dumped.error.code == ESRCH && ends == 1 ? 0 : 1);
-  }
-  int status = -1;
-  CHECK(waitpid(there, &status, 0) == there && status == 0);
+    return !dumped.good && dumped.error.code == ESRCH && ends == 1;
+  }));
 }
 
 /** The node's filter answers in the kernel's place: what is not told would be lost without a word. */
@@ -77,16 +84,12 @@ TEST(questions_that_are_forbidden_fail_the_checkpoint_by_name) {
                                                     {SYS_personality, "personality"},
                                                     {SYS_get_robust_list, "get_robust_list"}};
   for (const auto& [call, name] : forbidden) {
-    const pid_t there = fork();
-    if (there == 0) {
-      host::answer(call, SECCOMP_RET_ERRNO | EPERM);
-      Victim victim([](const std::function<void()>& ready) { return ready(), pauseForever(); });
+    CHECK(holdsBehind(call, SECCOMP_RET_ERRNO | EPERM, [name = name] {
+      const Victim victim(rest);
       const Dumped dumped = dump(victim.pid(), Snapshot::kPlain);
       const bool isNamed = dumped.error.detail.find(name) != std::string::npos;
-      _exit(!dumped.good && dumped.error.code == kErrorNoSupport && isNamed && isAlive(victim.pid()) ? 0 : 1);
-    }
-    int status = -1;
-    CHECK(waitpid(there, &status, 0) == there && status == 0);
+      return !dumped.good && dumped.error.code == kErrorNoSupport && isNamed && isAlive(victim.pid());
+    }));
   }
 }
 
@@ -97,18 +100,14 @@ TEST(filters_that_kill_are_told_before_anything_is_tried) {
       {SYS_kcmp, "kcmp"}, {SYS_get_mempolicy, "get_mempolicy"}, {SYS_close_range, "close_range"}};
   for (const uint32_t action : {SECCOMP_RET_KILL_PROCESS, SECCOMP_RET_KILL_THREAD, SECCOMP_RET_TRAP, SECCOMP_RET_ERRNO | EPERM}) {
     for (const auto& [call, name] : deadly) {
-      const pid_t there = fork();
-      if (there == 0) {
-        host::answer(call, action);
-        Victim victim([](const std::function<void()>& ready) { return ready(), pauseForever(); });
+      CHECK(holdsBehind(call, action, [name = name, action] {
+        const Victim victim(rest);
         const Dumped dumped = dump(victim.pid(), Snapshot::kFork);
         const bool isRefusing = (action & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_ERRNO;
         const bool isNamed = dumped.error.detail.ends_with(std::string("calls ") + name + ", which a checkpoint does: nothing was tried");
         const bool isRight = isRefusing ? dumped.good : !dumped.good && dumped.error.code == kErrorNoSupport && isNamed;
-        _exit(isRight && isAlive(victim.pid()) ? 0 : 1);
-      }
-      int status = -1;
-      CHECK(waitpid(there, &status, 0) == there && status == 0);
+        return isRight && isAlive(victim.pid());
+      }));
     }
   }
 }
