@@ -33,8 +33,8 @@ Nobody is told of these, or nothing can be done about them; a program that depen
 - A System V semaphore set or queue that the job has used, but somebody outside last, is not there for the restarted job: the kernel tells the last
   user only. (It is refused where a task of the job waits for it, or is its last user, or has it attached.)
 - The login of the audit system (\`/proc/self/loginuid\`), control groups and autogroups are those of the restarter.
-- The parent of the job's first process, and of processes whose own parent has ended, is the keeper. It has another number after the first restart,
-  1 (\`getppid\`), as in a container.
+- The parent of the job's first process, and of processes whose own parent has ended, is a keeper, by the number that the parent of the first
+  process had (\`getppid\`). It is 1 where that is the number of a process group or session of the job too, and with \`--no-restore-pid\`.
 - Unlinked files and pseudo-terminals that root has given to another user or group belong to the job's user. Whom \`SO_PEERCRED\` names for a
   socket pair is of that user, too.
 - Flags of the inode (\`chattr\`) of unlinked files and extended attributes of removed directories are gone.

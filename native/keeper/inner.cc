@@ -92,7 +92,7 @@ void runInner(RestorePlan& plan, IncomingRestart& incoming, Log& log, UniqueFd o
   const int fd = outer.get();
   JobControl control;
   if (group > 0) control.stopped = [fd] { static_cast<void>(sendMessage(fd, bytesOf(wire::Stopped()))); };
-  Job job(root, std::move(control), plan.image.host.cpuBaseline);
+  Job job({::getpid(), true, root, plan.image.host.cpuBaseline}, std::move(control));
   if (listener) job.serve(*listener);
   if (incoming.lifeline) job.tieTo(incoming.lifeline.get(), true);
   for (UniqueFd& stranger : home.strangers) job.requests().add(std::move(stranger));

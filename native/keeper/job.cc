@@ -12,20 +12,12 @@ namespace {
 
 constexpr int kKillLimitMs = 10000;
 
-JobFacts factsOf(pid_t root, std::string cpuBaseline) {
-  JobFacts facts;
-  facts.keeper = ::getpid();
-  facts.root = root;
-  facts.cpuBaseline = std::move(cpuBaseline);
-  return facts;
-}
-
 }  // namespace
 
-Job::Job(pid_t root, JobControl control, std::string cpuBaseline)
-    : root_(root),
+Job::Job(JobFacts facts, JobControl control)
+    : root_(facts.root),
       control_(std::move(control)),
-      requests_(loop_, factsOf(root, std::move(cpuBaseline)), [this](pid_t pid, int status) { onChild(pid, status); }) {}
+      requests_(loop_, std::move(facts), [this](pid_t pid, int status) { onChild(pid, status); }) {}
 
 void Job::serve(Listener& listener) {
   loop_.watch(listener.fd(), POLLIN, [this, &listener](short) {

@@ -19,8 +19,8 @@ struct JobControl {
 
 class Job {
  public:
-  /** `root` is a child of the calling process; `cpuBaseline` what it was confined to. All signals must be blocked. */
-  Job(pid_t root, JobControl control, std::string cpuBaseline);
+  /** `facts.root` is a child of the calling process. All signals must be blocked. */
+  Job(JobFacts facts, JobControl control);
 
   [[nodiscard]] Loop& loop() { return loop_; }
   [[nodiscard]] Requests& requests() { return requests_; }

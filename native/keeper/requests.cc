@@ -298,6 +298,7 @@ Result<DumpRequest> Requests::describe(const wire::CheckpointRequest& request) {
   dump.cpuBaseline = facts_.cpuBaseline;
   dump.carry = carriedFiles(request.flags);
   dump.keeper = facts_.keeper;
+  dump.isolated = facts_.restarted;
   dump.jobRoot = facts_.root;
   dump.keeperName = ownName();
   if (facts_.root == 0) {

@@ -21,6 +21,7 @@ namespace blcr {
 /** What a request needs to know of the keeper's job. The keeper's own 0, 1 and 2 are the job's; a one-shot keeper borrows the target's. */
 struct JobFacts {
   pid_t keeper = 0;         // parent of the job's orphans, 0 for a one-shot keeper
+  bool restarted = false;   // in namespaces that were made for it
   pid_t root = 0;           // the keeper's direct child, 0 for a one-shot keeper
   std::string cpuBaseline;  // of the job; empty = none
 };

@@ -63,7 +63,7 @@ class Outer {
     // Its end only: what is said through it is for the inner half.
     if (lifeline_ >= 0) loop_.watch(lifeline_, POLLRDHUP, [this](short) { onLifelineLost(); });
     loop_.run();
-    const int status = reapInner();
+    const int status = deathOfInner(reapInner());
     if (failure_) {
       answer(requester_, failure_->result, failureLog_);
       ::_exit(kFailed);
@@ -138,6 +138,12 @@ class Outer {
     ::kill(inner_, SIGKILL);
     reapInner();
     ::_exit(kLifelineLost);
+  }
+
+  /** Pid 1 of the namespace, which cannot be killed from inside, tells of a keeper that was as a shell does. */
+  static int deathOfInner(int status) {
+    constexpr int kKilled = 128;
+    return WIFEXITED(status) && WEXITSTATUS(status) > kKilled ? WEXITSTATUS(status) - kKilled : status;
   }
 
   int reapInner() const {

@@ -103,7 +103,7 @@ int runJob(const RunOptions& options) {
   if (!root) return refuse(reportFd, root.error(), root.error().code == ENOENT ? kNotFound : kCannotExecute);
   closeInherited();
   raiseDescriptorLimit();
-  Job job(root.value(), controlFor(terminal, root.value()), options.cpuBaseline);
+  Job job({::getpid(), false, root.value(), options.cpuBaseline}, controlFor(terminal, root.value()));
   job.serve(*listener);
   if (lifeline) job.tieTo(lifeline.get(), options.answers);
   report(reportFd, "started " + std::to_string(root.value()) + "\n");

@@ -3,7 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -13,6 +13,7 @@
 #include "handles.h"
 #include "protocol/address.h"
 #include "protocol/client_wire.h"
+#include "protocol/find_keeper.h"
 
 namespace blcr::libcr {
 
@@ -77,19 +78,13 @@ bool givenUp() {
   return length == 0 || packet.as<wire::Outcome>() != nullptr;
 }
 
-/** To the keeper of a restarted job: process 1 of its namespace. */
+/** To the keeper of a restarted job, whose number it is not sure to know. */
 void connectRestarter() {
-  struct stat status{};
-  if (::stat("/proc/1", &status) != 0) return;
-  const auto address = keeperAddress(status.st_uid, 1);
-  if (!address) return;
-  const int fd = moveUp(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-  if (fd < 0) return;
-  if (::connect(fd, reinterpret_cast<const sockaddr*>(&address.value().address), address.value().length) != 0) {
-    ::close(fd);
-    return;
-  }
-  keeper = {fd, socketInode(fd)};
+  pid_t nearest = 0;
+  auto found = connectKeeper(::getpid(), nearest);
+  if (!found || !found.value()) return;
+  const int fd = moveUp(found.value().release());
+  if (::fcntl(fd, F_SETFL, 0) == 0) keeper = {fd, socketInode(fd)};
 }
 
 /** In the restarted process: a new name, and the new keeper. */

@@ -99,6 +99,7 @@ inline blcr::Status dump(const Job& job, int generation, pid_t root, int output,
   request.signal = signal;
   if (job.closesConnections) request.tcp = request.local = blcr::ConnectionPolicy::kClose;
   request.keeper = getpid();
+  request.isolated = generation > 0;
   request.carry = job.carry;
   request.jobRoot = root;
   request.stdioFds[0] = -1;

@@ -36,6 +36,7 @@
 #include "dump/tasks/rights.h"
 #include "dump/tasks/told_stops.h"
 #include "image/tree_plan.h"
+#include "image/validate.h"
 
 namespace blcr {
 namespace {
@@ -173,7 +174,7 @@ class Checkpoint final : public Dump {
     for (FrozenProcess& process : frozen_.processes()) BLCR_TRY(recordOne(process, rights));
     BLCR_TRY(recordToldStops(frozen_.processes(), recording_.image));
     BLCR_TRY(recordExitStatuses(frozen_.processes(), recording_.image));
-    BLCR_TRY(recordSystemV(frozen_.processes(), recording_));
+    BLCR_TRY(recordSystemV(frozen_.processes(), request_.isolated, recording_));
     BLCR_TRY(recordFiles(frozen_.processes(), request_, recording_));
     if (const auto plan = image::planTree(recording_.image.processes, 0); !plan) return Error{kErrorNoSupport, plan.error().detail};
     joinUnnamedViews(recording_);
@@ -252,6 +253,7 @@ class Checkpoint final : public Dump {
     // Of more than one scope together, the target's parent may be among the others: whoever restarts waits for a child of its own.
     for (const FrozenProcess* parent = top; parent != nullptr; parent = frozen_.find(parent->stat.ppid)) top = parent;
     image.root = top->pid;
+    image.keeper = isNumberOfJob(image, top->stat.ppid) ? 0 : top->stat.ppid;
     for (size_t index = 0; index < image.processes.size(); ++index) {
       const ProcStat& stat = frozen_.processes()[index].stat;
       const bool outside = image.processes[index].terminal == image::kNone;

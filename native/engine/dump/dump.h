@@ -56,6 +56,7 @@ struct DumpRequest {
   uint32_t carry = 0;                 // CarriedFiles
   std::string cpuBaseline;            // what the job was confined to at its start: "x86-64-v2", …; empty = nothing
   pid_t keeper = 0;                   // parent of orphans: its other children belong to the tree when the root is dumped; 0 = none
+  bool isolated = false;              // the job is in namespaces of its own, which a restart has made: their System V objects are its own
   pid_t jobRoot = 0;                  // the keeper's own direct child, or 0; its parent-death signal is the keeper's doing: recorded as 0
   std::vector<uint64_t> deadSockets;  // inodes of sockets in the job that lead to the keeper (handles of requesters inside the job):
                                       // recorded as SOCK_SEQPACKET sockets whose other end is closed, queues empty

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "image/ring.h"
+#include "image/system_v.h"
 
 namespace blcr::image {
 
@@ -133,12 +134,6 @@ struct MappedFile {
   uint32_t blob = kNone;  // Image::blobs, when the content is carried
 };
 
-/** A System V object: made again in the job's own IPC namespace. */
-struct IpcName {
-  int32_t id = -1, key = 0;
-  uint32_t mode = 0, uid = 0, gid = 0;  // mode: SHM_DEST and SHM_LOCKED too
-};
-
 /** An extended attribute of a file that travels itself. */
 struct Attribute {
   std::string name, value;
@@ -154,30 +149,6 @@ struct SharedSegment {
   std::string path;   // POSIX shared memory: made again under this name; else empty
   IpcName ipc;        // System V, id < 0 = not
   std::vector<Attribute> attributes;
-};
-
-/** What a semaphore gets back when a process ends (SEM_UNDO). */
-struct SemaphoreUndo {
-  int32_t pid = 0;
-  uint32_t number = 0;
-  int32_t adjustment = 0;
-};
-
-struct SemaphoreSet {
-  IpcName name;
-  std::vector<uint16_t> values;
-  std::vector<SemaphoreUndo> undo;
-};
-
-struct IpcMessage {
-  int64_t type = 0;
-  std::string text;
-};
-
-struct MessageQueue {
-  IpcName name;
-  uint64_t capacity = 0;  // bytes
-  std::vector<IpcMessage> messages;
 };
 
 /** Byte content carried in FILE frames. */
@@ -382,6 +353,7 @@ struct Process {
 struct Image {
   Host host;
   int32_t root = 0;                // pid of the job's root
+  int32_t keeper = 0;              // by which the processes with ppid 0 know their parent; 0: it may be any
   std::vector<Process> processes;  // parents before children
   std::vector<MappedFile> mapped;
   std::vector<SharedSegment> shared;

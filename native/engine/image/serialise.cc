@@ -201,8 +201,8 @@ void visit(A& a, S& s, const Process*) {
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const Image*) {
-  a(s.host, s.root, s.processes, s.mapped, s.shared, s.semaphores, s.queues, s.files, s.pipes, s.sockets, s.terminals, s.rings, s.blobs,
-    s.inheritedPath, s.foregroundGroup);
+  a(s.host, s.root, s.keeper, s.processes, s.mapped, s.shared, s.semaphores, s.queues, s.files, s.pipes, s.sockets, s.terminals, s.rings,
+    s.blobs, s.inheritedPath, s.foregroundGroup);
 }
 
 template <typename T>

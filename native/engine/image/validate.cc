@@ -116,6 +116,13 @@ Status checkHost(const Host& host) {
   return {};
 }
 
+/** The keeper takes its number before any process of the job is made. */
+Status checkKeeper(const Image& image) {
+  if (image.keeper == 0) return {};
+  if (!isPid(image.keeper) || isNumberOfJob(image, image.keeper)) return wrong("an impossible number of the keeper");
+  return {};
+}
+
 Status checkProcesses(const Image& image) {
   std::unordered_map<int32_t, ProcessState> seen;
   std::unordered_set<int32_t> tids;
@@ -133,7 +140,7 @@ Status checkProcesses(const Image& image) {
   if (!seen.contains(image.root)) return wrong("the root process is missing");
   for (const Process& process : image.processes)
     if (process.state == ProcessState::kAlive) BLCR_TRY(checkAlive(image, process, tids));
-  return {};
+  return checkKeeper(image);
 }
 
 bool areAttributes(const std::vector<Attribute>& attributes) {
@@ -259,6 +266,13 @@ Status checkObjects(const Image& image) {
 }
 
 }  // namespace
+
+bool isNumberOfJob(const Image& image, int32_t number) {
+  return std::any_of(image.processes.begin(), image.processes.end(), [number](const Process& one) {
+    const auto isTask = [number](const Task& task) { return task.tid == number; };
+    return one.pid == number || one.pgid == number || one.sid == number || std::any_of(one.tasks.begin(), one.tasks.end(), isTask);
+  });
+}
 
 Status validate(const Image& image) {
   BLCR_TRY(checkHost(image.host));

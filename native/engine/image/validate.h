@@ -13,4 +13,7 @@ namespace blcr::image {
  */
 [[nodiscard]] Status validate(const Image& image);
 
+/** A process, thread, process group or session of the image has `number`. */
+[[nodiscard]] bool isNumberOfJob(const Image& image, int32_t number);
+
 }  // namespace blcr::image

@@ -17,6 +17,7 @@
 #include "restore/files/terminals.h"
 #include "restore/mounts.h"
 #include "restore/restore.h"
+#include "restore/tasks/fork_as.h"
 
 #ifndef CLONE_NEWTIME
 #define CLONE_NEWTIME 0x00000080
@@ -118,8 +119,32 @@ Status settleAsInit(const image::Image& image, const RestoreRequest& request) {
   return mountProc();
 }
 
+void closeAll() {
+  if (featureAllowed("close_range") && ::syscall(SYS_close_range, 0, ~0u, 0) == 0) return;
+  for (int fd = ::getdtablesize(); fd-- > 0;) ::close(fd);
+}
+
+/** Pid 1 when it is not the keeper itself: it ends with the keeper, and whatever is left in the namespace with it. */
+[[noreturn]] void beInit(pid_t keeper) {
+  closeAll();
+  int status = 0;
+  pid_t ended = 0;
+  do ended = ::waitpid(-1, &status, __WALL);
+  while (ended != keeper && (ended >= 0 || errno == EINTR));
+  ::_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+}
+
+/** In pid 1: the keeper gets the number that the job knows its parent by. It remains pid 1 when it cannot have it, or is not to have one.
+ */
+void takeNumber(const image::Image& image, const RestoreRequest& request, Log& log) {
+  if (!request.restorePid || image.keeper <= 1) return;
+  const auto keeper = forkAs(image.keeper, SIGCHLD);
+  if (!keeper.ok()) return log.line("the number of the job's parent changes to 1: " + keeper.error().detail);
+  if (keeper.value() != 0) beInit(keeper.value());
+}
+
 /** In pid 1: waits until its maker is gone (a death signal would be sent at that moment) before it binds its life to the outer process. */
-Result<pid_t> becomeInit(const image::Image& image, const RestoreRequest& request, UniqueFd channel) {
+Result<pid_t> becomeInit(const image::Image& image, const RestoreRequest& request, Log& log, UniqueFd channel) {
   const Status settled = settleAsInit(image, request);
   if (!settled.ok()) {
     send(channel.get(), settled.error());
@@ -130,10 +155,12 @@ Result<pid_t> becomeInit(const image::Image& image, const RestoreRequest& reques
   send(channel.get(), ready);
   if (::recv(channel.get(), &go, sizeof go, 0) != sizeof go) ::_exit(1);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
   ready.pid = 2;  // from now on the outer process's end cannot be missed
   send(channel.get(), ready);
   if (::recv(channel.get(), &go, sizeof go, 0) != sizeof go) ::_exit(1);
+  channel.reset();
+  takeNumber(image, request, log);
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
   return pid_t(0);
 }
 
@@ -141,7 +168,7 @@ Result<pid_t> becomeInit(const image::Image& image, const RestoreRequest& reques
 Result<pid_t> makeInit(const RestorePlan& plan, const RestoreRequest& request, Log& log, UniqueFd channel) {
   Status made = makeNamespaces(plan.image.host, log);
   const pid_t pid = made.ok() ? ::fork() : -1;
-  if (pid == 0) return becomeInit(plan.image, request, std::move(channel));
+  if (pid == 0) return becomeInit(plan.image, request, log, std::move(channel));
   if (made.ok() && pid < 0) made = systemError("making the job's init");
   Message message;
   message.pid = pid;

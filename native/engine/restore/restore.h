@@ -52,16 +52,17 @@ struct RestorePlan {
 [[nodiscard]] Result<RestorePlan> readPlan(const RestoreRequest& request, Log& log);
 
 /**
- * Enters new namespaces as the image needs them (user unless privileged; pid, mount, ipc, time) and forks: returns 0 in the child, which is
- * pid 1 of the new pid namespace with its own /proc, binds done, clocks shifted, and which is
- * killed when the calling thread ends; the child's pid in the parent. The caller must have one thread and no other unreaped children that
- * end meanwhile. Errors come in the parent only: EPERM and ENOSYS when this host gives users no namespaces, or masks parts of /proc, EINVAL
- * a bind that is no absolute path, ENOENT its source is missing, others of unshare(2) and mount(2). BLCR_DISABLE=timens, privilege.
+ * Enters new namespaces as the image needs them (user unless privileged; pid, mount, ipc, time) and forks: returns 0 in a process of the
+ * new pid namespace with its own /proc, binds done, clocks shifted, and which has the number that the job knows its parent by
+ * (Image::keeper), or else is pid 1. Pid 1, whose number the parent gets, ends with that process, and everything there is killed when the
+ * calling thread ends. The caller must have one thread and no other unreaped children that end meanwhile. Errors come in the parent only:
+ * EPERM and ENOSYS when this host gives users no namespaces, or masks parts of /proc, EINVAL a bind that is no absolute path, ENOENT its
+ * source is missing, others of unshare(2) and mount(2). BLCR_DISABLE=timens, privilege.
  */
 [[nodiscard]] Result<pid_t> enterNamespaces(const RestorePlan& plan, const RestoreRequest& request, Log& log);
 
 /**
- * Second half, in pid 1: builds every process, loads memory, verifies the trailer, and only then touches files (rollback) and lets the job
+ * Second half, in there: builds every process, loads memory, verifies the trailer, and only then touches files (rollback) and lets the job
  * run. On failure everything built is killed and reaped; nothing outside the namespace was changed. The caller must have one thread (a
  * second one exists for the time of loading). Restored processes are the caller's children where `ppid` is 0 in the image. Errors: those of
  * image::Reader (EIO, EINVAL) · ENOENT, EACCES, … a file or directory cannot be opened (path named) · ESTALE a file cannot be rolled back,

@@ -1,4 +1,5 @@
 // The job's own view of the machine: old paths lead to new places, old numbers and clocks go on, the host is not touched.
+#include <poll.h>
 #include <sys/stat.h>
 
 #include <filesystem>
@@ -24,9 +25,9 @@ struct Place {
   }
 };
 
-/** Runs `inside` as pid 1 of the namespaces; its exit status, or -errno of enterNamespaces. */
+/** Runs `inside` as the keeper in the namespaces; its exit status, or -errno of enterNamespaces. */
 template <typename Body>
-int within(const RestoreRequest& request, uid_t uid, Body inside) {
+int within(const RestoreRequest& request, uid_t uid, Body inside, int32_t keeperNumber = 0) {
   std::fflush(stdout);
   const pid_t keeper = fork();
   if (keeper == 0) {
@@ -36,6 +37,7 @@ int within(const RestoreRequest& request, uid_t uid, Body inside) {
     RestorePlan plan{{}, image::Reader(-1)};
     plan.image.host.monotonicNs = 5000ll * 1000000000;
     plan.image.host.boottimeNs = 7000ll * 1000000000;
+    plan.image.keeper = keeperNumber;
     const auto init = enterNamespaces(plan, request, log);
     if (!init.ok()) {
       std::printf("  %s\n", init.error().detail.c_str());
@@ -68,6 +70,33 @@ TEST(initHasNumberOneItsOwnProcAndTheJobsClocks) {
     });
     CHECK(status == 0);
   }
+}
+
+/** Sixty is one of those that the kernel itself gives to nobody; the last one lies beyond what a number can be. */
+TEST(theKeeperHasTheNumberThatTheJobKnows) {
+  for (const uid_t uid : users()) {
+    for (const auto& [wanted, given] : {std::pair{60, 60}, {31000, 31000}, {1, 1}, {4194305, 1}}) {
+      const auto isGiven = [given = given] { return getpid() == given ? 7 : 1; };
+      CHECK(within({}, uid, isGiven, wanted) == 7);
+      RestoreRequest others;
+      others.restorePid = false;
+      CHECK(within(others, uid, [] { return getpid() == 1 ? 7 : 1; }, wanted) == 7);
+    }
+  }
+}
+
+TEST(theEndOfTheKeeperEndsItsNamespace) {
+  int ends[2];
+  CHECK(pipe(ends) == 0);
+  const auto leaveOneBehind = [&] {
+    if (fork() == 0) sleep(60);
+    return 3;
+  };
+  CHECK(within({}, geteuid(), leaveOneBehind, 31000) == 3);
+  close(ends[1]);
+  pollfd ended{ends[0], POLLIN, 0};
+  CHECK(poll(&ended, 1, 10000) == 1 && (ended.revents & POLLHUP) != 0);
+  close(ends[0]);
 }
 
 TEST(aBindCoversWhatIsThere) {

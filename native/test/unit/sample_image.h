@@ -54,6 +54,7 @@ inline blcr::image::Image sampleImage() {
   image.host.machine = "x86_64";
   image.host.cpuid = {1, 2, 3};
   image.root = 100;
+  image.keeper = 99;
   image.processes.push_back(sampleProcess(100, 0));
   image.processes.push_back(sampleProcess(110, 100));
   Process zombie;

@@ -56,6 +56,8 @@ TEST(inconsistentImagesAreRefused) {
   CHECK(refused([](Image& image) { image.processes[1].ppid = 999; }));
   CHECK(refused([](Image& image) { std::swap(image.processes[0], image.processes[1]); }));
   CHECK(refused([](Image& image) { image.root = 1; }));
+  CHECK(refused([](Image& image) { image.keeper = image.processes[0].tasks[1].tid; }));
+  CHECK(refused([](Image& image) { image.keeper = -1; }));
   CHECK(refused([](Image& image) { image.processes[0].descriptors[0].file = 99; }));
   CHECK(refused([](Image& image) { image.files[0].inherited = 1000; }));  // a pipe could have been there, but this is none
   CHECK(refused([](Image& image) { image.processes[0].descriptors[1].fd = 0; }));

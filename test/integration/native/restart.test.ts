@@ -83,7 +83,8 @@ test('a restarted job dies with its keepers, outer or inner', LIMIT, async () =>
     let job: number[] = [];
     await waitUntil(() => {
       keepers.outer = childrenOf(restarted.pid)[0] ?? 0;
-      keepers.inner = childrenOf(keepers.outer)[0] ?? 0;
+      const [first = 0] = childrenOf(keepers.outer);
+      keepers.inner = childrenOf(first)[0] ?? 0;
       const [root = 0] = childrenOf(keepers.inner);
       job = [root, ...childrenOf(root)];
       return job.length === 3;

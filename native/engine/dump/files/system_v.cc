@@ -34,7 +34,7 @@ enum class User { kNobody, kJob, kOutsider, kEnded };
 /** Tells whose the objects of the namespace are. */
 class Owners {
  public:
-  explicit Owners(const std::deque<FrozenProcess>& processes) : isolated_(::getpid() == 1) {
+  Owners(const std::deque<FrozenProcess>& processes, bool isolated) : isolated_(isolated) {
     for (const FrozenProcess& process : processes) {
       starts_[process.pid] = startOf(process.stat);
       for (const FrozenTask& task : process.tasks) addWaiter(task.regs);
@@ -47,7 +47,7 @@ class Owners {
   /** A task of the job is in a call that waits for the object: nothing else may tell of its use yet. */
   [[nodiscard]] bool isAwaited(IpcKind kind, int id) const { return awaited_.contains({kind, id}); }
 
-  /** Process 1 of a restarted job's namespaces looks at what is the job's alone. */
+  /** The keeper of a restarted job looks at what is the job's alone. */
   [[nodiscard]] bool isolated() const { return isolated_; }
 
   /**
@@ -202,8 +202,8 @@ Status recordSegments(Owners& owners, Recording& recording) {
 
 }  // namespace
 
-Status recordSystemV(std::deque<FrozenProcess>& processes, Recording& recording) {
-  Owners owners(processes);
+Status recordSystemV(std::deque<FrozenProcess>& processes, bool isolated, Recording& recording) {
+  Owners owners(processes, isolated);
   BLCR_TRY(recordSegments(owners, recording));
   for (const IpcObject& object : readIpcTable(IpcKind::kSemaphores)) {
     auto ours = ownsSemaphores(owners, object);

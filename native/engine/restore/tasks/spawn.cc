@@ -1,6 +1,5 @@
 #include "restore/tasks/spawn.h"
 
-#include <fcntl.h>
 #include <linux/sched.h>
 #include <signal.h>
 #include <sys/ptrace.h>
@@ -10,31 +9,10 @@
 #include <unistd.h>
 
 #include "base/features.h"
-#include "base/io.h"
-#include "base/unique_fd.h"
+#include "restore/tasks/fork_as.h"
 
 namespace blcr {
 namespace {
-
-/** For kernels before 5.5 and sandboxes without clone3: the next number of the namespace follows the one written here. Nobody else makes
- * tasks in it meanwhile. Source: proc(5), ns_last_pid. */
-Status prepareNumber(const Job& job, int32_t number) {
-  if (!job.request.restorePid) return {};
-  const char* path = "/proc/sys/kernel/ns_last_pid";
-  const UniqueFd file(::open(path, O_WRONLY | O_CLOEXEC));
-  const std::string text = std::to_string(number - 1);
-  if (!file || ::write(file.get(), text.data(), text.size()) < 0) return systemError(path);
-  return {};
-}
-
-Error numberError(int code, int32_t number) {
-  errno = code;
-  Error error = systemError("making task " + std::to_string(number));
-  if (code == EPERM) error.detail += " (this namespace does not let process numbers be chosen)";
-  if (code == EEXIST) error.detail += " (the number is taken)";
-  if (code == EINVAL) error.detail += " (beyond this kernel's pid_max?)";
-  return error;
-}
 
 /** Signal actions that the coordinator does not have at default and that its children therefore inherit. */
 std::vector<int> changedActions() {
@@ -66,26 +44,6 @@ Status forgetRseq(Stub& stub) {
   while (true) ::syscall(SYS_pause);
 }
 
-Result<pid_t> cloneHere(const Job& job, const SpawnRequest& request) {
-  clone_args args{};
-  const pid_t number = request.number;
-  args.exit_signal = uint64_t(request.exitSignal);
-  if (job.request.restorePid) {
-    args.set_tid = reinterpret_cast<uint64_t>(&number);
-    args.set_tid_size = 1;
-  }
-  long pid = -1;
-  errno = ENOSYS;
-  if (featureAllowed("clone3")) pid = ::syscall(SYS_clone3, &args, sizeof args);
-  if (pid < 0 && errno == ENOSYS) {
-    BLCR_TRY(prepareNumber(job, number));
-    pid = ::syscall(SYS_clone, request.exitSignal, 0, 0, 0, 0);
-  }
-  if (pid == 0) beStub();
-  if (pid < 0) return numberError(errno, number);
-  return pid_t(pid);
-}
-
 Result<long> cloneIn(Job& job, Stub& parent, const SpawnRequest& request) {
   if (featureAllowed("clone3")) {
     clone_args args{};
@@ -102,7 +60,7 @@ Result<long> cloneIn(Job& job, Stub& parent, const SpawnRequest& request) {
     const auto made = parent.attempt(SYS_clone3, {at.value(), sizeof args});
     if (!made.ok() || made.value() != -ENOSYS) return made;
   }
-  BLCR_TRY(prepareNumber(job, request.number));
+  if (job.request.restorePid) BLCR_TRY(prepareNumber(request.number));
   return parent.attempt(SYS_clone, {request.flags | uint64_t(request.exitSignal)});
 }
 
@@ -112,7 +70,8 @@ Result<Stub> spawnFromCoordinator(Job& job, const SpawnRequest& request) {
   sigset_t all, before;
   sigfillset(&all);
   ::sigprocmask(SIG_SETMASK, &all, &before);  // the child must not run a handler of the coordinator's
-  const auto pid = cloneHere(job, request);
+  const auto pid = forkAs(job.request.restorePid ? request.number : 0, request.exitSignal);
+  if (pid.ok() && pid.value() == 0) beStub();
   ::sigprocmask(SIG_SETMASK, &before, nullptr);
   if (!pid.ok()) return pid.error();
   job.spawned.push_back(pid.value());

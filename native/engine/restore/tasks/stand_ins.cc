@@ -5,6 +5,7 @@
 namespace blcr {
 
 StandIns::StandIns(Job& job) : job_(job) {
+  taken_.insert(job.image.keeper);
   for (const image::Process& each : job.image.processes) {
     taken_.insert({each.pid, each.pgid, each.sid});
     for (const image::Task& task : each.tasks) taken_.insert(task.tid);

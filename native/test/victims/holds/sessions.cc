@@ -147,6 +147,29 @@ void anyHistory() {
   verify();
 }
 
+/** What programs ask that want to know whether their parent has ended. */
+void parentNumbers() {
+  const pid_t keeper = getppid();
+  Pipe up, go, told;
+  const pid_t middle = spawn([&] {
+    spawn([&] {
+      const pid_t middleOne = getppid();
+      REQUIRE(put(up.write, "x") == 0);
+      until([&] { return getppid() != middleOne; });
+      const pid_t heir = getppid();
+      REQUIRE(put(up.write, "x") == 0 && take(go.read, 1) == "x" && getppid() == heir);
+      REQUIRE(put(told.write, std::to_string(heir)) == 0);
+    });
+    REQUIRE(take(up.read, 1) == "x");
+  });
+  REQUIRE(endsWell(middle) && take(up.read, 1) == "x");
+  hold();
+  REQUIRE(getppid() == keeper && put(go.write, "x") == 0 && take(told.read) == std::to_string(keeper));
+}
+
+const Case kParents(Supported{"parentNumbers", "tasks", "the number of the parent, of the first process and of orphans (getppid)",
+                              "restored"},
+                    parentNumbers);
 const Case kBorn(Supported{"bornBeforeTheSession", "tasks", "children from before their parent and grandparent began sessions", "restored"},
                  bornBeforeTheSession);
 const Case kMoved(Supported{"leaderMovedAway", "tasks", "orphans left to a process in another session, their session's leader elsewhere",
