@@ -1,5 +1,6 @@
 #include "fd_watch.h"
 
+#include <fcntl.h>
 #include <uv.h>
 
 #include <cerrno>
@@ -87,7 +88,13 @@ class Wait final : public LoopWait, public std::enable_shared_from_this<Wait> {
     if (context_ != nullptr) napi_async_destroy(env_, std::exchange(context_, nullptr));
   }
 
-  static void OnPoll(uv_poll_t* handle, int status, int /*events*/) { static_cast<Wait*>(handle->data)->Fire(status < 0 ? -status : 0); }
+  /** libuv tells POLLERR as EBADF, whatever the error; a keeper that dies with the request unread makes one. That, too, is an event:
+   * whoever reaps the request hears what has happened. Source: libuv, uv__poll_io(). */
+  static void OnPoll(uv_poll_t* handle, int status, int /*events*/) {
+    uv_os_fd_t fd = -1;
+    const bool isOpen = uv_fileno(reinterpret_cast<uv_handle_t*>(handle), &fd) == 0 && fcntl(fd, F_GETFD) >= 0;
+    static_cast<Wait*>(handle->data)->Fire(status == UV_EBADF && isOpen ? 0 : -status);
+  }
   static void OnTimer(uv_timer_t* handle) { static_cast<Wait*>(handle->data)->Fire(0); }
   static void OnEnvironmentEnd(napi_async_cleanup_hook_handle /*hook*/, void* wait) { static_cast<Wait*>(wait)->Close(); }
   static void OnClosed(uv_handle_t* handle) {

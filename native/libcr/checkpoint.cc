@@ -73,7 +73,10 @@ Status checkSelf(const cr_checkpoint_args_t& args) {
 Result<UniqueFd> deliver(Target& target, Outgoing& out) {
   if (target.keeper) {
     out.request.handleInode = socketInode(target.keeper.get());
-    BLCR_TRY(sendMessage(target.keeper.get(), bytesOf(out.request), out.fds));
+    const Status sent = sendMessage(target.keeper.get(), bytesOf(out.request), out.fds);
+    const bool hasEnded = !sent && (sent.error().code == EPIPE || sent.error().code == ECONNRESET);  // the keeper ends with its job
+    if (hasEnded) return Error{ESRCH, "process " + std::to_string(target.member) + " has ended"};
+    if (!sent) return sent.error();
     return std::move(target.keeper);
   }
   auto pair = messagePair();

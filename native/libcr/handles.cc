@@ -10,6 +10,7 @@
 #include <mutex>
 
 #include "libcr.h"
+#include "protocol/process_info.h"
 
 namespace blcr::libcr {
 
@@ -23,6 +24,12 @@ struct Table {
 Table& table() {
   static Table* const all = new Table;  // never destroyed: other threads may still poll while the process exits
   return *all;
+}
+
+/** A zombie, too: its keeper, which is asked for it, goes before whoever waits for the keeper has looked. */
+bool hasEnded(pid_t pid) {
+  const auto info = readProcess(pid);
+  return info ? info.value().state == 'Z' || info.value().state == 'X' : info.error().code == ESRCH;
 }
 
 }  // namespace
@@ -67,8 +74,8 @@ Result<std::optional<Message>> peekReply(const Record& record) {
   const bool sameSocket = socketInode(record.fd) == record.inode;
   if (message && message->as<wire::Reply>() != nullptr && sameSocket) return std::optional(*std::move(message));
   if (!sameSocket) return Error{CR_ERESTARTED, "this is the restarted requester"};
-  const bool gone = record.target > 0 && ::kill(record.target, 0) != 0 && errno == ESRCH;
-  return gone ? Error{ESRCH, "the target is gone"} : Error{EIO, "the keeper went away without an answer"};
+  return record.target > 0 && hasEnded(record.target) ? Error{ESRCH, "the target is gone"}
+                                                      : Error{EIO, "the keeper went away without an answer"};
 }
 
 bool isPending(unsigned long handle) {

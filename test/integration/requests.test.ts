@@ -185,6 +185,17 @@ test('an abort or a reader that leaves: the program runs on to its end', LIMIT, 
   assertComplete(path);
 });
 
+test('a job that ends before its keeper has read the request is gone', LIMIT, async () => {
+  const child = await start(newPath('output'), true);
+  const to = openSync(newPath('context'), 'w');
+  child.kill('SIGSTOP');
+  const request = requestCheckpoint({ target: Number(child.pid), to });
+  const told = assert.rejects(request, { name: 'CheckpointError', code: 'ESRCH' });
+  child.kill('SIGKILL');
+  await told;
+  closeSync(to);
+});
+
 test('damaged contexts are refused before anything runs, and leave no process', LIMIT, async () => {
   const path = newPath('out');
   const child = await start(path, true);
