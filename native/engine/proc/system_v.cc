@@ -74,27 +74,107 @@ std::vector<IpcObject> parseIpcTable(IpcKind kind, std::string_view text) {
   return objects;
 }
 
-/** Asked for much faster than the table is written, and most jobs run where there is none. */
-static bool hasObjects(IpcKind kind) {
+namespace {
+
+/** What the kernel says of all objects of a kind, asked for much faster than a table is written; most jobs run where there are none. */
+struct Population {
+  int highest = -1;  // index of an object
+  size_t objects = 0;
+};
+
+Population populationOf(IpcKind kind) {
   shm_info segments{};
   seminfo sets{};
   msginfo queues{};
   switch (kind) {
     case IpcKind::kSegment:
-      return ::shmctl(0, SHM_INFO, reinterpret_cast<shmid_ds*>(&segments)) >= 0 && segments.used_ids > 0;
+      return {::shmctl(0, SHM_INFO, reinterpret_cast<shmid_ds*>(&segments)), size_t(segments.used_ids)};
     case IpcKind::kSemaphores:
-      return ::semctl(0, 0, SEM_INFO, &sets) >= 0 && sets.semusz > 0;
+      return {::semctl(0, 0, SEM_INFO, &sets), size_t(sets.semusz)};
     case IpcKind::kQueue:
-      return ::msgctl(0, MSG_INFO, reinterpret_cast<msqid_ds*>(&queues)) >= 0 && queues.msgpool > 0;
+      return {::msgctl(0, MSG_INFO, reinterpret_cast<msqid_ds*>(&queues)), size_t(queues.msgpool)};
   }
-  return false;
+  return {};
+}
+
+IpcObject objectWith(int id, const ipc_perm& permissions) {
+  IpcObject object;
+  object.key = permissions.__key;
+  object.id = id;
+  object.mode = permissions.mode;
+  object.uid = permissions.uid;
+  object.gid = permissions.gid;
+  object.creatorUid = permissions.cuid;
+  return object;
+}
+
+std::optional<IpcObject> segmentAt(int index) {
+  shmid_ds info{};
+  const int id = ::shmctl(index, SHM_STAT_ANY, &info);
+  if (id < 0) return std::nullopt;
+  IpcObject object = objectWith(id, info.shm_perm);
+  object.size = info.shm_segsz;
+  object.attached = info.shm_nattch;
+  object.first = info.shm_cpid;
+  object.second = info.shm_lpid;
+  object.firstTime = info.shm_atime;
+  object.secondTime = info.shm_dtime;
+  object.changed = info.shm_ctime;
+  return object;
+}
+
+std::optional<IpcObject> setAt(int index) {
+  semid_ds info{};
+  const int id = ::semctl(index, 0, SEM_STAT_ANY, &info);
+  if (id < 0) return std::nullopt;
+  IpcObject object = objectWith(id, info.sem_perm);
+  object.size = info.sem_nsems;
+  object.firstTime = info.sem_otime;
+  object.changed = info.sem_ctime;
+  return object;
+}
+
+std::optional<IpcObject> queueAt(int index) {
+  msqid_ds info{};
+  const int id = ::msgctl(index, MSG_STAT_ANY, &info);
+  if (id < 0) return std::nullopt;
+  IpcObject object = objectWith(id, info.msg_perm);
+  object.size = info.__msg_cbytes;
+  object.first = info.msg_lspid;
+  object.second = info.msg_lrpid;
+  object.firstTime = info.msg_stime;
+  object.secondTime = info.msg_rtime;
+  object.changed = info.msg_ctime;
+  return object;
+}
+
+/** Where few of the many numbers are in use the table is quicker. */
+bool isSparse(const Population& population) { return size_t(population.highest) > 64 + 8 * population.objects; }
+
+}  // namespace
+
+std::vector<IpcObject> askIpcObjects(IpcKind kind) {
+  std::optional<IpcObject> (*const objectAt)(int) = kind == IpcKind::kSegment ? segmentAt : kind == IpcKind::kSemaphores ? setAt : queueAt;
+  std::vector<IpcObject> objects;
+  for (int index = 0, highest = populationOf(kind).highest; index <= highest; ++index)
+    if (const auto object = objectAt(index)) objects.push_back(*object);
+  return objects;
 }
 
 std::vector<IpcObject> readIpcTable(IpcKind kind) {
-  if (!hasObjects(kind)) return {};
   static constexpr const char* kNames[] = {"shm", "sem", "msg"};
   const auto text = readFile(std::string("/proc/sysvipc/") + kNames[size_t(kind)]);
   return text ? parseIpcTable(kind, text.value()) : std::vector<IpcObject>();
+}
+
+std::vector<IpcObject> findIpcObjects(IpcKind kind) {
+  const Population population = populationOf(kind);
+  if (population.highest < 0 || population.objects == 0) return {};
+  if (isSparse(population)) return readIpcTable(kind);
+  // One that is missing was removed, or this kernel (before 4.17) or its rules do not answer: whether it is the one or the other the
+  // table tells.
+  std::vector<IpcObject> objects = askIpcObjects(kind);
+  return objects.size() < population.objects ? readIpcTable(kind) : objects;
 }
 
 }  // namespace blcr

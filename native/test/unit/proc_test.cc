@@ -2,6 +2,9 @@
 #include <linux/netlink.h>
 #include <netinet/in.h>
 #include <sys/mman.h>
+#include <sys/msg.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -22,6 +25,7 @@
 #include "proc/pagemap.h"
 #include "proc/population.h"
 #include "proc/status.h"
+#include "proc/system_v.h"
 
 using namespace blcr;
 
@@ -255,6 +259,41 @@ TEST(shut_directions_are_told) {
     for (size_t size = 0; size <= sizeof damaged; ++size) static_cast<void>(takeShutdowns({damaged, size}, none));
   }
   CHECK(none.empty());
+}
+
+/** The one of `id`; one without an identifier when there is none. */
+static IpcObject withId(const std::vector<IpcObject>& objects, int id) {
+  const auto found = std::find_if(objects.begin(), objects.end(), [id](const IpcObject& object) { return object.id == id; });
+  return found == objects.end() ? IpcObject() : *found;
+}
+
+static bool areSame(const IpcObject& a, const IpcObject& b) {
+  return a.key == b.key && a.id == b.id && a.mode == b.mode && a.size == b.size && a.attached == b.attached && a.first == b.first &&
+         a.second == b.second && a.firstTime == b.firstTime && a.secondTime == b.secondTime && a.changed == b.changed && a.uid == b.uid &&
+         a.gid == b.gid && a.creatorUid == b.creatorUid;
+}
+
+/** What the kernel tells of System V objects one by one is what its table has. */
+TEST(system_v_objects_are_found) {
+  const key_t key = 0x51000000 | (getpid() & 0xffffff);
+  const int segment = shmget(key, 9000, IPC_CREAT | 0640), set = semget(key, 3, IPC_CREAT | 0604), queue = msgget(key, IPC_CREAT | 0620);
+  void* attached = shmat(segment, nullptr, 0);
+  sembuf up{1, 1, 0};
+  const long message[2] = {7, 1};
+  CHECK(semop(set, &up, 1) == 0 && msgsnd(queue, message, 5, 0) == 0 && shmctl(segment, IPC_RMID, nullptr) == 0);
+  const std::pair<IpcKind, int> all[] = {{IpcKind::kSegment, segment}, {IpcKind::kSemaphores, set}, {IpcKind::kQueue, queue}};
+  for (const auto& [kind, id] : all) {
+    const IpcObject asked = withId(askIpcObjects(kind), id), read = withId(readIpcTable(kind), id);
+    CHECK(id >= 0 && read.id == id && areSame(read, withId(findIpcObjects(kind), id)));
+    CHECK(areSame(asked, read) || asked.id == -1);  // before Linux 4.17
+    CHECK(read.uid == geteuid() && read.lastTime() > 0 &&
+          read.size == (kind == IpcKind::kSegment ? 9000u
+                        : kind == IpcKind::kQueue ? 5u
+                                                  : 3u));
+  }
+  CHECK(withId(readIpcTable(IpcKind::kSegment), segment).attached == 1 && withId(readIpcTable(IpcKind::kQueue), queue).first == getpid());
+  CHECK(semctl(set, 0, IPC_RMID) == 0 && msgctl(queue, IPC_RMID, nullptr) == 0 && shmdt(attached) == 0);
+  for (const auto& [kind, id] : all) CHECK(withId(findIpcObjects(kind), id).id == -1);
 }
 
 TEST(multicast_groups_are_parsed) {

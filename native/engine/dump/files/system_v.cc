@@ -182,7 +182,7 @@ Result<bool> unlessGone(const Status& recorded, IpcKind kind, int id) {
 
 Status recordSegments(Owners& owners, Recording& recording) {
   std::map<int, uint32_t> attached = recording.attachedSegments;  // by the job
-  for (const IpcObject& object : readIpcTable(IpcKind::kSegment)) {
+  for (const IpcObject& object : findIpcObjects(IpcKind::kSegment)) {
     const auto own = attached.find(object.id);
     if (own != attached.end()) {
       if (isAttachedElsewhere(object, recording.segments[own->second].views.size())) return shared(IpcKind::kSegment, object.id);
@@ -205,7 +205,7 @@ Status recordSegments(Owners& owners, Recording& recording) {
 Status recordSystemV(std::deque<FrozenProcess>& processes, bool isolated, Recording& recording) {
   Owners owners(processes, isolated);
   BLCR_TRY(recordSegments(owners, recording));
-  for (const IpcObject& object : readIpcTable(IpcKind::kSemaphores)) {
+  for (const IpcObject& object : findIpcObjects(IpcKind::kSemaphores)) {
     auto ours = ownsSemaphores(owners, object);
     if (!ours) return ours.error();
     if (!*ours) continue;
@@ -213,7 +213,7 @@ Status recordSystemV(std::deque<FrozenProcess>& processes, bool isolated, Record
     if (!recorded) return recorded.error();
     if (!*recorded) recording.image.semaphores.pop_back();
   }
-  for (const IpcObject& object : readIpcTable(IpcKind::kQueue)) {
+  for (const IpcObject& object : findIpcObjects(IpcKind::kQueue)) {
     auto ours = ownsQueue(owners, object);
     if (!ours) return ours.error();
     if (!*ours) continue;
