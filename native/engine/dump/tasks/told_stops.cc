@@ -1,9 +1,12 @@
 #include "dump/tasks/told_stops.h"
 
+#include <errno.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <algorithm>
+
+#include "base/codes.h"
 
 namespace blcr {
 namespace {
@@ -16,7 +19,9 @@ Result<bool> isToBeTold(FrozenProcess& parent, pid_t pid) {
   constexpr uint64_t kHow = WSTOPPED | WNOHANG | WNOWAIT | __WALL;
   RemoteCall call{SYS_waitid, {P_PID, uint64_t(pid), scratch.data(), kHow, 0}};
   BLCR_TRY(parent.foothold->run(std::span(&call, 1)));
-  if (call.result != 0) return false;  // ECHILD: it belongs to somebody else now
+  if (call.result == -ECHILD) return false;  // it belongs to somebody else now
+  if (call.result != 0)
+    return Error{kErrorNoSupport, "process " + std::to_string(pid) + ": whether its stop was told is forbidden to ask (waitid)"};
   const auto told = scratch.memory().get<siginfo_t>(scratch.data());
   if (!told.ok()) return told.error();
   return told.value().si_pid == pid;
