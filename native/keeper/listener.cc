@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include "protocol/address.h"
+#include "protocol/talk.h"
 
 namespace blcr {
 
@@ -21,6 +22,7 @@ bool mayRequest(int connection) {
 }  // namespace
 
 Result<Listener> Listener::open() {
+  BLCR_TRY(refuseDeadly(kTalk, "a keeper"));  // it would die of the first request, and the job with it
   auto name = keeperAddress(::geteuid(), ::getpid());
   if (!name) return name.error();
   Listener listener;

@@ -15,6 +15,7 @@
 #include "base/io.h"
 #include "crx.h"
 #include "dump/frozen.h"
+#include "dump/required_calls.h"
 #include "log_once.h"
 #include "proc/status.h"
 #include "protocol/address.h"
@@ -146,6 +147,7 @@ void Requests::begin(Requester& requester, const wire::CheckpointRequest& reques
 }
 
 Status Requests::prepare(const wire::CheckpointRequest& request, Message& message) {
+  BLCR_TRY(refuseDeadlyFilters());
   size_t next = 0;
   const auto take = [&](uint32_t what) {
     const bool present = (request.attached & what) != 0 && next < message.fds.size();

@@ -15,6 +15,7 @@
 #include "modes.h"
 #include "protocol/exit_status.h"
 #include "restart_request.h"
+#include "restore/required_calls.h"
 #include "signals.h"
 #include "terminal.h"
 
@@ -35,7 +36,8 @@ void answer(UniqueFd& requester, crx_result_t result, std::string_view log) {
   requester.reset();
 }
 
-int refuse(UniqueFd& requester, const Error& error, Log& log) {
+int refuse(UniqueFd& requester, const Error& reason, Log& log) {
+  const Error error = explainDeath(reason);
   crx_result_t result{};
   result.error = error.code;
   logOnce(log, error);
@@ -65,6 +67,7 @@ class Outer {
     loop_.run();
     const int status = deathOfInner(reapInner());
     if (failure_) {
+      explain(status);
       answer(requester_, failure_->result, failureLog_);
       ::_exit(kFailed);
     }
@@ -73,6 +76,15 @@ class Outer {
   }
 
  private:
+  /** Which call somebody has died of, if it was one. */
+  void explain(int status) {
+    if (failure_->result.error == EIO && !(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)) return;
+    while (failureLog_.ends_with('\n')) failureLog_.pop_back();
+    const Error explained = explainDeath({failure_->result.error, failureLog_});
+    failure_->result.error = explained.code;
+    failureLog_ = explained.detail + "\n";
+  }
+
   void onInner() {
     auto message = receiveMessage(channel_.get(), MSG_DONTWAIT);
     if (!message && message.error().code == EAGAIN) return;
@@ -174,18 +186,19 @@ int restartJob() {
   fillStandardDescriptors();
   const Terminal terminal;
   const bool foreground = terminal.isForeground();
-  // A signal to the whole group (a terminal's, timeout(1)'s) is for the requester to pass on, or to answer with a checkpoint.
-  ::setpgid(0, 0);
   if (!claimDescriptor(kRequesterFd)) return kUsage;
-  closeInherited();
-  useDefaultSignals();
   UniqueFd requester(kRequesterFd);
   Log log;
+  auto message = receiveMessage(requester.get(), 0);  // first: an answer is lost when a request is not taken
+  if (!message) return refuse(requester, message.error(), log);
+  if (const Status possible = refuseDeadlyRestart(); !possible) return refuse(requester, possible.error(), log);
+  // A signal to the whole group (a terminal's, timeout(1)'s) is for the requester to pass on, or to answer with a checkpoint.
+  ::setpgid(0, 0);
+  closeInherited();
+  useDefaultSignals();
   // Under the outer keeper's number, by which the requester's side knows the job. Whoever comes before it is restarted waits.
   auto listener = Listener::open();
   if (!listener) return refuse(requester, listener.error(), log);
-  auto message = receiveMessage(requester.get(), 0);
-  if (!message) return refuse(requester, message.error(), log);
   auto incoming = parseRestart(*message);
   if (!incoming) return refuse(requester, incoming.error(), log);
   auto plan = readPlan(incoming->restore, log);

@@ -7,6 +7,7 @@
 #include "arguments.h"
 #include "completion.h"
 #include "own_part.h"
+#include "protocol/talk.h"
 #include "spawn.h"
 #include "target.h"
 
@@ -91,6 +92,7 @@ Result<UniqueFd> deliver(Target& target, Outgoing& out) {
 
 Result<unsigned long> submit(const cr_checkpoint_args_t& args, const crx_checkpoint_options_t& options) {
   BLCR_TRY(checkSelf(args));
+  BLCR_TRY(refuseDeadly(kTalk, "a request"));
   auto target = findTarget(args.cr_scope, args.cr_target);
   if (!target) return target.error();
   Outgoing out;

@@ -7,6 +7,7 @@
 
 #include "arguments.h"
 #include "completion.h"
+#include "protocol/talk.h"
 #include "spawn.h"
 
 namespace blcr::libcr {
@@ -36,6 +37,7 @@ bool mayReplacePipe(int fd) {
 }
 
 Result<unsigned long> submit(const cr_restart_args_t& args, const crx_restart_options_t& options) {
+  BLCR_TRY(refuseDeadly(kTalk, "a request"));
   wire::RestartRequest request;
   request.signal = args.cr_signal;
   request.flags = args.cr_flags;

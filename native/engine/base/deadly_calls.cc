@@ -1,6 +1,7 @@
 #include "base/deadly_calls.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <signal.h>
@@ -12,7 +13,13 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstring>
 #include <new>
+#include <string>
+
+#include "base/codes.h"
+#include "base/features.h"
+#include "base/unique_fd.h"
 
 namespace blcr {
 namespace {
@@ -38,6 +45,7 @@ bool refuseAll() {
 
 /** In the child of a process that may have threads: system calls only. */
 [[noreturn]] void tryAll(std::span<const HostCall> calls, Progress& progress) {
+  ::signal(SIGSYS, SIG_DFL);
   if (!refuseAll()) ::_exit(1);
   progress.isGuarded = true;
   for (const HostCall& call : calls) {
@@ -47,16 +55,36 @@ bool refuseAll() {
   ::_exit(0);
 }
 
-/** Whether a child that makes the calls is killed by a filter on its way. */
-bool isKilled(std::span<const HostCall> calls, Progress& progress) {
-  const pid_t child = ::fork();
-  if (child == 0) tryAll(calls, progress);
+/** As fork(2), but no handlers of the program's run, and nobody hears of the end. */
+pid_t makeChild() { return pid_t(::syscall(SYS_clone, 0, 0, 0, 0, 0)); }
+
+/** The wait status of such a child; -1 where it cannot be told. */
+int endOf(pid_t child) {
   int status = 0;
   pid_t ended = -1;
   do {
     ended = child < 0 ? -1 : ::waitpid(child, &status, __WALL);
   } while (ended < 0 && child > 0 && errno == EINTR);
-  return ended == child && child > 0 && WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS;
+  return ended == child && child > 0 ? status : -1;
+}
+
+/** Whether a child that makes the calls is killed by a filter on its way. */
+bool isKilled(std::span<const HostCall> calls, Progress& progress) {
+  const pid_t child = makeChild();
+  if (child == 0) tryAll(calls, progress);
+  const int status = endOf(child);
+  return status != -1 && WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS;
+}
+
+/** Mode 2 of /proc/self/status, whose length groups and names do not let grow past this. Source: proc(5). */
+bool isFiltered() {
+  char text[16384];
+  const UniqueFd status(::open("/proc/self/status", O_RDONLY | O_CLOEXEC));
+  const ssize_t length = status ? ::read(status.get(), text, sizeof text - 1) : -1;
+  if (length <= 0) return true;  // not known: asking does no harm
+  text[length] = '\0';
+  const char* mode = std::strstr(text, "\nSeccomp:\t");
+  return mode == nullptr || mode[std::strlen("\nSeccomp:\t")] != '0';
 }
 
 }  // namespace
@@ -70,6 +98,26 @@ const HostCall* findDeadly(std::span<const HostCall> calls) {
   if (isKilled(calls, progress) && progress.isGuarded && progress.next < calls.size()) found = &calls[progress.next];
   ::munmap(shared, sizeof(Progress));
   return found;
+}
+
+Status refuseDeadly(std::span<const HostCall> calls, const char* what) {
+  if (!isFiltered() || !featureAllowed("filter_probe")) return {};
+  const HostCall* const deadly = findDeadly(calls);
+  if (deadly == nullptr) return {};
+  return Error{kErrorNoSupport, std::string("a seccomp filter of this node kills whoever calls ") + deadly->name + ", which " + what +
+                                    " does: nothing was tried"};
+}
+
+Status refuseForbidden(std::span<const NeededCall> calls, const char* why) {
+  if (!isFiltered() || !featureAllowed("filter_probe")) return {};
+  for (const NeededCall& call : calls) {
+    const pid_t child = makeChild();
+    if (child == 0) ::_exit(::syscall(call.number, -1, 0, 1 /* WNOHANG */, 0, 0, 0) == -1 && errno == call.error ? 0 : 1);
+    const int status = endOf(child);
+    const bool isForbidden = status == -1 ? child > 0 : WIFEXITED(status) && WEXITSTATUS(status) == 1;  // -1: it is wait4(2) itself
+    if (isForbidden) return Error{kErrorNoSupport, std::string("a seccomp filter of this node forbids ") + call.name + why};
+  }
+  return {};
 }
 
 }  // namespace blcr

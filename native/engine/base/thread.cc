@@ -17,7 +17,9 @@ Status Thread::start(std::function<void()> run) {
   const int error = ::pthread_create(&id_, nullptr, enter, this);
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   started_ = error == 0;
-  return started_ ? Status() : Status(Error{error, "a thread could not be started (limit of processes?)"});
+  return started_ ? Status()
+                  : Status(Error{error, error == EAGAIN ? "a thread could not be started (limit of processes?)"
+                                                        : "a thread could not be started: clone3 or clone is forbidden"});
 }
 
 void Thread::join() {

@@ -128,9 +128,9 @@ class Checkpoint final : public Dump {
  private:
   /** Everything that need not happen inside the stop. */
   Status prepare() {
+    BLCR_TRY(refuseDeadlyFilters());
     const auto own = readStatus(::getpid());
     if (!own) return own.error();
-    BLCR_TRY(refuseDeadlyFilters(own.value()));
     done_.reset(::eventfd(0, EFD_CLOEXEC));
     cancel_.reset(::eventfd(0, EFD_CLOEXEC));
     if (!done_ || !cancel_) return systemError("eventfd");

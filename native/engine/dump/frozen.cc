@@ -34,7 +34,8 @@ Status explainRefusal(pid_t pid, pid_t tid, const Error& error) {
   if (tracer != 0) return Error{kErrorTraced, taskName(pid, tid) + " is traced by process " + std::to_string(tracer)};
   const auto stat = readTaskStat(pid, tid);
   if (!stat || stat.value().state == 'Z' || stat.value().state == 'X') return Error{ESRCH, taskName(pid, tid) + " has ended"};
-  return Error{EPERM, taskName(pid, tid) + " may not be traced (another user's, not dumpable, or forbidden by policy)"};
+  return Error{EPERM,
+               taskName(pid, tid) + " may not be traced (another user's, not dumpable, or ptrace is forbidden by a policy or a filter)"};
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "dump/required_calls.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/kcmp.h>
 #include <linux/keyctl.h>
@@ -13,22 +14,27 @@
 #include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
-#include <string>
-
-#include "base/codes.h"
 #include "base/deadly_calls.h"
-#include "base/features.h"
+#include "proc/status.h"
 
 namespace blcr {
 namespace {
 
 constexpr uint64_t kThread = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS |
                              CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;  // as pthread_create(3) does
-constexpr uint64_t kBadFd = ~0ull;
 
 constexpr HostCall kCalls[] = {
     // The keeper's own.
+    {"restart_syscall", SYS_restart_syscall},  // the kernel's, when a stop has interrupted a task's call
+    {"kill", SYS_kill},
+    {"sched_yield", SYS_sched_yield},
+    {"uname", SYS_uname},
+    {"rt_sigpending", SYS_rt_sigpending},
+    {"rt_sigtimedwait", SYS_rt_sigtimedwait},
+    {"shmat", SYS_shmat, {kBadFd}},
+    {"shmdt", SYS_shmdt},
     {"ptrace", SYS_ptrace, {PTRACE_SEIZE}},
     {"ptrace", SYS_ptrace, {PTRACE_GETREGSET}},
     {"wait4", SYS_wait4},
@@ -119,17 +125,24 @@ constexpr HostCall kCalls[] = {
     {"prctl(PR_GET_MEMORY_MERGE)", SYS_prctl, {68}},
 };
 
+/** What a task that was stopped cannot do without: its call would fail, or it would never go on. */
+constexpr NeededCall kNeeded[] = {{"wait4", SYS_wait4, ECHILD}, {"restart_syscall", SYS_restart_syscall, EINTR}};
+
+Status ask() {
+  BLCR_TRY(refuseDeadly(kCalls, "a checkpoint"));
+  return refuseForbidden(kNeeded, ", without which a stop could harm the job: nothing was tried");
+}
+
 }  // namespace
 
-Status refuseDeadlyFilters(const ProcStatus& own) {
+Status refuseDeadlyFilters() {
   static int32_t asked = -2;  // so many filters there were when it was found out
-  static const HostCall* deadly = nullptr;
-  if (own.seccomp == 0 || !featureAllowed("filter_probe")) return {};
-  if (asked != own.seccompFilters || asked < 0) deadly = findDeadly(kCalls);
-  asked = own.seccompFilters;
-  if (deadly == nullptr) return {};
-  return Error{kErrorNoSupport, std::string("a seccomp filter of this node kills whoever calls ") + deadly->name +
-                                    ", which a checkpoint does: nothing was tried"};
+  static Status verdict;
+  const auto own = readStatus(::getpid());
+  if (!own || own.value().seccomp == 0) return own ? Status() : own.error();
+  if (asked != own.value().seccompFilters || asked < 0) verdict = ask();
+  asked = own.value().seccompFilters;
+  return verdict;
 }
 
 }  // namespace blcr

@@ -2,15 +2,14 @@
 #pragma once
 
 #include "base/result.h"
-#include "proc/status.h"
 
 namespace blcr {
 
 /**
  * kErrorNoSupport naming the first call for which a seccomp filter would kill the keeper, and with it the job, or a task of the job whose
- * filters are the same. `own` is the keeper's status: without a filter, nothing is asked. Once for as many filters.
+ * filters are the same; or one whose refusal the job would notice. Without a filter, nothing is asked; else once for as many filters.
  * BLCR_DISABLE=filter_probe leaves it out.
  */
-[[nodiscard]] Status refuseDeadlyFilters(const ProcStatus& own);
+[[nodiscard]] Status refuseDeadlyFilters();
 
 }  // namespace blcr

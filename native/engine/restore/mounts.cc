@@ -159,8 +159,9 @@ std::vector<std::string> mountPoints(std::string_view text) {
 Status isolateMounts() {
   if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0) return {};
   if (errno == EPERM || errno == EACCES)
-    return Error{EPERM, systemError("making mounts private").detail +
-                            " (this host gives users namespaces without rights in them, by AppArmor for instance)"};
+    return Error{EPERM,
+                 systemError("making mounts private").detail +
+                     " (this host gives users namespaces without rights in them, by AppArmor for instance, or a filter forbids mount)"};
   if (errno != EINVAL) return systemError("making mounts private");
   // The root of a chroot is no mount: what is mounted below it, one by one.
   const auto mounts = readFile("/proc/self/mountinfo");

@@ -59,7 +59,7 @@ Status writeFile(const char* path, const std::string& text) {
 
 Error unshareError(int code) {
   errno = code;
-  Error error = systemError("making namespaces for the job");
+  Error error = systemError("making namespaces for the job with unshare");
   if (code == ENOSPC) error = {EPERM, error.detail + " (user.max_user_namespaces is 0 or exhausted)"};
   if (code == EPERM) error.detail += " (this host, container or sandbox does not let users make namespaces)";
   if (code == EINVAL || code == ENOSYS) error = {ENOSYS, error.detail + " (this kernel, container or sandbox lacks one of them)"};

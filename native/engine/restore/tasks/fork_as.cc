@@ -21,7 +21,7 @@ Status prepareNumber(int32_t number) {
 Error numberError(int code, int32_t number) {
   errno = code;
   Error error = systemError("making task " + std::to_string(number));
-  if (code == EPERM) error.detail += " (this namespace does not let process numbers be chosen)";
+  if (code == EPERM) error.detail += " (this namespace does not let process numbers be chosen, or a filter forbids clone3)";
   if (code == EEXIST) error.detail += " (the number is taken)";
   if (code == EINVAL) error.detail += " (beyond this kernel's pid_max?)";
   return error;
