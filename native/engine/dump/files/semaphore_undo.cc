@@ -19,7 +19,7 @@ namespace {
 constexpr int kMost = 32767;  // SEMVMX, SEMAEM: of a value, and of an adjustment either way, which may be one lower
 
 using Operations = std::vector<sembuf>;
-constexpr size_t kMostOperations = 5;  // of one question
+constexpr size_t kMostOperations = 8;  // of one question
 
 class Prober {
  public:
@@ -49,6 +49,21 @@ class Prober {
       }
     }
     return {};
+  }
+
+  /** Whether any adjustment is not zero, also while others change the values. */
+  Result<bool> owesAny() {
+    constexpr uint32_t kTogether = Scratch::kMaxCalls / 2;
+    const auto count = uint32_t(set_.values.size());
+    for (uint32_t first = 0; first < count; first += kTogether) {
+      std::vector<Operations> questions;
+      for (uint32_t number = first; number < std::min(first + kTogether, count); ++number)
+        for (const int sign : {1, -1}) questions.push_back(swings(number, sign));
+      const auto exceeded = exceedEach(questions);
+      if (!exceeded.ok()) return exceeded.error();
+      if (std::find(exceeded.value().begin(), exceeded.value().end(), true) != exceeded.value().end()) return true;
+    }
+    return false;
   }
 
  private:
@@ -99,6 +114,25 @@ class Prober {
     if (more != 0) add(operations, number, -step, 0);
     add(operations, number, more, SEM_UNDO);
     operations.push_back({static_cast<unsigned short>(number), 0, IPC_NOWAIT});
+    return operations;
+  }
+
+  /**
+   * An adjustment of zero is brought exactly to its limit, by steps that are given back at once and so fit whatever the value is now: only
+   * on which side of the middle it is must be known. Then more is taken than there is; of 32767, whose taking would succeed, another unit.
+   */
+  [[nodiscard]] Operations swings(uint32_t number, int sign) const {
+    constexpr int kHalf = (kMost + 1) / 2;
+    const int last = sign > 0 ? 1 : 2;  // 32767 up, 32768 down
+    const bool isHigh = set_.values[number] >= kHalf;
+    Operations operations;
+    for (const int step : {kHalf - 1, kHalf - 1, last}) {
+      const bool undoneFirst = (sign > 0) == isHigh;
+      add(operations, number, isHigh ? -step : step, undoneFirst ? SEM_UNDO : 0);
+      add(operations, number, isHigh ? step : -step, undoneFirst ? 0 : SEM_UNDO);
+    }
+    add(operations, number, -kMost, 0);
+    add(operations, number, -1, 0);
     return operations;
   }
 
@@ -181,7 +215,30 @@ Status checkPair(const Undo& all, pid_t one, pid_t other, bool compares) {
   return unusual(one, other, ", two processes, may share semaphore adjustments (SEM_UNDO): it cannot be told, kcmp is forbidden here");
 }
 
+/** Its threads as well, unless they are known to share with the first one. */
+Result<bool> owesAny(FrozenProcess& process, const image::SemaphoreSet& set, bool compares) {
+  auto owes = Prober(process, set).owesAny();
+  for (size_t index = 1; owes.ok() && !*owes && index < process.tasks.size(); ++index) {
+    if (compares && shareAdjustments(process.pid, process.tasks[index].tracee.tid())) continue;
+    auto thread = InjectionScope::enter(process.tasks[index].tracee, process.syscallInstruction);
+    if (!thread) return thread.error();
+    owes = Prober(process, set, &*thread).owesAny();
+    BLCR_TRY(thread->restore());
+  }
+  return owes;
+}
+
 }  // namespace
+
+Result<bool> owesSemaphores(std::deque<FrozenProcess>& processes, const image::SemaphoreSet& set) {
+  const bool compares = mayCompare();
+  for (FrozenProcess& process : processes) {
+    if (process.zombie) continue;
+    auto owes = owesAny(process, set, compares);
+    if (!owes || *owes) return owes;
+  }
+  return false;
+}
 
 Status recordSemaphoreUndo(std::deque<FrozenProcess>& processes, image::SemaphoreSet& set, bool operated) {
   const bool compares = mayCompare();

@@ -18,4 +18,7 @@ namespace blcr {
  */
 [[nodiscard]] Status recordSemaphoreUndo(std::deque<FrozenProcess>& processes, image::SemaphoreSet& set, bool operated);
 
+/** Whether any process owes anything to a set of about these values, which others may be changing meanwhile. Asked in the same manner. */
+[[nodiscard]] Result<bool> owesSemaphores(std::deque<FrozenProcess>& processes, const image::SemaphoreSet& set);
+
 }  // namespace blcr

@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/codes.h"
+#include "dump/files/semaphore_undo.h"
 
 namespace blcr {
 namespace {
@@ -57,7 +58,9 @@ class Owners {
    * No task of the job can change that after the table was read, as all are stopped: one that waited in semop has left the queue of its
    * set. Source: ipc/sem.c, set_semotime().
    */
-  [[nodiscard]] bool isOlderThanJob(const IpcObject& object) const { return !isolated_ && object.lastTime() + kSlack < began_; }
+  [[nodiscard]] bool isOlderThanJob(const IpcObject& object) const { return !isolated_ && isBeforeJob(object.lastTime()); }
+
+  [[nodiscard]] bool isBeforeJob(int64_t time) const { return time + kSlack < began_; }
 
   /** Numbers of processes are used again: what matters is who had it at `time`. */
   [[nodiscard]] User whoWas(pid_t pid, int64_t time) {
@@ -67,7 +70,7 @@ class Owners {
   }
 
   /** Made or used since the job began, by somebody of its user who has ended. */
-  [[nodiscard]] bool mayBeOurs(const IpcObject& object) const { return object.creatorUid == uid_ && object.lastTime() + kSlack >= began_; }
+  [[nodiscard]] bool mayBeOurs(const IpcObject& object) const { return object.creatorUid == uid_ && !isBeforeJob(object.lastTime()); }
 
  private:
   void addWaiter(const user_regs_struct& regs) {
@@ -114,6 +117,19 @@ bool isAttachedElsewhere(const IpcObject& segment, size_t own) {
   return false;
 }
 
+/** What only may be the job's can be removed by others while we look. */
+bool stillExists(IpcKind kind, int id) {
+  union {
+    shmid_ds segment;
+    semid_ds set;
+    msqid_ds queue;
+  } info;
+  const int done = kind == IpcKind::kSegment      ? ::shmctl(id, IPC_STAT, &info.segment)
+                   : kind == IpcKind::kSemaphores ? ::semctl(id, 0, IPC_STAT, &info.set)
+                                                  : ::msgctl(id, IPC_STAT, &info.queue);
+  return done >= 0 || (errno != EINVAL && errno != EIDRM);
+}
+
 /** What the last users of an object mean. */
 Result<bool> isOurs(const Owners& owners, IpcKind kind, const IpcObject& object, const std::vector<User>& users) {
   if (owners.isolated()) return true;
@@ -134,6 +150,21 @@ Result<bool> ownsSemaphores(Owners& owners, const IpcObject& object) {
     users.push_back(owners.whoWas(last, object.lastTime()));
   }
   return isOurs(owners, IpcKind::kSemaphores, object, users);
+}
+
+/**
+ * Others were the last who used it, which leaves one trace of what the job did: what the set gets back at the end of a process. Whoever
+ * owes that has done a semop since the job began.
+ */
+Status checkNothingOwed(const Owners& owners, const IpcObject& object, std::deque<FrozenProcess>& processes) {
+  if (owners.isolated() || object.firstTime == 0 || owners.isBeforeJob(object.firstTime)) return {};
+  image::SemaphoreSet set;
+  set.name.id = object.id;
+  set.values.resize(object.size);
+  if (::semctl(object.id, 0, GETALL, set.values.data()) < 0) return {};  // another user's, or gone
+  const auto owes = owesSemaphores(processes, set);
+  if (owes.ok()) return owes.value() ? Status(shared(IpcKind::kSemaphores, object.id)) : Status();
+  return stillExists(IpcKind::kSemaphores, object.id) ? Status(owes.error()) : Status();
 }
 
 Result<bool> ownsQueue(Owners& owners, const IpcObject& object) {
@@ -159,19 +190,6 @@ Result<bool> ownsSegment(Owners& owners, const IpcObject& object) {
     return (object.mode & SHM_DEST) == 0 && maker == User::kEnded && owners.mayBeOurs(object);
   }
   return isOurs(owners, IpcKind::kSegment, object, {last == User::kJob ? User::kJob : maker});
-}
-
-/** What only may be the job's can be removed by others while we look. */
-bool stillExists(IpcKind kind, int id) {
-  union {
-    shmid_ds segment;
-    semid_ds set;
-    msqid_ds queue;
-  } info;
-  const int done = kind == IpcKind::kSegment      ? ::shmctl(id, IPC_STAT, &info.segment)
-                   : kind == IpcKind::kSemaphores ? ::semctl(id, 0, IPC_STAT, &info.set)
-                                                  : ::msgctl(id, IPC_STAT, &info.queue);
-  return done >= 0 || (errno != EINVAL && errno != EIDRM);
 }
 
 /** Whether it was recorded: one that has gone meanwhile is nobody's, whatever went wrong with it. */
@@ -208,6 +226,7 @@ Status recordSystemV(std::deque<FrozenProcess>& processes, bool isolated, Record
   for (const IpcObject& object : findIpcObjects(IpcKind::kSemaphores)) {
     auto ours = ownsSemaphores(owners, object);
     if (!ours) return ours.error();
+    if (!*ours) BLCR_TRY(checkNothingOwed(owners, object, processes));
     if (!*ours) continue;
     auto recorded = unlessGone(recordSemaphores(object, processes, recording), IpcKind::kSemaphores, object.id);
     if (!recorded) return recorded.error();
