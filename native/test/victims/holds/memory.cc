@@ -351,6 +351,26 @@ const Case kKeys(Supported{"protectionKeys", "memory", "memory protection keys",
                  protectionKeys);
 const Case kLarge(Supported{"largeMemory", "memory", "more than 2 GiB, sparse", "restored"}, large);
 const Case kMany(Supported{"manyAreas", "memory", "thousands of areas", "restored"}, manyAreas);
+/** Parts of the map of this process whose names begin with `[v`, but for the vsyscall page. */
+std::vector<std::pair<uint64_t, uint64_t>> kernelAreas() {
+  std::vector<std::pair<uint64_t, uint64_t>> found;
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    uint64_t start = 0, end = 0;
+    if (line.find("[v") == std::string::npos || line.find("[vsyscall]") != std::string::npos) continue;
+    REQUIRE(sscanf(line.c_str(), "%lx-%lx", &start, &end) == 2);
+    found.emplace_back(start, end);
+  }
+  return found;
+}
+
+void withoutVdso() {
+  for (const auto& [start, end] : kernelAreas()) REQUIRE(munmap(reinterpret_cast<void*>(start), end - start) == 0);
+  hold();
+  REQUIRE(kernelAreas().empty());
+}
+
+const Case kWithoutVdso(Supported{"withoutVdso", "memory", "programs that have removed the vdso", "restored"}, withoutVdso);
 const Case kVsyscall(Supported{"vsyscall", "memory", "the vsyscall page", "restored"}, vsyscall);
 
 }  // namespace
