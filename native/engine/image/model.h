@@ -139,6 +139,11 @@ struct Attribute {
   std::string name, value;
 };
 
+/** Of a file that travels itself; kNone = as of whoever makes it. */
+struct FileOwner {
+  uint32_t uid = kNone, gid = kNone;
+};
+
 /** Shared anonymous memory, memfd, a POSIX or System V shared memory segment: content travels in PAGE frames with kSharedSpace. */
 struct SharedSegment {
   uint64_t size = 0;
@@ -149,6 +154,7 @@ struct SharedSegment {
   std::string path;   // POSIX shared memory: made again under this name; else empty
   IpcName ipc;        // System V, id < 0 = not
   std::vector<Attribute> attributes;
+  FileOwner fileOwner = {};
 };
 
 /** Byte content carried in FILE frames. */
@@ -216,6 +222,7 @@ struct OpenFile {
   std::vector<std::string> locks;                        // flock / POSIX / OFD locks, serialised by the file rooms
   std::vector<InotifyWatch> watches;
   std::vector<Attribute> attributes;  // kUnlinked
+  FileOwner fileOwner = {};           // kUnlinked
 };
 
 struct Pipe {
@@ -272,6 +279,7 @@ struct Terminal {
   int32_t number = 0;
   std::string modes, size;  // struct termios2, struct winsize
   uint32_t fileMode = 0;
+  FileOwner fileOwner = {};
   bool packets = false, locked = false;
   bool hungUp = false;                  // the master is closed: only the number counts
   bool closed = false;                  // the program's end is closed, after it was open

@@ -107,8 +107,12 @@ void visit(A& a, S& s, const IpcName*) {
   a(s.id, s.key, s.mode, s.uid, s.gid);
 }
 template <typename A, typename S>
+void visit(A& a, S& s, const FileOwner*) {
+  a(s.uid, s.gid);
+}
+template <typename A, typename S>
 void visit(A& a, S& s, const SharedSegment*) {
-  a(s.size, s.name, s.memfd, s.seals, s.mode, s.path, s.ipc, s.attributes);
+  a(s.size, s.name, s.memfd, s.seals, s.mode, s.path, s.ipc, s.attributes, s.fileOwner);
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const SemaphoreUndo*) {
@@ -138,7 +142,7 @@ template <typename A, typename S>
 void visit(A& a, S& s, const OpenFile*) {
   a(s.kind, s.flags, s.offset, s.path, s.size, s.mode, s.object, s.blob, s.inherited, s.unlinked, s.counter, s.semaphore, s.sigmask,
     s.clock, s.timerFlags, s.valueNs, s.intervalNs, s.expirations, s.end, s.epoll, s.ownerPid, s.ownerSignal, s.ownerType, s.locks,
-    s.watches, s.attributes);
+    s.watches, s.attributes, s.fileOwner);
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const InotifyWatch*) {
@@ -163,7 +167,8 @@ void visit(A& a, S& s, const Socket*) {
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const Terminal*) {
-  a(s.number, s.modes, s.size, s.fileMode, s.packets, s.locked, s.hungUp, s.closed, s.session, s.foreground, s.lines, s.input, s.output);
+  a(s.number, s.modes, s.size, s.fileMode, s.fileOwner, s.packets, s.locked, s.hungUp, s.closed, s.session, s.foreground, s.lines, s.input,
+    s.output);
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const Ring*) {

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "restore/files/attributes.h"
+#include "restore/files/file_owner.h"
 #include "restore/files/objects.h"
 #include "restore/files/system_v.h"
 #include "restore/relocate.h"
@@ -91,6 +92,7 @@ Status positionStream(Job& job, const OpenFile& file, int fd) {
 /** Last, because writing takes the bits away that give rights, and is a modification. */
 Status setMode(Job& job, const Sources& sources, const OpenFile& file) {
   const int fd = sources.blobs[file.blob];
+  BLCR_TRY(giveToOwner(fd, file.fileOwner, file.path, job.log));
   setAttributes(fd, file.attributes, false, file.path, job.log);
   if (::fchmod(fd, file.mode & 07777) != 0) return systemError("mode of " + file.path);
   setAttributes(fd, file.attributes, true, file.path, job.log);

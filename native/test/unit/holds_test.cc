@@ -6,7 +6,7 @@
 namespace {
 
 /** What only root can set up. */
-const std::vector<std::string> kOfRoot{"anotherUser", "chosenGroups", "separateIds"};
+const std::vector<std::string> kOfRoot{"anotherUser", "chosenGroups", "filesGivenAway", "separateIds", "terminalGivenAway"};
 
 }  // namespace
 

@@ -64,14 +64,33 @@ inline blcr::image::Image sampleImage() {
   zombie.exitStatus = 256;
   image.processes.push_back(zombie);
   image.mapped.push_back({.path = "/bin/true", .size = 4096, .identity = "size"});
-  image.shared.push_back(
-      {.size = 8192, .name = "segment", .memfd = true, .seals = 0, .mode = 0600, .path = "", .ipc = {}, .attributes = {}});
-  image.shared.push_back(
-      {.size = 100, .name = "", .memfd = false, .seals = 0, .mode = 0, .path = "", .ipc = {.id = 0, .key = -3}, .attributes = {}});
+  image.shared.push_back({.size = 8192,
+                          .name = "segment",
+                          .memfd = true,
+                          .seals = 0,
+                          .mode = 0600,
+                          .path = "",
+                          .ipc = {},
+                          .attributes = {},
+                          .fileOwner = {7, 8}});
+  image.shared.push_back({.size = 100,
+                          .name = "",
+                          .memfd = false,
+                          .seals = 0,
+                          .mode = 0,
+                          .path = "",
+                          .ipc = {.id = 0, .key = -3},
+                          .attributes = {},
+                          .fileOwner = {7, 8}});
   image.semaphores.push_back({.name = {.id = 3, .key = 7}, .values = {1, 32767}, .undo = {{.pid = 100, .number = 1, .adjustment = -5}}});
   image.queues.push_back({.name = {.id = 4, .key = 0}, .capacity = 16384, .messages = {{.type = 1, .text = "message"}}});
-  image.terminals.push_back(
-      {.number = 3, .modes = std::string(44, 'm'), .size = std::string(8, 's'), .lines = {"line\n"}, .input = "unfin", .output = "out"});
+  image.terminals.push_back({.number = 3,
+                             .modes = std::string(44, 'm'),
+                             .size = std::string(8, 's'),
+                             .fileOwner = {9, 4},
+                             .lines = {"line\n"},
+                             .input = "unfin",
+                             .output = "out"});
   image.files.resize(6);
   image.files[0].kind = FileKind::kInherited;
   image.files[0].inherited = 0;

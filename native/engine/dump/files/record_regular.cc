@@ -76,6 +76,7 @@ Status carryContent(FileContext& context, const FoundDescriptor& found, image::O
   blob.fd = UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
   if (!blob.fd) return systemError(found.name());
   file.attributes = readAttributes(blob.fd.get());
+  file.fileOwner = {found.info.st_uid, found.info.st_gid};
   BLCR_TRY(findPieces(blob.fd.get(), file.size, blob));
   if (contentLength(blob) > kMaxCopied) recording.mustStay = true;
   if (!recording.copiesInStop && !recording.mustStay) {
@@ -96,6 +97,7 @@ bool reuseContent(FileContext& context, const FoundDescriptor& found, image::Ope
     if (&known == &file || known.kind != image::FileKind::kUnlinked || known.blob == image::kNone) continue;
     file.kind = image::FileKind::kUnlinked;
     file.blob = known.blob;
+    file.fileOwner = known.fileOwner;
     return true;
   }
   return false;
@@ -109,6 +111,7 @@ Status recordSegmentFile(FileContext& context, const FoundDescriptor& found, ima
   SegmentSource& source = recording.segments[file.object];
   source.size = uint64_t(found.info.st_size);
   recording.image.shared[file.object].mode = found.info.st_mode & 07777;
+  recording.image.shared[file.object].fileOwner = {found.info.st_uid, found.info.st_gid};
   if (isPosixSharedMemory(found.link) && isAt(found, found.link)) BLCR_TRY(nameSegment(recording, file.object, found.link, found.info));
   if (source.fd) return {};
   const std::string path = "/proc/" + std::to_string(found.pid) + "/fd/" + std::to_string(found.fd);

@@ -50,6 +50,8 @@ class Recorder {
     if (::stat(path.c_str(), &node) != 0 || !S_ISCHR(node.st_mode) || minor(node.st_rdev) != unsigned(into.number))
       return refuseFile(master_, "a terminal that is not in /dev/pts");
     into.fileMode = node.st_mode & 07777;
+    into.fileOwner = {node.st_uid, node.st_gid};
+    if (node.st_uid != ::geteuid() && ::geteuid() != 0) return refuseFile(master_, "a terminal that belongs to another user");
     device_ = node.st_dev;
     winsize size{};
     int locked = 0, packets = 0;

@@ -229,6 +229,7 @@ Status nameSegment(Recording& recording, uint32_t segment, const std::string& pa
   SegmentSource& source = recording.segments[segment];
   into.path = path;
   into.mode = info.st_mode & 07777;
+  into.fileOwner = {info.st_uid, info.st_gid};
   source.size = uint64_t(info.st_size);
   if (!source.fd) source.fd = UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   return source.fd ? Status() : systemError(path);

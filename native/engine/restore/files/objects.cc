@@ -15,6 +15,8 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "restore/files/file_owner.h"
+
 namespace blcr {
 namespace {
 
@@ -42,7 +44,7 @@ Result<UniqueFd> makeCarriedFile(uint64_t size, const std::string& path) {
   return fd;
 }
 
-Result<Segment> makeSegment(const image::SharedSegment& segment) {
+Result<Segment> makeSegment(const image::SharedSegment& segment, Log& log) {
   Segment made;
   if (segment.path.empty()) {
     made.fd.reset(::memfd_create(segment.name.empty() ? "shared" : segment.name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
@@ -52,10 +54,11 @@ Result<Segment> makeSegment(const image::SharedSegment& segment) {
   }
   const std::string what = "shared memory of " + std::to_string(segment.size) + " bytes " + segment.path;
   if (!made.fd) return systemError(what);
+  const Status given = giveToOwner(made.fd.get(), segment.fileOwner, what, log);
   const bool good =
       ::ftruncate(made.fd.get(), off_t(segment.size)) == 0 && (segment.mode == 0 || ::fchmod(made.fd.get(), segment.mode) == 0);
-  if (good) return made;
-  const Error error = systemError(what);
+  if (good && given.ok()) return made;
+  const Error error = good ? given.error() : systemError(what);
   if (!made.path.empty()) ::unlink(made.path.c_str());
   return error;
 }

@@ -4,6 +4,7 @@
 #include <array>
 #include <string>
 
+#include "base/log.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "image/model.h"
@@ -24,7 +25,7 @@ struct Segment {
   UniqueFd fd;
   std::string path;  // temporary name, empty for a memfd
 };
-[[nodiscard]] Result<Segment> makeSegment(const image::SharedSegment& segment);
+[[nodiscard]] Result<Segment> makeSegment(const image::SharedSegment& segment, Log& log);
 
 /** Read and write end of a pipe that holds the recorded content. ENOBUFS when this user may not have a pipe of that size. */
 [[nodiscard]] Result<std::array<UniqueFd, 2>> makePipe(const image::Pipe& pipe);

@@ -129,7 +129,7 @@ class Opener {
       sources_.temporary.add({});
       return {};
     }
-    auto made = makeSegment(segment);
+    auto made = makeSegment(segment, log_);
     if (!made) return made.error();
     setAttributes(made->fd.get(), segment.attributes, false, segment.name, log_);
     sources_.temporary.add(std::move(made->path));
@@ -140,7 +140,7 @@ class Opener {
   }
 
   Status openTerminals() {
-    auto made = makeTerminals(image_);
+    auto made = makeTerminals(image_, log_);
     if (!made) return made.error();
     terminals_ = *std::move(made);
     for (UniqueFd& slave : terminals_.slaves) BLCR_TRY(add(sources_.terminals, std::move(slave)));

@@ -12,6 +12,7 @@
 #include <numeric>
 
 #include "base/terminal_queue.h"
+#include "restore/files/file_owner.h"
 
 namespace blcr {
 namespace {
@@ -47,7 +48,7 @@ Result<UniqueFd> openSlave(const Terminal& terminal, int master) {
   return slave;
 }
 
-Status furnish(const Terminal& terminal, const TerminalEnds& ends) {
+Status furnish(const Terminal& terminal, const TerminalEnds& ends, Log& log) {
   termios2 modes{};
   winsize size{};
   if (terminal.modes.size() != sizeof modes || terminal.size.size() != sizeof size) return Error{EINVAL, "a terminal without modes"};
@@ -57,6 +58,7 @@ Status furnish(const Terminal& terminal, const TerminalEnds& ends) {
   BLCR_TRY(fillTerminal(ends, modes, {terminal.lines, terminal.input, terminal.output}));
   const int on = 1;
   if (terminal.packets && ::ioctl(ends.master, TIOCPKT, &on) != 0) return systemError("packet mode of terminal " + nodeOf(terminal));
+  BLCR_TRY(giveToOwner(ends.slave, terminal.fileOwner, "terminal " + nodeOf(terminal), log));
   if (::fchmod(ends.slave, terminal.fileMode & 07777) != 0) return systemError(nodeOf(terminal));
   return {};
 }
@@ -83,7 +85,7 @@ Status mountTerminals() {
   return {};
 }
 
-Result<TerminalSet> makeTerminals(const image::Image& image) {
+Result<TerminalSet> makeTerminals(const image::Image& image, Log& log) {
   const std::vector<Terminal>& all = image.terminals;
   TerminalSet set;
   set.masters.resize(all.size());
@@ -97,7 +99,7 @@ Result<TerminalSet> makeTerminals(const image::Image& image) {
     if (!master) return master.error();
     auto slave = openSlave(all[index], master->get());
     if (!slave) return slave.error();
-    if (!all[index].hungUp) BLCR_TRY(furnish(all[index], {master->get(), slave->get()}));
+    if (!all[index].hungUp) BLCR_TRY(furnish(all[index], {master->get(), slave->get()}, log));
     set.masters[index] = *std::move(master);
     set.slaves[index] = *std::move(slave);
   }

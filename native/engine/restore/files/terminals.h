@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "base/log.h"
 #include "base/unique_fd.h"
 #include "image/model.h"
 #include "restore/job.h"
@@ -18,7 +19,7 @@ struct TerminalSet {
 };
 
 /** Made with their numbers, filled; sizes, modes and permissions set. ENOTSUP when a number cannot be had. */
-[[nodiscard]] Result<TerminalSet> makeTerminals(const image::Image& image);
+[[nodiscard]] Result<TerminalSet> makeTerminals(const image::Image& image, Log& log);
 
 /** What would be in the way of opening the program's ends. */
 [[nodiscard]] Status lockTerminals(const image::Image& image, TerminalSet& set);

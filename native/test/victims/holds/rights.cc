@@ -5,7 +5,9 @@
 #include <linux/seccomp.h>
 #include <pthread.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <sys/fsuid.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -155,6 +157,54 @@ void separateIds() {
   REQUIRE(put(go.write, "x") == 0 && endsWell(server));
 }
 
+constexpr uid_t kHeir = 4711;
+constexpr gid_t kHeirs = 4712;
+
+bool isHeirs(int fd, mode_t mode) {
+  struct stat info{};
+  return fstat(fd, &info) == 0 && info.st_uid == kHeir && info.st_gid == kHeirs && (info.st_mode & 07777) == mode;
+}
+
+/** As sshd and login do with a terminal. */
+void terminalGivenAway() {
+  if (geteuid() != 0) notHere();
+  const int master = posix_openpt(O_RDWR | O_NOCTTY), other = posix_openpt(O_RDWR | O_NOCTTY);
+  REQUIRE(master >= 0 && unlockpt(master) == 0 && unlockpt(other) == 0);
+  const int slave = open(ptsname(master), O_RDWR | O_NOCTTY), own = open(ptsname(other), O_RDWR | O_NOCTTY);
+  struct stat before{}, after{};
+  REQUIRE(fchown(slave, kHeir, kHeirs) == 0 && fchmod(slave, 0622) == 0 && fstat(own, &before) == 0);
+  hold();
+  REQUIRE(isHeirs(slave, 0622) && fstat(own, &after) == 0 && after.st_uid == before.st_uid && after.st_gid == before.st_gid);
+  REQUIRE(put(master, "still a terminal\n") == 0 && take(slave) == "still a terminal\n");
+}
+
+/** What has no name, or is made again under its name: another user may go on using it. */
+void filesGivenAway() {
+  if (geteuid() != 0) notHere();
+  const std::string shared = "/dev/shm/holds-heirs-" + std::to_string(getpid());
+  const int file = open("gone", O_RDWR | O_CREAT | O_CLOEXEC, 0600), memory = memfd_create("heirs", MFD_CLOEXEC);
+  const int named = open(shared.c_str(), O_RDWR | O_CREAT | O_EXCL, 0600), reader = open("gone", O_RDONLY);
+  REQUIRE(put(file, "content") == 0 && unlink("gone") == 0 && put(named, "shared") == 0);
+  for (const int fd : {file, memory, named}) REQUIRE(fchown(fd, kHeir, kHeirs) == 0 && fchmod(fd, 04640) == 0);
+  meanwhile(("rm -f " + shared).c_str());
+  Pipe go, up;
+  const pid_t heir = spawn([&] {
+    REQUIRE(setgroups(0, nullptr) == 0 && setresgid(kHeir, kHeir, kHeir) == 0 && setresuid(kHeir, kHeir, kHeir) == 0);
+    REQUIRE(put(up.write, "x") == 0 && take(go.read, 1) == "x");
+    REQUIRE(open(shared.c_str(), O_RDWR) >= 0);
+  });
+  REQUIRE(take(up.read, 1) == "x");
+  hold();
+  for (const int fd : {file, memory, named, reader}) REQUIRE(isHeirs(fd, 04640));
+  REQUIRE(take(reader) == "content" && put(go.write, "x") == 0 && endsWell(heir) && unlink(shared.c_str()) == 0);
+}
+
+const Case kTerminal(Supported{"terminalGivenAway", "descriptors", "owner and permissions of a pseudo-terminal that root has given away",
+                               "restored"},
+                     terminalGivenAway);
+const Case kGiven(Supported{"filesGivenAway", "descriptors",
+                            "owners of unlinked files, memfds and POSIX shared memory that root has given away", "restored"},
+                  filesGivenAway);
 const Case kStrict(Supported{"strictProcess", "tasks", "processes that may only read and write (SECCOMP_MODE_STRICT)",
                              "refused: seccomp filter"},
                    strictProcess);
