@@ -102,6 +102,7 @@ const RESTART_ADVICE: Readonly<Record<string, string>> = {
   EACCES: 'this user may not open a file that the job had open',
   ENOSYS: "support is missing from this kernel ('blcr doctor' tells)",
   ENOMEM: 'this node has not enough memory for the job',
+  CR_ENOSUPPORT: 'the context needs something that cannot be restored here',
   CR_ERSTRTABRT: 'the restart was aborted by the program or a hook',
 };
 

@@ -91,13 +91,9 @@ int orHook(const Options& options, const char* event, const sigset_t& mask, int 
   return hook != 0 ? hook : status;
 }
 
-/** The text of CR_ENOSUPPORT is one of checkpoints; here it means that this node lacks, or forbids, what the context needs. */
-int restartFailed(const Options& options, int error) {
-  const char* const what = "Restart failed";
-  if (error != CR_ENOSUPPORT) return reportFailure(kName, options, what, error);
-  if (options.verbosity != blcr::tools::Verbosity::kQuiet)
-    blcr::tools::complain(kName, std::string(what) + ": The context needs something that cannot be restored here");
-  return error & 0xff;
+/** libcr's text of CR_ENOSUPPORT is one of checkpoints; here it means that this node lacks, or forbids, what the context needs. */
+const char* reasonOf(int error) {
+  return error == CR_ENOSUPPORT ? "The context needs something that cannot be restored here" : cr_strerror(error);
 }
 
 int restart(Options& options) {
@@ -124,7 +120,7 @@ int restart(Options& options) {
   }
   reportLog(options, end.log, end.error);
   if (end.error != 0) {
-    const int status = restartFailed(options, end.error);
+    const int status = reportFailure(kName, options, "Restart failed", end.error, reasonOf(end.error));
     return orHook(options, blcr::tools::eventOf(end.error), foster.before(), status);
   }
   file.reset();

@@ -7,6 +7,8 @@
 #include <cstdio>
 #include <span>
 
+#include "libcr.h"
+
 namespace blcr::tools {
 
 namespace {
@@ -97,7 +99,12 @@ bool applyRequestOption(const ParsedOption& option, RequestOptions& into) {
 }
 
 int reportFailure(const std::string& name, const RequestOptions& options, const std::string& what, int error) {
-  return options.verbosity == Verbosity::kQuiet ? error & 0xff : failWith(name, what, error);
+  return reportFailure(name, options, what, error, cr_strerror(error));
+}
+
+int reportFailure(const std::string& name, const RequestOptions& options, const std::string& what, int error, const char* reason) {
+  if (options.verbosity != Verbosity::kQuiet) complain(name, what + ": " + reason);
+  return error & 0xff;
 }
 
 int refuseCommandLine(const std::string& name, const RequestOptions& options, const char* usage) {

@@ -33,6 +33,8 @@ struct RequestOptions {
 
 /** Complains on the standard error as --quiet allows, with the log where it is wanted; returns the exit status, the error's low byte. */
 int reportFailure(const std::string& name, const RequestOptions& options, const std::string& what, int error);
+/** The same in other words than libcr has for the error. */
+int reportFailure(const std::string& name, const RequestOptions& options, const std::string& what, int error, const char* reason);
 /** Says what is wrong with the command line, and the usage where that helps; returns the exit status. */
 int refuseCommandLine(const std::string& name, const RequestOptions& options, const char* usage);
 /** Shows the keeper's log of a request that ended with `error`, where it is wanted. */
