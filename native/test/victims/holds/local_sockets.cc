@@ -14,6 +14,46 @@ pid_t credentialsOf(int fd) {
   return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 ? peer.pid : -1;
 }
 
+/** Everything that the kernel tells of the other end: "pid uid gid group…". */
+std::string peerOf(int fd) {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  REQUIRE(getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0);
+  std::vector<gid_t> groups(1024);
+  size = socklen_t(groups.size() * sizeof(gid_t));
+  REQUIRE(getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size) == 0);
+  groups.resize(size / sizeof(gid_t));
+  std::string text = std::to_string(peer.pid) + " " + std::to_string(peer.uid) + " " + std::to_string(peer.gid);
+  for (const gid_t group : groups) text.append(1, ' ').append(std::to_string(group));
+  return text;
+}
+
+/** Pairs of its own, and a connection with a child. */
+void peerCredentials() {
+  int pair[2], sent[2];
+  Pipe go, up;
+  const int server = socket(AF_UNIX, SOCK_STREAM, 0);
+  REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0 && socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sent) == 0);
+  REQUIRE(binds(server, pathName("server")) && listen(server, 1) == 0);
+  const pid_t child = spawn([&] {
+    const int client = socket(AF_UNIX, SOCK_STREAM, 0);
+    REQUIRE(reaches(client, pathName("server")));
+    const std::string before = peerOf(client);
+    put(up.write, "x");
+    take(go.read, 1);
+    REQUIRE(peerOf(client) == before);
+  });
+  const int accepted = accept(server, nullptr, nullptr);
+  REQUIRE(accepted >= 0 && take(up.read, 1) == "x");
+  const int all[] = {pair[0], pair[1], sent[0], accepted, server};
+  std::vector<std::string> before;
+  for (const int fd : all) before.push_back(peerOf(fd));
+  REQUIRE(before[0].starts_with(std::to_string(getpid()) + " ") && before[3].starts_with(std::to_string(child) + " "));
+  hold();
+  for (size_t at = 0; at < before.size(); ++at) REQUIRE(peerOf(all[at]) == before[at]);
+  REQUIRE(put(go.write, "x") == 0 && endsWell(child));
+}
+
 /** Two receivers of one name, both without a file, and the directory is gone too. */
 void lostNames() {
   const std::string name = pathName(home() + "/room/box");
@@ -130,6 +170,9 @@ void renamedFile() {
   REQUIRE(reaches(socket(AF_UNIX, SOCK_STREAM, 0), pathName("final")) && accept(server, nullptr, nullptr) >= 0);
 }
 
+const Case kPeers(Supported{"peerCredentials", "descriptors",
+                            "AF_UNIX sockets: process, user and groups of the other end (SO_PEERCRED, SO_PEERGROUPS)", "restored"},
+                  peerCredentials);
 const Case kRenamed(Supported{"renamedFile", "descriptors", "AF_UNIX sockets whose file was renamed", "refused: was renamed to"},
                     renamedFile);
 const Case kLost(Supported{"lostNames", "descriptors", "AF_UNIX datagram sockets whose file and directory are gone, with their queues",
