@@ -35,11 +35,14 @@ Result<bool> Cooperation::invite(const std::vector<pid_t>& members) {
     if (!connection) return Error{kErrorTemporary, who(pid) + " cannot be asked: " + connection.error().detail};
     if (!*connection) continue;
     const auto stat = readStat(pid);
-    if (stat && (stat.value().state == 'T' || stat.value().state == 't')) {
-      return Error{kErrorTemporary, who(pid) + " takes part in its checkpoints, but is stopped: continue it first"};
+    if (stat && stat.value().state == 't') {
+      return Error{kErrorTemporary, who(pid) + " takes part in its checkpoints, but a debugger has stopped it"};
     }
     auto claim = claimClient(pid);
     if (!claim) return claim.error();
+    if (const Status woken = awake_.wake(pid); !woken) {
+      return Error{kErrorTemporary, who(pid) + " takes part in its checkpoints, but is stopped: " + woken.error().detail};
+    }
     any = true;
     Client& client = clients_.emplace_back();
     client.pid = pid;
@@ -162,6 +165,7 @@ void Cooperation::unclaim() {
 }
 
 void Cooperation::release(int error) {
+  awake_.wakeAgain();
   for (Client& client : clients_) {
     if (client.stage == Stage::kGone) continue;
     wire::Outcome outcome;

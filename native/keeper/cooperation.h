@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "awake.h"
 #include "base/log.h"
 #include "loop.h"
 #include "protocol/client_wire.h"
@@ -25,8 +26,8 @@ class Cooperation {
   Cooperation& operator=(const Cooperation&) = delete;
   ~Cooperation();
 
-  /** Asks those of `members` that have an agent and have not been asked yet; false when there were none. CR_ETEMPFAIL (by code) for one
-   * that is stopped and so cannot answer, EBUSY for one that another keeper has asked. */
+  /** Asks those of `members` that have an agent and have not been asked yet; false when there were none. One that job control has stopped
+   * runs until rest(). CR_ETEMPFAIL (by code) for one that cannot be had for that, EBUSY for one that another keeper has asked. */
   [[nodiscard]] Result<bool> invite(const std::vector<pid_t>& members);
 
   /** EBUSY when one of `members` that has not been asked yet is being asked by another keeper. */
@@ -43,6 +44,12 @@ class Cooperation {
   [[nodiscard]] std::vector<pid_t> taking() const;
   /** Inodes of the agents' sockets. */
   [[nodiscard]] const std::vector<uint64_t>& sockets() const { return sockets_; }
+
+  /** Those who were stopped are so again: for the dump, and when everybody has returned. */
+  void rest() { awake_.rest(); }
+  [[nodiscard]] bool hasStopped() const { return awake_.used(); }
+  /** True when the change of state was one of somebody who is awake meanwhile. */
+  bool onChild(pid_t pid, int status) { return awake_.onChild(pid, status); }
 
   /** Tells everybody how it went (0 or an error). */
   void release(int error);
@@ -76,6 +83,7 @@ class Cooperation {
   Handlers handlers_;
   Log& log_;
   std::list<Client> clients_;
+  Awake awake_;
   std::vector<uint64_t> sockets_;
 };
 

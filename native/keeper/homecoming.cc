@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <set>
 
+#include "awake.h"
 #include "base/codes.h"
 #include "proc/status.h"
 #include "protocol/client_wire.h"
@@ -16,6 +17,7 @@ namespace blcr {
 namespace {
 
 constexpr int kPatienceMs = 50;
+constexpr int kAwakeMs = 1;  // tracees want to be looked after, which no descriptor tells
 
 class Waiting {
  public:
@@ -23,10 +25,11 @@ class Waiting {
       : listener_(listener), outer_(outer), source_(source), missing_(pids.begin(), pids.end()) {}
 
   Result<Homecoming> run() {
+    for (const pid_t pid : missing_) BLCR_TRY(awake_.wake(pid));
     while (!missing_.empty() || !open_.empty()) {
       std::vector<pollfd> items{{listener_.fd(), POLLIN, 0}, {outer_, 0, 0}};
       for (const Client& client : open_) items.push_back({client.connection.get(), POLLIN, 0});
-      const int ready = ::poll(items.data(), items.size(), kPatienceMs);
+      const int ready = ::poll(items.data(), items.size(), awake_.empty() ? kPatienceMs : kAwakeMs);
       if (ready < 0 && errno != EINTR) return systemError("wait for restarted programs");
       if ((items[1].revents & (POLLHUP | POLLERR)) != 0) return Error{ECANCELED, "the requester has gone"};
       for (size_t index = items.size(); index-- > 2;) {
@@ -36,8 +39,10 @@ class Waiting {
         if (UniqueFd connection = listener_.accept()) open_.push_back({0, std::move(connection)});
       }
       if (ready == 0) forgetEnded();
+      awake_.lookAfter();
       if (missing_.empty()) setStrangersFree();
     }
+    awake_.rest();
     return std::move(result_);
   }
 
@@ -114,6 +119,7 @@ class Waiting {
   const std::string& source_;
   std::set<pid_t> missing_;
   std::vector<Client> open_;
+  Awake awake_;  // of those who were stopped
   Homecoming result_;
 };
 

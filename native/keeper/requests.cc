@@ -244,7 +244,8 @@ Result<bool> Requests::allReady() {
 
 void Requests::startDump() {
   DumpRequest& dump = pending_->described;
-  const Cooperation& clients = *pending_->cooperation;
+  Cooperation& clients = *pending_->cooperation;
+  clients.rest();
   pending_->stage = Stage::kDumping;
   dump.cooperating = clients.taking();
   for (const Requester& one : requesters_) {
@@ -313,6 +314,7 @@ Result<DumpRequest> Requests::describe(const wire::CheckpointRequest& request) {
 }
 
 bool Requests::onChild(pid_t pid, int status) {
+  if (pending_ && pending_->cooperation && pending_->cooperation->onChild(pid, status)) return true;
   if (pending_ && pending_->dump && pending_->dump->onChild(pid, status)) return true;
   return WIFSTOPPED(status) && letGoLate(pid, status);
 }
@@ -341,9 +343,9 @@ void Requests::complete() {
   Result<DumpResult> outcome = pending_->dump->finish();
   if (const Status listed = outcome ? pending_->capture.writeIndex() : Status(); !listed) outcome = listed.error();
   // Removing copies takes as long as the kernel needs to take their memory back: after the answer, where the next request comes to this
-  // keeper. One that serves a single request traces the originals for it, and the next request's keeper would find them traced.
+  // keeper. It traces the originals: the keeper of the next request would find them traced, and who is stopped is to be woken now.
   std::unique_ptr<Dump> copies = std::move(pending_->dump);
-  if (facts_.root == 0) copies.reset();
+  if (facts_.root == 0 || (pending_->cooperation && pending_->cooperation->hasStopped())) copies.reset();
   if (!outcome && pending_->abandonCode != 0) outcome = Error{pending_->abandonCode, pending_->abandonReason};
   conclude(std::move(outcome));
 }
@@ -375,6 +377,7 @@ void Requests::answer() {
   const std::unique_ptr<Pending> done = std::move(pending_);
   loop_.cancel(done->timer);
   context_.reset();  // before the answer: a reader of a pipe then sees its end
+  if (done->cooperation) done->cooperation->rest();
   crx_result_t result{};
   const Result<DumpResult> outcome = settle(done->cooperation.get(), done->described, *done->outcome);
   result.total_us = microsecondsSince(done->startNs);

@@ -179,6 +179,23 @@ static int waiting(void* argument) {
   return 0;
 }
 
+static void onContinue(int number) {
+  (void)number;
+  say("goes on");
+}
+
+/* Tells that it has been continued. With `section` it is in a critical section until it has run for a while. */
+static void stoppable(int section) {
+  announce("program");
+  struct sigaction action = {.sa_handler = onContinue, .sa_flags = SA_RESTART};
+  EXPECT(sigaction(SIGCONT, &action, NULL), 0);
+  if (section) EXPECT(cr_enter_cs(0), 0);
+  say("up");
+  for (int round = 0; round < 100; ++round) usleep(1000);
+  if (section) EXPECT(cr_leave_cs(0), 0);
+  for (;;) pause();
+}
+
 static void wait_here(cr_callback_t callback, int context) {
   EXPECT(cr_init() >= 0, 1);
   EXPECT(cr_register_callback(callback, "program", context) >= 0, 1);
@@ -194,6 +211,7 @@ int main(int argc, char** argv) {
   if (strcmp(argv[1], "family") == 0) return family();
   if (strcmp(argv[1], "wait") == 0) wait_here(waiting, CR_THREAD_CONTEXT);
   if (strcmp(argv[1], "tell") == 0) wait_here(tell, CR_THREAD_CONTEXT);
+  if (strcmp(argv[1], "stoppable") == 0) stoppable(argc > 2);
   if (strcmp(argv[1], "closed") == 0) {
     EXPECT(cr_init(), 0);
     for (int fd = 3; fd < 1024; ++fd) close(fd); /* as a daemon does */

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { childrenOf, ended, Workshop, waitUntil } from '../native/tools.ts';
@@ -10,7 +11,6 @@ import { build } from './build.ts';
 const LIMIT = { timeout: 60_000 };
 const RESTARTED = 4;
 const ABORTED = 58; // low byte of CR_ERSTRTABRT
-const TEMPORARY = 50;
 const shop = new Workshop();
 let program = '';
 
@@ -128,15 +128,60 @@ test('a program that closes every descriptor that it does not know', LIMIT, asyn
   assert.deepEqual(lines('closed'), ['program continued']);
 });
 
-test('a stopped program cannot run its callbacks', LIMIT, async () => {
-  const child = await start('stopped', 'tell');
+const stateOf = (pid: number) => readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.[0];
+const running = ['program continued', 'program continued'];
+const restarted = ['program restarted', 'program restarted'];
+
+/** Starts the program and stops it. */
+async function startStopped(output: string, ...args: string[]): Promise<[ChildProcess, number]> {
+  const child = await start(output, 'stoppable', ...args);
   const pid = childrenOf(child.pid)[0] ?? 0;
   process.kill(pid, 'SIGSTOP');
-  await sleep(50);
-  const { status, text } = shop.run('cr_checkpoint', ['-f', 'stopped.context', String(child.pid)]);
-  assert.equal(status, TEMPORARY, text);
-  assert.match(text, /is stopped/);
-  process.kill(pid, 'SIGCONT');
-  await shop.checkpoint(child, 'stopped.context', '--kill');
+  await waitUntil(() => stateOf(pid) === 'T', 'it to stop');
+  return [child, pid];
+}
+
+test('a stopped program runs its callbacks without being continued', LIMIT, async () => {
+  const [child, pid] = await startStopped('stopped');
+  await shop.checkpoint(child, 'stopped.context');
+  assert.deepEqual(lines('stopped'), running);
+  assert.equal(stateOf(pid), 'T');
+  await shop.checkpoint(child, 'stopped.again', '--cont');
+  await shop.waitForLines('stopped', 6);
+  assert.deepEqual(lines('stopped'), ['goes on', ...running, ...running]);
+  assert.notEqual(stateOf(pid), 'T');
+  child.kill('SIGKILL');
   await ended(child);
+});
+
+test('a stopped program that is in a critical section leaves it first', LIMIT, async () => {
+  const [child, pid] = await startStopped('section', 'section');
+  await shop.checkpoint(child, 'section.context');
+  assert.deepEqual(lines('section'), running);
+  assert.equal(stateOf(pid), 'T');
+  child.kill('SIGKILL');
+  await ended(child);
+});
+
+test('a stopped program is stopped after its restart, when its callbacks have returned', LIMIT, async () => {
+  const [child] = await startStopped('still');
+  await shop.checkpoint(child, 'still.context', '--kill');
+  await ended(child);
+  const again = shop.start('cr_restart', ['still.context', '--run-on-success=echo up >still.up'], 'still.out');
+  await shop.waitForLines('still.up', 1);
+  assert.deepEqual(lines('still'), restarted); // what came after the checkpoint has been rolled back
+  const root = childrenOf(childrenOf(childrenOf(again.pid)[0])[0])[0] ?? 0;
+  assert.equal(stateOf(root), 'T');
+  await shop.checkpoint(again, 'still.second');
+  assert.equal(stateOf(root), 'T');
+  process.kill(root, 'SIGCONT');
+  await shop.waitForLines('still', 6);
+  assert.deepEqual(lines('still'), ['goes on', ...running, ...restarted]);
+  again.kill('SIGKILL');
+  await ended(again);
+  const third = shop.start('cr_restart', ['--cont', 'still.second'], 'still.out');
+  const expected = ['goes on', ...restarted, ...restarted].join();
+  await waitUntil(() => lines('still').join() === expected, 'it to go on');
+  third.kill('SIGKILL');
+  await ended(third);
 });
