@@ -28,8 +28,8 @@ class Awake {
   [[nodiscard]] Status wake(pid_t pid);
   /** Those who have been woken once, again. */
   void wakeAgain();
-  /** Somebody has been woken, ever. */
-  [[nodiscard]] bool used() const { return !woken_.empty(); }
+  /** Who has been woken, ever. */
+  [[nodiscard]] const std::set<pid_t>& woken() const { return woken_; }
   /** Whoever is awake stops again. */
   void rest();
 

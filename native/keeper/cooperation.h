@@ -47,7 +47,7 @@ class Cooperation {
 
   /** Those who were stopped are so again: for the dump, and when everybody has returned. */
   void rest() { awake_.rest(); }
-  [[nodiscard]] bool hasStopped() const { return awake_.used(); }
+  [[nodiscard]] bool hasStopped() const { return !awake_.woken().empty(); }
   /** True when the change of state was one of somebody who is awake meanwhile. */
   bool onChild(pid_t pid, int status) { return awake_.onChild(pid, status); }
 

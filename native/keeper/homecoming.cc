@@ -1,6 +1,7 @@
 #include "homecoming.h"
 
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -21,11 +22,12 @@ constexpr int kAwakeMs = 1;  // tracees want to be looked after, which no descri
 
 class Waiting {
  public:
-  Waiting(const std::vector<pid_t>& pids, Listener& listener, int outer, const std::string& source)
-      : listener_(listener), outer_(outer), source_(source), missing_(pids.begin(), pids.end()) {}
+  Waiting(const std::vector<pid_t>& pids, Listener& listener, int outer, const std::string& source, int signal)
+      : listener_(listener), outer_(outer), source_(source), signal_(signal), missing_(pids.begin(), pids.end()) {}
 
   Result<Homecoming> run() {
     for (const pid_t pid : missing_) BLCR_TRY(awake_.wake(pid));
+    result_.signalled = awake_.woken();
     while (!missing_.empty() || !open_.empty()) {
       std::vector<pollfd> items{{listener_.fd(), POLLIN, 0}, {outer_, 0, 0}};
       for (const Client& client : open_) items.push_back({client.connection.get(), POLLIN, 0});
@@ -41,6 +43,9 @@ class Waiting {
       if (ready == 0) forgetEnded();
       awake_.lookAfter();
       if (missing_.empty()) setStrangersFree();
+    }
+    for (const pid_t pid : result_.signalled) {
+      if (signal_ != 0) ::kill(pid, signal_);
     }
     awake_.rest();
     return std::move(result_);
@@ -117,6 +122,7 @@ class Waiting {
   Listener& listener_;
   int outer_;
   const std::string& source_;
+  int signal_;
   std::set<pid_t> missing_;
   std::vector<Client> open_;
   Awake awake_;  // of those who were stopped
@@ -125,8 +131,8 @@ class Waiting {
 
 }  // namespace
 
-Result<Homecoming> awaitHomecoming(const std::vector<pid_t>& pids, Listener& listener, int outer, const std::string& source) {
-  return Waiting(pids, listener, outer, source).run();
+Result<Homecoming> awaitHomecoming(const std::vector<pid_t>& pids, Listener& listener, int outer, const std::string& source, int signal) {
+  return Waiting(pids, listener, outer, source, signal).run();
 }
 
 }  // namespace blcr

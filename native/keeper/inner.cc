@@ -75,13 +75,13 @@ void runInner(RestorePlan& plan, IncomingRestart& incoming, Log& log, UniqueFd o
   if (!listener) log.line("requests from inside the job are not possible: " + listener.error().detail);
   Homecoming home;
   if (listener && !restored.value().cooperating.empty()) {
-    auto arrived = awaitHomecoming(restored.value().cooperating, *listener, outer.get(), source);
+    auto arrived = awaitHomecoming(restored.value().cooperating, *listener, outer.get(), source, incoming.restore.signal);
     if (!arrived) giveUp(outer.get(), result, arrived.error(), log);
     home = *std::move(arrived);
   }
   tellRestored(outer.get(), result, log.text());
   for (const pid_t pid : restored.value().cooperating) {
-    if (incoming.restore.signal != 0) ::kill(pid, incoming.restore.signal);
+    if (incoming.restore.signal != 0 && !home.signalled.contains(pid)) ::kill(pid, incoming.restore.signal);
   }
   home.clients.clear();
 

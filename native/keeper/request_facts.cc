@@ -39,6 +39,14 @@ pid_t peerOf(int connection) {
   return ::getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 ? peer.pid : 0;
 }
 
+uint32_t carriedFiles(uint32_t flags) {
+  uint32_t carry = 0;
+  if ((flags & CR_CHKPT_DUMP_EXEC) != 0) carry |= kCarryExecutable;
+  if ((flags & CR_CHKPT_DUMP_PRIVATE) != 0) carry |= kCarryPrivate;
+  if ((flags & CR_CHKPT_DUMP_SHARED) != 0) carry |= kCarryShared;
+  return carry;
+}
+
 Status applySkips(DumpRequest& dump, uint32_t flags) {
   const auto members = scopeMembers(dump);
   if (!members) return members.error();

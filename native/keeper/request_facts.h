@@ -14,6 +14,9 @@ namespace blcr {
 /** The process at the other end of a local connection; 0 when it lives outside this pid namespace. */
 [[nodiscard]] pid_t peerOf(int connection);
 
+/** Which mapped files the context holds, by `flags` (CR_CHKPT_DUMP_*): BLCR's --save-exe, --save-private, --save-shared. */
+[[nodiscard]] uint32_t carriedFiles(uint32_t flags);
+
 /**
  * Leaves out, by `flags` (CR_CHKPT_*), processes that are traced or trace others, and those that run with libcr_omit. A traced process
  * that may not be skipped is an error (CR_EPTRACED): it cannot be traced a second time, so PTRACED_ALLOW cannot be honoured.

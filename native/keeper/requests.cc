@@ -57,15 +57,6 @@ UniqueFd withoutBlocking(UniqueFd context) {
   return own ? std::move(own) : std::move(context);
 }
 
-/** BLCR's --save-exe, --save-private, --save-shared. */
-uint32_t carriedFiles(uint32_t flags) {
-  uint32_t carry = 0;
-  if ((flags & CR_CHKPT_DUMP_EXEC) != 0) carry |= kCarryExecutable;
-  if ((flags & CR_CHKPT_DUMP_PRIVATE) != 0) carry |= kCarryPrivate;
-  if ((flags & CR_CHKPT_DUMP_SHARED) != 0) carry |= kCarryShared;
-  return carry;
-}
-
 /** Where requesters find this process; "" when that cannot be told. */
 std::string ownName() {
   auto name = keeperAddress(::geteuid(), ::getpid());
@@ -377,9 +368,9 @@ void Requests::answer() {
   const std::unique_ptr<Pending> done = std::move(pending_);
   loop_.cancel(done->timer);
   context_.reset();  // before the answer: a reader of a pipe then sees its end
-  if (done->cooperation) done->cooperation->rest();
   crx_result_t result{};
   const Result<DumpResult> outcome = settle(done->cooperation.get(), done->described, *done->outcome);
+  if (done->cooperation) done->cooperation->rest();  // after the signals: who sees that they are stopped may continue them
   result.total_us = microsecondsSince(done->startNs);
   if (done->cooperation) done->cooperation->unclaim();  // before the answer: the requester may ask again at once
   if (outcome) {

@@ -150,7 +150,7 @@ test('a stopped program runs its callbacks without being continued', LIMIT, asyn
   await shop.waitForLines('stopped', 6);
   assert.deepEqual(lines('stopped'), ['goes on', ...running, ...running]);
   assert.notEqual(stateOf(pid), 'T');
-  child.kill('SIGKILL');
+  process.kill(pid, 'SIGKILL');
   await ended(child);
 });
 
@@ -159,7 +159,7 @@ test('a stopped program that is in a critical section leaves it first', LIMIT, a
   await shop.checkpoint(child, 'section.context');
   assert.deepEqual(lines('section'), running);
   assert.equal(stateOf(pid), 'T');
-  child.kill('SIGKILL');
+  process.kill(pid, 'SIGKILL');
   await ended(child);
 });
 
@@ -177,11 +177,11 @@ test('a stopped program is stopped after its restart, when its callbacks have re
   process.kill(root, 'SIGCONT');
   await shop.waitForLines('still', 6);
   assert.deepEqual(lines('still'), ['goes on', ...running, ...restarted]);
-  again.kill('SIGKILL');
+  again.kill();
   await ended(again);
   const third = shop.start('cr_restart', ['--cont', 'still.second'], 'still.out');
   const expected = ['goes on', ...restarted, ...restarted].join();
   await waitUntil(() => lines('still').join() === expected, 'it to go on');
-  third.kill('SIGKILL');
+  third.kill();
   await ended(third);
 });
