@@ -101,7 +101,7 @@ void Cooperation::onEnd(Client& client) {
   loop_.forget(client.connection.get());
   client.connection.reset();
   const auto info = readProcess(client.pid);
-  const bool living = info && info.value().state != 'Z' && info.value().state != 'X' && !info.value().ending;
+  const bool living = info && !info.value().ending;
   client.executed = living && client.stage < Stage::kReleased;
   client.stage = Stage::kGone;
   handlers_.changed();

@@ -106,7 +106,7 @@ class Waiting {
   void forgetEnded() {
     std::erase_if(missing_, [](pid_t pid) {
       const auto stat = readStat(pid);
-      return !stat || stat.value().state == 'Z' || stat.value().state == 'X';
+      return !stat || hasEnded(stat.value());
     });
     std::erase_if(open_, [this](const Client& client) { return client.pid != 0 && !missing_.contains(client.pid); });
   }

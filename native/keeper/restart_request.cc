@@ -40,8 +40,7 @@ constexpr int kKilledUs = 2000, kKilledRounds = 5000;
 
 bool isRunning(const image::Process& process) {
   const auto stat = readStat(process.pid);
-  return process.startTime != 0 && stat && stat.value().startTime == process.startTime && stat.value().state != 'Z' &&
-         stat.value().state != 'X';
+  return process.startTime != 0 && stat && stat.value().startTime == process.startTime && !hasEnded(stat.value());
 }
 
 bool isKilled(pid_t pid) {

@@ -31,7 +31,7 @@ Result<pid_t> findMember(cr_scope_t scope, pid_t number) {
   const pid_t found = findProcess([=](pid_t pid) {
     if ((scope == CR_SCOPE_PGRP ? ::getpgid(pid) : ::getsid(pid)) != number) return false;
     const auto info = readProcess(pid);
-    return info && info.value().state != 'Z';
+    return info && !info.value().ended;
   });
   if (found > 0) return found;
   return Error{ESRCH, "no process in the group or session " + std::to_string(number)};
@@ -53,7 +53,7 @@ pid_t ownNumber(cr_scope_t scope) {
 }
 
 Status checkAllowed(pid_t pid, const ProcessInfo& info) {
-  if (info.state == 'Z' || info.state == 'X') return Error{ESRCH, "process " + std::to_string(pid) + " has ended"};
+  if (info.ended) return Error{ESRCH, "process " + std::to_string(pid) + " has ended"};
   if (info.kernelThread) return Error{EPERM, "process " + std::to_string(pid) + " is a kernel thread"};
   if (info.uid != ::geteuid() && ::geteuid() != 0) return Error{EPERM, "process " + std::to_string(pid) + " belongs to another user"};
   return {};

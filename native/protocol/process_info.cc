@@ -52,15 +52,19 @@ Result<ProcessInfo> readProcess(pid_t pid) {
   const size_t comm = stat.value().rfind(')');  // a program's name may contain anything
   int parent = 0, group = 0, session = 0;
   unsigned long flags = 0;
-  if (comm == std::string::npos ||
-      std::sscanf(stat.value().c_str() + comm + 1, " %c %d %d %d %*d %*d %lu", &info.state, &parent, &group, &session, &flags) != 5) {
+  int threads = 0;
+  if (comm == std::string::npos || std::sscanf(stat.value().c_str() + comm + 1,
+                                               " %c %d %d %d %*d %*d %lu"
+                                               " %*d %*d %*d %*d %*d %*d %*d %*d %*d %*d %d",
+                                               &info.state, &parent, &group, &session, &flags, &threads) != 6) {
     return Error{EIO, "/proc/" + std::to_string(pid) + "/stat is not understood"};
   }
   const size_t open = stat.value().find('(');
   info.name = stat.value().substr(open + 1, comm - open - 1);
   info.parent = parent;
   info.kernelThread = (flags & kKernelThread) != 0;
-  info.ending = (flags & kExiting) != 0;
+  info.ended = info.state == 'X' || (info.state == 'Z' && threads <= 1);
+  info.ending = info.ended || ((flags & kExiting) != 0 && info.state != 'Z');  // main() may have ended before other threads
   unsigned real = 0, effective = 0;
   if (std::sscanf(std::string(field(status.value(), "\nUid:")).c_str(), "%u %u", &real, &effective) == 2) info.uid = effective;
   info.innerPid = pid_t(lastNumber(field(status.value(), "\nNSpid:"), pid));

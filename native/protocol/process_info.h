@@ -16,6 +16,7 @@ struct ProcessInfo {
   uid_t uid = 0;  // effective
   bool kernelThread = false;
   bool ending = false;  // in exit(2) already
+  bool ended = false;   // a zombie, and no other thread is left
   // The process's own view of its numbers: last column of NSpid, NSpgid, NSsid (Linux 4.1; before that the caller's numbers).
   pid_t innerPid = 0, innerGroup = 0, innerSession = 0;
 };

@@ -32,6 +32,7 @@
 #include "dump/streamer.h"
 #include "dump/tasks/exit_status.h"
 #include "dump/tasks/leave_vdso.h"
+#include "dump/tasks/lost_leader.h"
 #include "dump/tasks/record_process.h"
 #include "dump/tasks/rights.h"
 #include "dump/tasks/told_stops.h"
@@ -138,15 +139,17 @@ class Checkpoint final : public Dump {
     if (!members) return members.error();
     BLCR_TRY(refuseTracers(*members));
     for (const std::string& sentence : leftBehind(*members, request_)) log_.line(sentence);
+    std::vector<pid_t> speakers;
     for (const pid_t pid : *members) {
-      BLCR_TRY(refuseForeignNamespaces(pid));
-      takeHint(pid, recording_);
+      const pid_t speaker = speakers.emplace_back(speakerOf(pid));
+      BLCR_TRY(refuseForeignNamespaces(pid, speaker));
+      takeHint(pid, speaker, recording_);
     }
-    recording_.paths.prepare(*members);
+    recording_.paths.prepare(speakers);
     members_ = *std::move(members);
     frozen_.expectNoRings(ringless(recording_));
     traits_ = {own.value().seccomp, own.value().seccompFilters, request_.jobRoot, request_.keeper};
-    anonymous_ = anonymousMemory(members_);
+    anonymous_ = anonymousMemory(speakers);
     recordHost(request_.cpuBaseline, recording_.image.host);
     return {};
   }
@@ -174,12 +177,15 @@ class Checkpoint final : public Dump {
     for (FrozenProcess& process : frozen_.processes()) BLCR_TRY(recordOne(process, rights));
     BLCR_TRY(recordToldStops(frozen_.processes(), recording_.image));
     BLCR_TRY(recordExitStatuses(frozen_.processes(), recording_.image));
+    BLCR_TRY(refuseTiedToThreads(frozen_.processes(), recording_.image));
     BLCR_TRY(recordSystemV(frozen_.processes(), request_.isolated, recording_));
     BLCR_TRY(recordFiles(frozen_.processes(), request_, recording_));
+    BLCR_TRY(refuseNeedsOfLeader(frozen_.processes(), recording_.image));
     if (const auto plan = image::planTree(recording_.image.processes, 0); !plan) return Error{kErrorNoSupport, plan.error().detail};
     joinUnnamedViews(recording_);
     // After all timers were read: one that is late is what programs expect, one that is early is not.
-    recordClocks(request_.target, recording_.image.host);
+    const FrozenProcess* target = frozen_.find(request_.target);
+    recordClocks(target != nullptr ? target->speaker() : request_.target, recording_.image.host);
     BLCR_TRY(carryMappedFiles(recording_, request_.carry));
     finishImage();
     BLCR_TRY(capture());
@@ -210,14 +216,12 @@ class Checkpoint final : public Dump {
     if (!stat) return stat.error();
     process.stat = *std::move(stat);
     if (process.zombie) return {};
-    if (process.stat.state == 'Z' || process.tasks.front().tracee.tid() != process.pid) {
-      return Error{kErrorNoSupport, "process " + std::to_string(process.pid) + ": its main thread has ended, others go on"};
-    }
-    auto maps = readMaps(process.pid);
+    if (process.hasLostLeader()) BLCR_TRY(lookAtLostLeader(process));
+    auto maps = readMaps(process.speaker());
     if (!maps) return maps.error();
     process.maps = *std::move(maps);
     if (frozen_.expectsNoRing(process.pid)) BLCR_TRY(refuseNewRing(process.pid, process.maps));
-    auto instruction = injectionPoint(process.pid, process.maps);
+    auto instruction = injectionPoint(process.speaker(), process.maps);
     if (!instruction) return instruction.error();
     process.syscallInstruction = *instruction;
     return leaveVdso(process);
@@ -242,7 +246,7 @@ class Checkpoint final : public Dump {
       into.cooperates = isCooperating(request_, process.pid);
     }
     if (frozen_.find(into.ppid) == nullptr) into.ppid = 0;
-    sources_.push_back({process.zombie ? 0 : process.pid});
+    sources_.push_back({process.zombie ? 0 : process.speaker()});
     return {};
   }
 
@@ -262,6 +266,7 @@ class Checkpoint final : public Dump {
     for (const image::Process& process : image.processes) {
       if (!process.tasks.empty()) image.host.xstateSize = uint32_t(process.tasks.front().xstate.size());
     }
+    addLostLeaders(image);
   }
 
   Status capture() {
@@ -284,7 +289,7 @@ class Checkpoint final : public Dump {
   /** The stop lasts after all. */
   Status correctAllFlags() {
     for (image::Process& process : recording_.image.processes)
-      if (process.state == image::ProcessState::kAlive) BLCR_TRY(correctFlags(process.pid, process));
+      if (process.state == image::ProcessState::kAlive) BLCR_TRY(correctFlags(frozen_.find(process.pid)->speaker(), process));
     return {};
   }
 
@@ -347,7 +352,7 @@ class Checkpoint final : public Dump {
     }
     snapshots_.clear();
     for (size_t index = 0; index < sources_.size(); ++index) {
-      if (sources_[index].pid != 0) sources_[index].pid = recording_.image.processes[index].pid;
+      if (sources_[index].pid != 0) sources_[index].pid = frozen_.processes()[index].speaker();
     }
   }
 

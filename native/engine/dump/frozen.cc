@@ -29,6 +29,8 @@ Status explainRefusal(pid_t pid, pid_t tid, const Error& error) {
   if (error.code != EPERM) return error;
   const auto status = readTaskStatus(pid, tid);
   if (!status) return Error{ESRCH, taskName(pid, tid) + " is gone"};
+  // Also one that was stopped by an earlier checkpoint when it ended, and so cannot be let go before the other threads have ended.
+  if (tid == pid && speakerOf(pid) != pid) return Error{ESRCH, taskName(pid, tid) + ": its main thread has ended"};
   const pid_t tracer = status.value().tracer;
   if (tracer == ::getpid()) return {};
   if (tracer != 0) return Error{kErrorTraced, taskName(pid, tid) + " is traced by process " + std::to_string(tracer)};
@@ -153,21 +155,21 @@ static bool mayShareMemory(pid_t parent, pid_t child) {
  * A vfork parent cannot stop before its child has let the memory go: the child must run until then. It may have been attached by the kernel
  * a moment ago and be unknown yet. Gives its number, 0 when there is none.
  */
-pid_t FrozenSet::letVforkChildrenRun(pid_t parent) {
+pid_t FrozenSet::letVforkChildrenRun(pid_t parent, pid_t task) {
   pid_t child = 0;
   bool changed = false;
   adoptChildren(changed);
   for (size_t index = 0; index < processes_.size(); ++index) {
     FrozenProcess& process = processes_[index];
     if (process.pid == parent || process.zombie) continue;
-    if (!mayShareMemory(parent, process.pid)) continue;
+    if (!mayShareMemory(task, process.speaker())) continue;
     child = process.pid;
-    for (FrozenTask& task : process.tasks) {
-      if (!task.stopped && !task.tracee.waitStop(0)) continue;
-      task.stopped = false;
-      if (!task.tracee.resume()) continue;
+    for (FrozenTask& each : process.tasks) {
+      if (!each.stopped && !each.tracee.waitStop(0)) continue;
+      each.stopped = false;
+      if (!each.tracee.resume()) continue;
       sleepUs(500);  // a moment to reach its execve or exit
-      static_cast<void>(task.tracee.interrupt());
+      static_cast<void>(each.tracee.interrupt());
     }
   }
   return child;
@@ -205,9 +207,11 @@ Status FrozenSet::awaitTask(FrozenProcess& process, FrozenTask& task) {
         return Error{kErrorTemporary, taskName(process.pid, task.tracee.tid()) + " does not stop (" + why + ")"};
       }
       const auto stat = readTaskStat(process.pid, task.tracee.tid());
-      const pid_t child = stat && stat.value().state == 'D' ? letVforkChildrenRun(process.pid) : 0;
+      const pid_t child = stat && stat.value().state == 'D' ? letVforkChildrenRun(process.pid, task.tracee.tid()) : 0;
       if (child != 0) why = "it waits for its vfork child " + std::to_string(child) + ", which has not executed a program yet";
       if (!stat || stat.value().state == 'Z' || stat.value().state == 'X') takeEndedThreads(process);
+      // Nobody is told of its end before that of the last thread.
+      if (task.tracee.tid() == process.pid && speakerOf(process.pid) != process.pid) task.dead = missed_ = true;
     }
   }
   return {};

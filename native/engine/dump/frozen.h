@@ -38,16 +38,23 @@ struct FrozenProcess {
   pid_t pid = 0;
   ProcStat stat;  // as read inside the stop
   bool zombie = false;
-  std::deque<FrozenTask> tasks;  // leader first; a deque, because references must survive additions
+  int leaderStatus = 0;          // of a main thread that has ended, see hasLostLeader()
+  std::deque<FrozenTask> tasks;  // leader first, unless it has ended; a deque, because references must survive additions
   std::vector<Mapping> maps;
   uint64_t syscallInstruction = 0;
-  std::unique_ptr<Foothold> foothold;  // from recordProcess on; refers to the leader, and so goes before the tasks
+  std::unique_ptr<Foothold> foothold;  // from recordProcess on; refers to the first task, and so goes before the tasks
+
+  /** By whose number /proc shows memory and files of the process, and in whose name calls are made: the leader's. One that has ended while
+   * others go on has lost all that; then it is the first of those. */
+  [[nodiscard]] pid_t speaker() const { return tasks.empty() ? pid : tasks.front().tracee.tid(); }
+  /** Its main thread is a zombie that waits for the others. */
+  [[nodiscard]] bool hasLostLeader() const { return !zombie && speaker() != pid; }
 };
 
 /** Threads of stopped processes. */
 using KnownTasks = std::map<pid_t, std::vector<pid_t>>;
 
-/** Makes calls in one of the tasks of a process that has its foothold: the leader's are made there, a thread is let go again. */
+/** Makes calls in one of the tasks of a process that has its foothold: the first one's are made there, a thread is let go again. */
 [[nodiscard]] Status runInTask(FrozenProcess& process, size_t task, std::span<RemoteCall> calls);
 
 /** `process 7`, or `process 7 thread 8`: how messages begin. */
@@ -107,7 +114,7 @@ class FrozenSet {
   void adoptChildren(bool& changed);
   [[nodiscard]] Status settleAll();
   [[nodiscard]] Status awaitTask(FrozenProcess& process, FrozenTask& task);
-  pid_t letVforkChildrenRun(pid_t parent);
+  pid_t letVforkChildrenRun(pid_t parent, pid_t task);
   void takeEndedThreads(FrozenProcess& process);
   void takeEnd(FrozenProcess& process, FrozenTask& task);
   void noteDeath(FrozenProcess& process, FrozenTask& task);

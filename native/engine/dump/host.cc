@@ -71,14 +71,14 @@ void recordClocks(pid_t pid, image::Host& into) {
   into.boottimeNs += other.boottime - own.boottime;
 }
 
-Status refuseForeignNamespaces(pid_t pid) {
+Status refuseForeignNamespaces(pid_t pid, pid_t speaker) {
   for (const char* kind : {"pid", "mnt", "user", "net", "ipc", "uts", "cgroup", "time"}) {
     const auto mine = readLink(std::string("/proc/self/ns/") + kind);
-    const auto theirs = readLink("/proc/" + std::to_string(pid) + "/ns/" + kind);
+    const auto theirs = readLink("/proc/" + std::to_string(speaker) + "/ns/" + kind);
     if (!mine || !theirs || mine.value() == theirs.value()) continue;
     return Error{kErrorNoSupport, "process " + std::to_string(pid) + " lives in another " + kind + " namespace"};
   }
-  const auto root = readLink("/proc/" + std::to_string(pid) + "/root");
+  const auto root = readLink("/proc/" + std::to_string(speaker) + "/root");
   if (root && root.value() != "/")
     return Error{kErrorNoSupport, "process " + std::to_string(pid) + " has another root directory (chroot): " + root.value()};
   return {};

@@ -16,9 +16,9 @@ void recordHost(const std::string& cpuBaseline, image::Host& into);
 void recordClocks(pid_t pid, image::Host& into);
 
 /**
- * kErrorNoSupport when `pid` lives in other namespaces (pid, mount, user, network, IPC, UTS, cgroup, time) than this process: its numbers,
- * paths and sockets would mean something else.
+ * kErrorNoSupport when `pid`, which `speaker` is a thread of, lives in other namespaces (pid, mount, user, network, IPC, UTS, cgroup, time)
+ * than this process: its numbers, paths and sockets would mean something else.
  */
-[[nodiscard]] Status refuseForeignNamespaces(pid_t pid);
+[[nodiscard]] Status refuseForeignNamespaces(pid_t pid, pid_t speaker);
 
 }  // namespace blcr

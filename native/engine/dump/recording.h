@@ -26,7 +26,7 @@ using ObjectKey = std::pair<uint64_t, uint64_t>;
 
 /** A part of a shared segment as mapped by one process. */
 struct SegmentView {
-  pid_t pid = 0;
+  pid_t pid = 0;  // FrozenProcess::speaker()
   uint64_t address = 0, length = 0, offset = 0;
 };
 

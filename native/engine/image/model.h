@@ -37,7 +37,7 @@ struct PendingSignal {
 struct Task {
   int32_t tid = 0;
   std::string comm;
-  std::string regs;    // struct user_regs_struct as restored: syscall restart already normalised (engine facts: ERESTART)
+  std::string regs;    // struct user_regs_struct as restored: restarts normalised (engine facts: ERESTART); "" = see hasEnded()
   std::string xstate;  // NT_X86_XSTATE
   uint64_t sigmask = 0;
   std::vector<PendingSignal> pending;  // thread-directed
@@ -331,7 +331,7 @@ enum class ProcessState : uint8_t { kAlive, kZombie };
 struct Process {
   int32_t pid = 0, ppid = 0, pgid = 0, sid = 0;  // ppid 0 = the keeper
   ProcessState state = ProcessState::kAlive;
-  int32_t exitStatus = 0;   // zombie: wait status
+  int32_t exitStatus = 0;   // wait status of a zombie, or of a main thread that has ended
   int32_t exitSignal = 17;  // what the parent gets
   std::string comm;
   AddressSpace memory;

@@ -3,12 +3,14 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/user.h>
+#include <sys/wait.h>
 
 #include <algorithm>
 #include <unordered_map>
 #include <unordered_set>
 
 #include "base/memory_nodes.h"
+#include "image/ended_task.h"
 
 namespace blcr::image {
 namespace {
@@ -72,7 +74,7 @@ Status checkMemory(const Image& image, const Process& process) {
 }
 
 Status checkTask(const Task& task, const std::string& who) {
-  if (task.regs.size() != sizeof(user_regs_struct)) return wrong(who + "registers of wrong size");
+  if (task.regs.size() != sizeof(user_regs_struct) && !hasEnded(task)) return wrong(who + "registers of wrong size");
   if (task.xstate.size() > kMaxXstate) return wrong(who + "extended registers too long");
   if (hasZero(task.ownDirectory)) return wrong(who + "a working directory with a zero byte");
   if (hasZero(task.comm) || task.comm.size() > 15) return wrong(who + "a bad thread name");
@@ -99,6 +101,8 @@ Status checkAlive(const Image& image, const Process& process, std::unordered_set
     if (!isPid(task.tid) || (task.tid != process.pid && !tids.insert(task.tid).second))
       return wrong(name(process) + "thread number " + std::to_string(task.tid) + " is impossible or occurs twice");
     BLCR_TRY(checkTask(task, name(process) + "thread " + std::to_string(task.tid) + ": "));
+    if (hasEnded(task) && (task.tid != process.pid || process.tasks.size() == 1 || !WIFEXITED(process.exitStatus)))
+      return wrong(name(process) + "thread " + std::to_string(task.tid) + " has ended");
   }
   if (process.actions.size() != 64) return wrong(name(process) + "not 64 signal actions");
   if (process.limits.size() > 16) return wrong(name(process) + "too many limits");

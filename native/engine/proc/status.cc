@@ -144,6 +144,17 @@ bool isAlive(pid_t pid) {
   return stat && stat.value().state != 'Z' && stat.value().state != 'X' && !stat.value().exiting;
 }
 
+pid_t speakerOf(pid_t pid) {
+  const auto leader = readStat(pid);
+  if (!leader || leader.value().state != 'Z' || leader.value().threads <= 1) return pid;
+  const auto tasks = listTasks(pid);
+  for (const pid_t tid : tasks ? tasks.value() : std::vector<pid_t>()) {
+    const auto stat = readTaskStat(pid, tid);
+    if (stat && stat.value().state != 'Z' && stat.value().state != 'X' && !stat.value().exiting) return tid;
+  }
+  return pid;
+}
+
 Result<ProcStatus> readStatus(pid_t pid) { return readTaskStatus(pid, pid); }
 
 Result<ProcStat> readTaskStat(pid_t pid, pid_t tid) {

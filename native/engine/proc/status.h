@@ -56,6 +56,9 @@ struct ProcStatus {
 [[nodiscard]] bool isAlive(pid_t pid);
 /** Nothing is left of it but its exit status. A process whose main thread has ended before others looks like a zombie and is none. */
 [[nodiscard]] inline bool hasEnded(const ProcStat& stat) { return stat.state == 'X' || (stat.state == 'Z' && stat.threads <= 1); }
+/** By whose number /proc shows memory and files of a process: `pid`, or that of another thread when the main thread has ended, and only
+ * that. */
+[[nodiscard]] pid_t speakerOf(pid_t pid);
 [[nodiscard]] Result<ProcStat> readTaskStat(pid_t pid, pid_t tid);
 [[nodiscard]] Result<ProcStatus> readTaskStatus(pid_t pid, pid_t tid);
 

@@ -14,6 +14,7 @@
 #include "restore/memory/memory.h"
 #include "restore/sockets/socket_states.h"
 #include "restore/tasks/credentials.h"
+#include "restore/tasks/lost_leader.h"
 #include "restore/tasks/process.h"
 #include "restore/tasks/stopped.h"
 #include "restore/tasks/tasks.h"
@@ -108,7 +109,7 @@ void letGo(Job& job) {
   for (Building& building : job.processes) {
     if (!building.isAlive()) continue;
     if (!isStopped(building))
-      for (Stub& stub : building.tasks) release(building, stub);
+      for (size_t index = hasLostLeader(building) ? 1 : 0; index < building.tasks.size(); ++index) release(building, building.tasks[index]);
     if (job.request.signal != 0 && !building.process->cooperates) ::kill(building.leader().tid(), job.request.signal);
   }
 }
@@ -119,7 +120,7 @@ RestoreResult describe(const Job& job, const RestorePlan& plan, int64_t start) {
   for (const Building& building : job.processes) {
     if (!building.isAlive()) continue;
     ++result.processes;
-    result.threads += uint32_t(building.tasks.size());
+    result.threads += uint32_t(building.tasks.size() - (hasLostLeader(building) ? 1 : 0));
     if (building.process->cooperates) result.cooperating.push_back(building.tasks.front().tid());
   }
   result.bytes = plan.reader.bytes();
@@ -145,6 +146,7 @@ Status run(Job& job, RestorePlan& plan, const KernelAreas& areas) {
   }  // our copies of the descriptors go before the job runs: pipes must be able to end
   BLCR_TRY(startWatching(watchers));
   watchers.clear();
+  BLCR_TRY(loseLeaders(job));
   letGo(job);
   return {};
 }

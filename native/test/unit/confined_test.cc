@@ -6,9 +6,10 @@ namespace {
 
 /** Those for which other ways are gone there: descriptions that are shared or not, epoll, what processes share, vfork, Landlock. */
 const std::vector<std::string> kWanted = {
-    "epollTargets",    "eventFds",         "deadPeers",   "passedEpoll", "inotifyWatches", "locks",         "leases",
-    "pidFdsOfTheDead", "packetPipe",       "ptySeveral",  "zombies",     "sharedTable",    "families",      "vforkInProgress",
-    "manyThreads",     "restrictedThread", "systemVUndo", "signalOwner", "directoryNotes", "pidFdOfZombie",
+    "epollTargets",       "eventFds",           "deadPeers",   "passedEpoll", "inotifyWatches", "locks",         "leases",
+    "pidFdsOfTheDead",    "packetPipe",         "ptySeveral",  "zombies",     "sharedTable",    "families",      "vforkInProgress",
+    "manyThreads",        "restrictedThread",   "systemVUndo", "signalOwner", "directoryNotes", "pidFdOfZombie", "mainThreadGone",
+    "whatMainThreadLeft", "childrenOfLostMain",
 };
 
 }  // namespace

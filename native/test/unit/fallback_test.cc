@@ -20,6 +20,13 @@ TEST(eventfdThatDoesNotTellItsMode) { surviveWithout("eventfd_semaphore", "event
 TEST(sharingWithoutKcmp) {
   for (const char* victim : {"threadDirectory", "sharedTable", "passedEpoll"}) surviveWithout("kcmp", victim);
 }
+/** Another thread has them then, of which a pidfd is to be had since Linux 6.9 only. */
+TEST(processesWithoutMainThread) {
+  for (const char* feature : {"pidfd_thread", "kcmp", "pidfd", "process_vm,batch", "rseq_config", "timer_ids", "same_vdso", "vdso_move"})
+    for (const char* victim : {"mainThreadGone", "whatMainThreadLeft"}) surviveWithout(feature, victim);
+  for (const char* victim : {"mainThreadsStatus", "mainThreadOfStoppedGone", "mainThreadOfOrphanGone", "childrenOfLostMain"})
+    surviveWithout("pidfd_thread", victim);
+}
 // A sanitized victim maps terabytes of shadow memory, with pages here and there.
 #ifndef __SANITIZE_ADDRESS__
 TEST(largeReservationsInThePageMap) { surviveWithout("pagemap_scan", "hiddenContents"); }

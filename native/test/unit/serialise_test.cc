@@ -68,6 +68,17 @@ TEST(inconsistentImagesAreRefused) {
   CHECK(refused([](Image& image) { image.processes[0].tasks[1].tid = 110; }));
   CHECK(refused([](Image& image) { image.processes[0].tasks.clear(); }));
   CHECK(refused([](Image& image) { image.processes[0].tasks[0].regs.pop_back(); }));
+  // A main thread that has ended: only the first of several can have, and by an exit.
+  CHECK(!refused([](Image& image) { image.processes[0].tasks[0].regs.clear(); }));
+  CHECK(refused([](Image& image) { image.processes[0].tasks[1].regs.clear(); }));
+  CHECK(refused([](Image& image) {
+    image.processes[0].tasks.resize(1);
+    image.processes[0].tasks[0].regs.clear();
+  }));
+  CHECK(refused([](Image& image) {
+    image.processes[0].tasks[0].regs.clear();
+    image.processes[0].exitStatus = 9;
+  }));
   CHECK(refused([](Image& image) { image.processes[0].tasks[0].pending[0].siginfo.clear(); }));
   CHECK(refused([](Image& image) { image.files[1].object = 3; }));
   CHECK(refused([](Image& image) { image.files[4].object = 1; }));

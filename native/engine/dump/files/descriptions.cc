@@ -31,7 +31,7 @@ auto keyOf(const FoundDescriptor& found) {
                          ownLocks(found));
 }
 
-long compareFiles(const FoundDescriptor& a, const FoundDescriptor& b) { return ::syscall(SYS_kcmp, a.pid, b.pid, KCMP_FILE, a.fd, b.fd); }
+long compareFiles(const FoundDescriptor& a, const FoundDescriptor& b) { return ::syscall(SYS_kcmp, a.task, b.task, KCMP_FILE, a.fd, b.fd); }
 
 /** kcmp gives 0 equal, 1 less, 2 greater, 3 different without order; two kernels' worth of callers rely on 1 and 2. */
 bool isBefore(const FoundDescriptor& a, const FoundDescriptor& b) {
@@ -82,18 +82,19 @@ Status joinLent(const std::vector<FoundDescriptor>& descriptors, Order& order, O
 
 }  // namespace
 
-Result<FoundDescriptor> describeDescriptor(pid_t pid, int fd) {
+Result<FoundDescriptor> describeDescriptor(pid_t pid, pid_t task, int fd) {
   FoundDescriptor found;
   found.pid = pid;
+  found.task = task;
   found.fd = fd;
-  const std::string path = fdPath(pid, fd);
+  const std::string path = fdPath(task, fd);
   auto link = readLink(path);
   if (!link && link.error().code == ENAMETOOLONG)
     return Error{kErrorNoSupport, found.name() + ": its path is too long to be told or opened (more than 4095 bytes)"};
   if (!link) return link.error();
   found.link = *std::move(link);
   if (::stat(path.c_str(), &found.info) != 0) return systemError(found.name());
-  auto details = readFdInfo(pid, fd);
+  auto details = readFdInfo(task, fd);
   if (!details) return details.error();
   found.details = *std::move(details);
   return found;
@@ -116,24 +117,25 @@ Status DescriptorFinder::addOne(const FoundDescriptor& bare) {
   const auto same = findSame(bare);
   if (!same) return same.error();
   if (same.value() == FoundDescriptor::kNowhere) {
-    auto found = describeDescriptor(bare.pid, bare.fd);
+    auto found = describeDescriptor(bare.pid, bare.task, bare.fd);
     if (!found) return found.error();
     found->lent = bare.lent;
     into_.push_back(*std::move(found));
     return {};
   }
   // Close-on-exec and POSIX locks are its own.
-  auto details = readFdInfo(bare.pid, bare.fd);
+  auto details = readFdInfo(bare.task, bare.fd);
   if (!details) return details.error();
   FoundDescriptor& found = into_.emplace_back(into_[same.value()]);
   found.pid = bare.pid;
+  found.task = bare.task;
   found.details = *std::move(details);
   found.known = same.value();
   return {};
 }
 
 Status DescriptorFinder::add(FrozenProcess& process) {
-  const auto numbers = listDescriptors(process.pid);
+  const auto numbers = listDescriptors(process.speaker());
   if (!numbers) return numbers.error();
   std::vector<UniqueFd> lent(numbers.value().size());
   if (lending_ != nullptr) {
@@ -144,6 +146,7 @@ Status DescriptorFinder::add(FrozenProcess& process) {
   for (size_t index = 0; index < lent.size(); ++index) {
     FoundDescriptor bare;
     bare.pid = process.pid;
+    bare.task = process.speaker();
     bare.fd = numbers.value()[index];
     if (lent[index]) bare.lent = std::make_shared<const UniqueFd>(std::move(lent[index]));
     BLCR_TRY(addOne(bare));
@@ -184,9 +187,9 @@ Result<bool> isSameDescription(const FoundDescriptor& one, const FoundDescriptor
   return same.value() == 0;
 }
 
-Result<UniqueFd> borrowDescriptor(pid_t pid, int fd) {
+Result<UniqueFd> borrowDescriptor(pid_t pid, pid_t task, int fd) {
   if (!featureAllowed("pidfd")) return Error{ENOSYS, "pidfd_getfd is disabled"};
-  const UniqueFd process(int(::syscall(SYS_pidfd_open, pid, 0)));
+  const UniqueFd process = openTask(pid, task);
   if (!process) return systemError("process " + std::to_string(pid) + ": pidfd");
   UniqueFd own(int(::syscall(SYS_pidfd_getfd, process.get(), fd, 0)));
   if (!own) return systemError("process " + std::to_string(pid) + " descriptor " + std::to_string(fd));
@@ -194,7 +197,7 @@ Result<UniqueFd> borrowDescriptor(pid_t pid, int fd) {
 }
 
 Result<UniqueFd> borrowDescriptor(const FoundDescriptor& found) {
-  if (numberHere(found) < 0) return borrowDescriptor(found.pid, found.fd);
+  if (numberHere(found) < 0) return borrowDescriptor(found.pid, found.task, found.fd);
   UniqueFd copy(::fcntl(numberHere(found), F_DUPFD_CLOEXEC, 0));
   if (!copy) return systemError(found.name());
   return copy;
@@ -203,7 +206,7 @@ Result<UniqueFd> borrowDescriptor(const FoundDescriptor& found) {
 Result<UniqueFd> reachDescriptor(const FoundDescriptor& found, int flags) {
   auto borrowed = borrowDescriptor(found);
   if (borrowed) return borrowed;
-  const std::string path = fdPath(found.pid, found.fd);
+  const std::string path = fdPath(found.task, found.fd);
   UniqueFd opened(::open(path.c_str(), flags | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
   if (!opened) return systemError(path);
   return opened;

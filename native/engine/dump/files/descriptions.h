@@ -21,6 +21,7 @@ namespace blcr {
 /** One descriptor of one process, as found. */
 struct FoundDescriptor {
   pid_t pid = 0;
+  pid_t task = 0;  // whose it is looked at as, FrozenProcess::speaker()
   int fd = 0;
   std::string link;  // "pipe:[12]", "/path", "anon_inode:[eventpoll]", …
   struct stat info{};
@@ -39,7 +40,7 @@ struct FoundDescriptor {
 };
 
 /** One descriptor of a frozen process, or of this one. */
-[[nodiscard]] Result<FoundDescriptor> describeDescriptor(pid_t pid, int fd);
+[[nodiscard]] Result<FoundDescriptor> describeDescriptor(pid_t pid, pid_t task, int fd);
 
 /**
  * All descriptors of frozen processes, one process after the other. Most of what the later ones of a tree hold was inherited: what has the
@@ -71,8 +72,8 @@ class DescriptorFinder {
 [[nodiscard]] Result<bool> isSameDescription(const FoundDescriptor& one, const FoundDescriptor& other);
 
 /** A descriptor of the same description in this process: pidfd_getfd, which consumes nothing and opens nothing anew. ENOSYS before
- * Linux 5.6 or with BLCR_DISABLE=pidfd. */
-[[nodiscard]] Result<UniqueFd> borrowDescriptor(pid_t pid, int fd);
+ * Linux 5.6 or with BLCR_DISABLE=pidfd. `task`: a process, or one of its threads, EINVAL before Linux 6.9. */
+[[nodiscard]] Result<UniqueFd> borrowDescriptor(pid_t pid, pid_t task, int fd);
 /** The same, or another one of what was lent. */
 [[nodiscard]] Result<UniqueFd> borrowDescriptor(const FoundDescriptor& found);
 

@@ -41,7 +41,7 @@ Candidates candidates(const FileContext& context, const FoundDescriptor& found, 
 const FoundDescriptor* compared(const FileContext& context, const FoundDescriptor& found, const EpollWatch& watch, uint32_t index) {
   kcmp_epoll_slot slot{uint32_t(found.fd), uint32_t(watch.fd), index};
   const auto matches = [&](const FoundDescriptor& other) {
-    return ::syscall(SYS_kcmp, other.pid, found.pid, KCMP_EPOLL_TFD, other.fd, &slot) == 0;
+    return ::syscall(SYS_kcmp, other.task, found.task, KCMP_EPOLL_TFD, other.fd, &slot) == 0;
   };
   const FoundDescriptor* target = nullptr;
   for (const FoundDescriptor& other : context.found)

@@ -60,6 +60,20 @@ bool mayBorrow() {
   return bool(copy);
 }
 
+UniqueFd openTask(pid_t pid, pid_t task) {
+  constexpr unsigned kThread = O_EXCL;  // PIDFD_THREAD, linux/pidfd.h
+  if (task != pid && !featureAllowed("pidfd_thread")) {
+    errno = EINVAL;
+    return {};
+  }
+  return UniqueFd(int(::syscall(SYS_pidfd_open, task, task == pid ? 0 : kThread)));
+}
+
+bool mayBorrowOfThreads(const std::deque<FrozenProcess>& processes) {
+  return std::all_of(processes.begin(), processes.end(),
+                     [](const FrozenProcess& one) { return !one.hasLostLeader() || openTask(one.pid, one.speaker()); });
+}
+
 /** Its raw result. */
 static Result<long> send(const RemoteSocket& from, const std::string& address, std::span<const int> fds) {
   Foothold& foothold = *from.process().foothold;

@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include <cstdint>
+#include <deque>
 #include <span>
 #include <string>
 #include <vector>
@@ -18,6 +19,11 @@ namespace blcr {
 [[nodiscard]] bool mayCompare();
 /** pidfd_getfd(2) answers. False with BLCR_DISABLE=pidfd. */
 [[nodiscard]] bool mayBorrow();
+/** Those of a process whose main thread has ended are had through another thread (PIDFD_THREAD), which Linux 6.9 allows. False with
+ * BLCR_DISABLE=pidfd_thread. */
+[[nodiscard]] bool mayBorrowOfThreads(const std::deque<FrozenProcess>& processes);
+/** A pidfd of a process, or of one of its threads. Empty, with errno, when there is none. */
+[[nodiscard]] UniqueFd openTask(pid_t pid, pid_t task);
 
 /** Processes send their descriptors to a socket of ours (SCM_RIGHTS), by injected calls. While this lives, this process may have as many
  * descriptors as its hard limit says. */

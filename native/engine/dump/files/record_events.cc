@@ -25,7 +25,7 @@ FdInfo countedTimer(const FoundDescriptor& found) {
   const auto timer = borrowDescriptor(found);
   itimerspec now{};
   if (!timer || ::timerfd_gettime(timer.value().get(), &now) != 0) return found.details;
-  auto details = readFdInfo(found.pid, found.fd);
+  auto details = readFdInfo(found.task, found.fd);
   return details ? *std::move(details) : found.details;
 }
 

@@ -53,7 +53,7 @@ Result<int> inheritedStream(const std::array<Stdio, 3>& stdio, const FoundDescri
     const bool sameObject = stream.fd >= 0 && stream.info.st_ino == found.info.st_ino && stream.info.st_dev == found.info.st_dev;
     if (!sameObject) continue;
     FoundDescriptor own;
-    own.pid = ::getpid();
+    own.pid = own.task = ::getpid();
     own.fd = stream.fd;
     const auto same = isSameDescription(found, own);
     if (!same) return same.error();
@@ -194,7 +194,7 @@ Status recordLocks(const FileContext& context, const FoundDescriptor& found, ima
 /** Groups of processes that share something of theirs (clone without fork's copying); alone ones are groups of one. */
 std::vector<std::vector<const FrozenProcess*>> sharers(const std::deque<FrozenProcess>& processes, const Sharing& sharing,
                                                        Sharing::Kind kind) {
-  const auto compare = [&](const FrozenProcess* a, const FrozenProcess* b) { return sharing.compare(kind, a->pid, b->pid); };
+  const auto compare = [&](const FrozenProcess* a, const FrozenProcess* b) { return sharing.compare(kind, a->speaker(), b->speaker()); };
   std::vector<const FrozenProcess*> alive;
   for (const FrozenProcess& process : processes)
     if (!process.zombie) alive.push_back(&process);
@@ -217,7 +217,7 @@ Error refuseSharing(const std::vector<const FrozenProcess*>& group, const char* 
 Status recordSharing(const std::deque<FrozenProcess>& processes, const Sharing& sharing, image::Image& image) {
   for (const FrozenProcess& process : processes)
     for (const FrozenTask& task : process.tasks)
-      if (sharing.compare(Sharing::kFiles, process.pid, task.tracee.tid()) > 0)
+      if (sharing.compare(Sharing::kFiles, process.speaker(), task.tracee.tid()) > 0)
         return Error{kErrorNoSupport, taskName(process.pid, task.tracee.tid()) + " has its own descriptor table"};
   for (const auto& group : sharers(processes, sharing, Sharing::kFiles)) {
     size_t children = 0;
@@ -246,7 +246,7 @@ Status recordFiles(std::deque<FrozenProcess>& processes, const DumpRequest& requ
   if (!sharing) return sharing.error();
   BLCR_TRY(recordSharing(processes, sharing.value(), recording.image));
   std::optional<Lending> lending;
-  if (!mayCompare() || !mayBorrow()) BLCR_TRY(lending.emplace().open());
+  if (!mayCompare() || !mayBorrow() || !mayBorrowOfThreads(processes)) BLCR_TRY(lending.emplace().open());
   std::vector<FoundDescriptor> found;
   DescriptorFinder finder(found, lending ? &*lending : nullptr);
   for (FrozenProcess& process : processes) {

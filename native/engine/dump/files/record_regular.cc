@@ -24,7 +24,7 @@ constexpr uint64_t kMaxCopied = 64ull << 20;  // of one file, while the job wait
 
 unsigned long fileSystemOf(const FoundDescriptor& found) {
   struct statfs system{};
-  const std::string path = "/proc/" + std::to_string(found.pid) + "/fd/" + std::to_string(found.fd);
+  const std::string path = "/proc/" + std::to_string(found.task) + "/fd/" + std::to_string(found.fd);
   return ::statfs(path.c_str(), &system) == 0 ? static_cast<unsigned long>(system.f_type) : 0;
 }
 
@@ -60,7 +60,7 @@ Status recordProcFile(const FileContext& context, const FoundDescriptor& found, 
 /** A namespace, as "net:[4026531833]": restored when it is that of the process itself. */
 Status recordNamespace(const FoundDescriptor& found, image::OpenFile& file) {
   const std::string name = "/ns/" + found.link.substr(0, found.link.find(':'));
-  const auto own = readLink("/proc/" + std::to_string(found.pid) + name);
+  const auto own = readLink("/proc/" + std::to_string(found.task) + name);
   if (!own || own.value() != found.link) return refuseFile(found, "a namespace that is not the job's own");
   file.kind = image::FileKind::kProc;
   file.path = "/proc/self" + name;
@@ -71,7 +71,7 @@ Status recordNamespace(const FoundDescriptor& found, image::OpenFile& file) {
 Status carryContent(FileContext& context, const FoundDescriptor& found, image::OpenFile& file) {
   Recording& recording = context.recording;
   // A new description: the process's own may be write-only, and its offset must not move.
-  const std::string path = "/proc/" + std::to_string(found.pid) + "/fd/" + std::to_string(found.fd);
+  const std::string path = "/proc/" + std::to_string(found.task) + "/fd/" + std::to_string(found.fd);
   BlobSource blob;
   blob.fd = UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
   if (!blob.fd) return systemError(found.name());
@@ -114,7 +114,7 @@ Status recordSegmentFile(FileContext& context, const FoundDescriptor& found, ima
   recording.image.shared[file.object].fileOwner = {found.info.st_uid, found.info.st_gid};
   if (isPosixSharedMemory(found.link) && isAt(found, found.link)) BLCR_TRY(nameSegment(recording, file.object, found.link, found.info));
   if (source.fd) return {};
-  const std::string path = "/proc/" + std::to_string(found.pid) + "/fd/" + std::to_string(found.fd);
+  const std::string path = "/proc/" + std::to_string(found.task) + "/fd/" + std::to_string(found.fd);
   source.fd = UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!source.fd) return systemError(found.name());
   recording.image.shared[file.object].attributes = readAttributes(source.fd.get());

@@ -178,8 +178,8 @@ Error unusual(pid_t a, pid_t b, const char* what) {
 
 Status checkThreads(const FrozenProcess& process) {
   for (const FrozenTask& task : process.tasks)
-    if (!shareAdjustments(process.pid, task.tracee.tid()))
-      return unusual(process.pid, task.tracee.tid(), ", threads of one process, do not share semaphore adjustments");
+    if (!shareAdjustments(process.speaker(), task.tracee.tid()))
+      return unusual(process.speaker(), task.tracee.tid(), ", threads of one process, do not share semaphore adjustments");
   return {};
 }
 
@@ -203,8 +203,10 @@ Status askThreads(FrozenProcess& process, const image::SemaphoreSet& set, bool o
 using Undo = std::vector<image::SemaphoreUndo>;
 
 /** What two of them owe to a set. Without kcmp different adjustments are a proof, equal ones are not. */
-Status checkPair(const Undo& all, pid_t one, pid_t other, bool compares) {
-  if (compares && shareAdjustments(one, other)) return unusual(one, other, ", two processes, share semaphore adjustments");
+Status checkPair(const Undo& all, const FrozenProcess& first, const FrozenProcess& second, bool compares) {
+  const pid_t one = first.pid, other = second.pid;
+  if (compares && shareAdjustments(first.speaker(), second.speaker()))
+    return unusual(one, other, ", two processes, share semaphore adjustments");
   const auto owed = [&all](pid_t pid) {
     std::map<uint32_t, int32_t> found;
     for (const image::SemaphoreUndo& undo : all)
@@ -249,8 +251,10 @@ Status recordSemaphoreUndo(std::deque<FrozenProcess>& processes, image::Semaphor
     const size_t before = set.undo.size();
     BLCR_TRY(Prober(process, set).find(set.undo));
     if (!compares) BLCR_TRY(askThreads(process, set, set.undo.size() > before));
-    for (size_t index = 0; index < before && set.undo.size() > before; ++index)
-      BLCR_TRY(checkPair(set.undo, process.pid, set.undo[index].pid, compares));
+    for (size_t index = 0; index < before && set.undo.size() > before; ++index) {
+      const auto isIt = [pid = set.undo[index].pid](const FrozenProcess& other) { return other.pid == pid; };
+      BLCR_TRY(checkPair(set.undo, process, *std::find_if(processes.begin(), processes.end(), isIt), compares));
+    }
   }
   return {};
 }

@@ -45,8 +45,8 @@ class OwnDirectories {
   Status refuseShared(const image::Image& image) const {
     for (const pid_t tid : all_) {
       for (const image::Process& process : image.processes)
-        if (process.state == image::ProcessState::kAlive && sharing_.isShared(Sharing::kDirectory, tid, process.pid))
-          return refuse(tid, process.pid);
+        if (process.state == image::ProcessState::kAlive && sharing_.isShared(Sharing::kDirectory, tid, process.tasks.front().tid))
+          return refuse(tid, process.tasks.front().tid);
       for (const pid_t other : all_)
         if (tid < other && sharing_.isShared(Sharing::kDirectory, tid, other)) return refuse(tid, other);
     }
@@ -67,11 +67,12 @@ Status recordWorkingDirectories(const Sharing& sharing, image::Image& image) {
   OwnDirectories own(sharing);
   for (image::Process& process : image.processes) {
     if (process.state == image::ProcessState::kZombie) continue;
-    auto path = workingDirectory(process.pid, process.pid, process.cwdMode);
+    const pid_t first = process.tasks.front().tid;  // a main thread that has ended has none
+    auto path = workingDirectory(process.pid, first, process.cwdMode);
     if (!path) return path.error();
     process.cwd = *std::move(path);
     for (image::Task& task : process.tasks)
-      if (task.tid != process.pid && !sharing.isShared(Sharing::kDirectory, process.pid, task.tid)) BLCR_TRY(own.record(process.pid, task));
+      if (task.tid != first && !sharing.isShared(Sharing::kDirectory, first, task.tid)) BLCR_TRY(own.record(process.pid, task));
   }
   return own.refuseShared(image);
 }

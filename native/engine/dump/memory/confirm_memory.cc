@@ -6,7 +6,7 @@
 namespace blcr {
 
 Status confirmMemory(pid_t source, image::Process& into) {
-  if (source != into.pid) BLCR_TRY(correctFlags(source, into));
+  if (!isTaskOf(source, into)) BLCR_TRY(correctFlags(source, into));
   auto map = PageMap::open(source);
   if (!map) return map.error();
   std::vector<PageRange> guards;

@@ -62,7 +62,7 @@ Result<uint64_t> equip(Tracee& copy, const CopyScratch& scratch, int outputFd, i
   RemoteCall sockets{SYS_socketpair, {AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, at + offsetof(Letter, sockets)}};
   BLCR_TRY(scratch.run(copy, std::span(&sockets, 1)));
   if (sockets.result != 0) return refused;
-  const auto ours = borrowDescriptor(copy.tid(), kSocketOurs);
+  const auto ours = borrowDescriptor(copy.tid(), copy.tid(), kSocketOurs);
   if (!ours) return ours.error();
   BLCR_TRY(sendDescriptors(ours.value().get(), outputFd, memory));
   Letter letter{};

@@ -93,11 +93,11 @@ bool advisesForks(const MemoryHint& hint) {
  */
 Result<VmBits> currentFlags(const FrozenProcess& process, const Recording& recording) {
   const auto hint = recording.hints.find(process.pid);
-  if (recording.copiesInStop || hint == recording.hints.end() || advisesForks(hint->second)) return readVmBits(process.pid);
+  if (recording.copiesInStop || hint == recording.hints.end() || advisesForks(hint->second)) return readVmBits(process.speaker());
   VmBits flags;
   for (const Mapping& mapping : process.maps) {
     const uint32_t* known = inheritedFlags(hint->second, mapping);
-    if (known == nullptr) return readVmBits(process.pid);
+    if (known == nullptr) return readVmBits(process.speaker());
     flags.emplace_hint(flags.end(), mapping.start, *known);
   }
   return flags;
@@ -121,7 +121,7 @@ void addView(Recording& recording, uint32_t segment, pid_t pid, const Mapping& m
   if (!source.fd) source.size = std::max(source.size, mapping.offset + length);
 }
 
-Status recordBacked(pid_t pid, const Mapping& mapping, uint32_t vmFlags, Recording& recording, image::Area& area) {
+Status recordBacked(const FrozenProcess& process, const Mapping& mapping, uint32_t vmFlags, Recording& recording, image::Area& area) {
   area.offset = mapping.offset;
   area.maybeWritable = mapping.shared && (vmFlags & kMayWrite) != 0;
   struct stat info{};
@@ -134,12 +134,12 @@ Status recordBacked(pid_t pid, const Mapping& mapping, uint32_t vmFlags, Recordi
   if (named || mapping.shared) {
     area.kind = image::AreaKind::kShared;
     area.file = segmentIndex(recording, keyOf(mapping), mapping.path);
-    if (mapping.shared) addView(recording, area.file, pid, mapping);
+    if (mapping.shared) addView(recording, area.file, process.speaker(), mapping);
     return named ? nameSegment(recording, area.file, mapping.path, info) : Status();
   }
   // A private mapping of a file that has no name (a library that was upgraded, a memfd): its pages are carried as memory.
   area.kind = image::AreaKind::kAnonymous;
-  recording.carried[pid][mapping.start] = {keyOf(mapping), mapping.offset};
+  recording.carried[process.pid][mapping.start] = {keyOf(mapping), mapping.offset};
   area.offset = 0;
   return {};
 }
@@ -149,15 +149,16 @@ bool isSystemV(const Mapping& mapping) {
   return mapping.shared && mapping.major == 0 && mapping.path.starts_with("/SYSV") && mapping.path.ends_with(kDeleted);
 }
 
-void recordAttached(pid_t pid, const Mapping& mapping, uint32_t vmFlags, Recording& recording, image::Area& area) {
+void recordAttached(const FrozenProcess& process, const Mapping& mapping, uint32_t vmFlags, Recording& recording, image::Area& area) {
   area.kind = image::AreaKind::kShared;
   area.offset = mapping.offset;
   area.maybeWritable = (vmFlags & kMayWrite) != 0;
   area.file = attachedSegmentIndex(recording, int(mapping.inode));
-  addView(recording, area.file, pid, mapping);
+  addView(recording, area.file, process.speaker(), mapping);
 }
 
-Status recordArea(pid_t pid, const Mapping& mapping, uint32_t vmFlags, Recording& recording, image::AddressSpace& into) {
+Status recordArea(const FrozenProcess& process, const Mapping& mapping, uint32_t vmFlags, Recording& recording, image::AddressSpace& into) {
+  const pid_t pid = process.pid;
   image::Area area;
   area.start = mapping.start;
   area.end = mapping.end;
@@ -186,9 +187,9 @@ Status recordArea(pid_t pid, const Mapping& mapping, uint32_t vmFlags, Recording
     if (ring) {
       BLCR_TRY(recordRingView(pid, mapping, recording, area));
     } else if (isSystemV(mapping)) {
-      recordAttached(pid, mapping, vmFlags, recording, area);
+      recordAttached(process, mapping, vmFlags, recording, area);
     } else if (mapping.inode != 0) {
-      BLCR_TRY(recordBacked(pid, mapping, vmFlags, recording, area));
+      BLCR_TRY(recordBacked(process, mapping, vmFlags, recording, area));
     }
   }
   into.areas.push_back(area);
@@ -212,9 +213,9 @@ void recordExecutable(pid_t pid, Recording& recording, image::AddressSpace& into
 
 }  // namespace
 
-void takeHint(pid_t pid, Recording& recording) {
-  auto maps = readMaps(pid);
-  auto flags = readVmBits(pid);
+void takeHint(pid_t pid, pid_t speaker, Recording& recording) {
+  auto maps = readMaps(speaker);
+  auto flags = readVmBits(speaker);
   if (maps && flags) recording.hints[pid] = {*std::move(maps), *std::move(flags)};
 }
 
@@ -290,6 +291,11 @@ void joinUnnamedViews(Recording& recording) {
   }
 }
 
+bool isTaskOf(pid_t task, const image::Process& process) {
+  if (task == process.pid) return true;
+  return std::any_of(process.tasks.begin(), process.tasks.end(), [task](const image::Task& each) { return each.tid == task; });
+}
+
 Status correctFlags(pid_t source, image::Process& into) {
   const auto bits = readVmBits(source);
   if (!bits) return bits.error();
@@ -297,7 +303,7 @@ Status correctFlags(pid_t source, image::Process& into) {
     auto found = bits.value().upper_bound(area.start);
     if (found == bits.value().begin() || area.kind >= image::AreaKind::kVdso) continue;
     const uint32_t now = std::prev(found)->second;
-    if (source == into.pid) {
+    if (isTaskOf(source, into)) {
       area.flags = now & kAreaFlags;
     } else if (!area.shared) {
       area.flags = (area.flags & ~kCopiedFlags) | (now & kCopiedFlags);
@@ -313,9 +319,9 @@ Status recordMemory(const FrozenProcess& process, Recording& recording, image::P
   if (!flags) return flags.error();
   for (const Mapping& mapping : process.maps) {
     const auto found = flags->find(mapping.start);
-    BLCR_TRY(recordArea(process.pid, mapping, found == flags->end() ? 0 : found->second, recording, into.memory));
+    BLCR_TRY(recordArea(process, mapping, found == flags->end() ? 0 : found->second, recording, into.memory));
   }
-  recordExecutable(process.pid, recording, into.memory);
+  recordExecutable(process.speaker(), recording, into.memory);
   return {};
 }
 

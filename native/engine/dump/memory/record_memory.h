@@ -9,7 +9,7 @@
 namespace blcr {
 
 /** Reads maps and VmFlags of a process that is still running; failure costs only time inside the stop. */
-void takeHint(pid_t pid, Recording& recording);
+void takeHint(pid_t pid, pid_t speaker, Recording& recording);
 
 /**
  * Fills into.memory from process.maps (read inside the stop); shared segments and mapped files are entered in `recording`. Refuses
@@ -22,6 +22,9 @@ void takeHint(pid_t pid, Recording& recording);
 
 /** After all files were recorded: such a mapping of what lives on as a segment shows the segment, and what is written to it. */
 void joinUnnamedViews(Recording& recording);
+
+/** `task` is one of the recorded process, not a copy. */
+[[nodiscard]] bool isTaskOf(pid_t task, const image::Process& process);
 
 /**
  * Flags of the recorded areas once more, from the process itself, still stopped, or from its copy: the hint may have been overtaken.

@@ -81,7 +81,7 @@ Status findResident(FrozenSet& frozen, const SegmentSource& source, Present& pre
   for (FrozenProcess& process : frozen.processes()) {
     std::vector<const SegmentView*> views;
     for (const SegmentView& view : source.views) {
-      if (view.pid == process.pid) views.push_back(&view);
+      if (view.pid == process.speaker()) views.push_back(&view);
     }
     if (!views.empty()) BLCR_TRY(findByMincore(process, views, present));
   }

@@ -65,6 +65,12 @@ void reapBy(Tracee& original, const SnapshotProcess& snapshot) {
   if (scope) static_cast<void>(scope->raw(SYS_wait4, {uint64_t(inside), 0, __WALL | WNOHANG, 0}));
 }
 
+/** The task that was copied, or another one of its process where that has ended meanwhile. */
+pid_t reaperOf(const SnapshotProcess& snapshot, pid_t process) {
+  const auto stat = readTaskStat(process, snapshot.task);
+  return stat && stat.value().state != 'Z' && stat.value().state != 'X' ? snapshot.task : speakerOf(process);
+}
+
 }  // namespace
 
 Copying::Copying(FrozenProcess& process, const image::Process& recorded) : process_(&process), recorded_(&recorded) {
@@ -122,7 +128,7 @@ Result<SnapshotProcess> Copying::finish() {
   if (ready && children.size() != 1) ready = Error{ECHILD, "process " + std::to_string(process_->pid) + ": its copy was not attached"};
   if (children.empty()) return ready.error();
   SnapshotProcess snapshot{
-      children.front(), process_->pid, false, foothold.scratch().ofCopy(), false, recorded_->tasks.front().rseqAddress};
+      children.front(), process_->pid, leader.tid(), false, foothold.scratch().ofCopy(), false, recorded_->tasks.front().rseqAddress};
   Tracee copy = Tracee::adopt(snapshot.pid, leader.options());  // EXITKILL is on: the options of the injection
   if (ready) ready = copy.waitStop(-1);
   if (ready && featureAllowed("close_range")) {
@@ -136,7 +142,7 @@ Result<SnapshotProcess> Copying::finish() {
 }
 
 bool isWhole(const SnapshotProcess& snapshot, const FrozenProcess& process) {
-  const auto pages = readTotalPages(process.pid), copied = readTotalPages(snapshot.pid);
+  const auto pages = readTotalPages(process.speaker()), copied = readTotalPages(snapshot.pid);
   if (pages && copied && pages.value() == copied.value()) return true;
   const auto maps = readMaps(snapshot.pid);
   if (!maps) return false;
@@ -179,15 +185,16 @@ void removeSnapshots(std::vector<SnapshotProcess>& snapshots, const std::functio
       ::waitpid(snapshot.pid, nullptr, __WALL);
       continue;
     }
-    auto original = Tracee::seize(stat.value().ppid, 0);
+    const pid_t parent = stat.value().ppid;
+    auto original = Tracee::seize(reaperOf(snapshot, parent), 0);
     if (!original) continue;
     if (original->waitStop(1000)) {
       undoSpuriousInterrupt(*original);
-      leaveCriticalSection(*original, snapshot.rseqAddress);
+      leaveCriticalSection(*original, original->tid() == snapshot.task ? snapshot.rseqAddress : 0);
       reapBy(*original, snapshot);
       static_cast<void>(original->detach());
     }
-    tellEnd(onExit, original->tid(), original->exitStatus());  // it may have been killed meanwhile
+    if (original->tid() == parent) tellEnd(onExit, parent, original->exitStatus());  // it may have been killed meanwhile
   }
   snapshots.clear();
 }

@@ -17,10 +17,11 @@ namespace blcr {
 struct SnapshotProcess {
   pid_t pid = 0;     // of the copy
   pid_t parent = 0;  // the copied process, which must reap it
+  pid_t task = 0;    // that was copied: its leader, or another thread where that has ended
   bool dead = false;
   CopyScratch scratch;
   bool isEmpty = false;      // certainly holds no descriptor
-  uint64_t rseqAddress = 0;  // of the copied process's leader
+  uint64_t rseqAddress = 0;  // of that task
 };
 
 /**

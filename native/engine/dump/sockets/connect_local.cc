@@ -84,7 +84,7 @@ class Local {
     socket().unlinked = true;
     for (const FoundDescriptor& holder : context_.found) {
       if (holder.info.st_ino != found().info.st_ino || holder.info.st_dev != device_) continue;
-      const auto directory = readLink("/proc/" + std::to_string(holder.pid) + "/cwd");
+      const auto directory = readLink("/proc/" + std::to_string(holder.task) + "/cwd");
       if (!directory.ok()) continue;
       if (socket().directory.empty()) socket().directory = directory.value();
       socket().unlinked = !leadsHere(directory.value(), path);

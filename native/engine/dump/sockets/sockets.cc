@@ -179,7 +179,7 @@ class Collector {
       SocketQueueEntry& entry = socket.queue.emplace_back();
       entry.message = std::move(message);
       for (const UniqueFd& passed : entry.message.passed) {
-        auto underWay = describeDescriptor(::getpid(), passed.get());
+        auto underWay = describeDescriptor(::getpid(), ::getpid(), passed.get());
         if (!underWay) return underWay.error();
         entry.found.push_back(found_.size());
         found_.push_back(*std::move(underWay));

@@ -12,9 +12,6 @@
 namespace blcr {
 namespace {
 
-/** As strict as /proc is with the status; before it fails for want of a place for the answer. */
-bool mayLookAt(pid_t pid) { return ::syscall(SYS_get_robust_list, pid, nullptr, nullptr) == 0 || errno == EFAULT; }
-
 int waitStatus(const siginfo_t& told) {
   if (told.si_code == CLD_EXITED) return told.si_status << 8;
   return told.si_code == CLD_DUMPED ? told.si_status | 0x80 : told.si_status;
@@ -31,6 +28,8 @@ Result<int> askParent(FrozenProcess& parent, pid_t zombie) {
 }
 
 }  // namespace
+
+bool mayLookAt(pid_t pid) { return ::syscall(SYS_get_robust_list, pid, nullptr, nullptr) == 0 || errno == EFAULT; }
 
 Status recordExitStatuses(std::deque<FrozenProcess>& processes, image::Image& image) {
   for (size_t index = 0; index < processes.size(); ++index) {

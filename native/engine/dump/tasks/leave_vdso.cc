@@ -121,7 +121,7 @@ bool isFree(const ProcStatus& status, uint64_t signal) { return ((status.ignored
 Result<int> tryReturn(FrozenTask& task, const FrozenProcess& process, const Mapping& vdso, const ProcStatus& status) {
   const bool isNowhere = process.maps.front().start > kNowhere;
   if (!isNowhere || !isFree(status, kFault) || !featureAllowed("vdso_return") || hasShadowStack(task.tracee.tid())) return 0;
-  const RemoteMemory memory(process.pid);
+  const RemoteMemory memory(process.speaker());
   const auto out = wayOut(memory, vdso.start, vdso.end, task.regs);
   if (!out.ok() || !isCode(process, out.value().target)) return 0;
   return returnOut(task, memory, out.value());

@@ -56,19 +56,21 @@ Result<int64_t> timeLeft(Foothold& foothold, int32_t id) {
 }
 
 /**
- * Whose time it is: the kernel does not tell, but a thread has such timers signal itself, and the leader's own runs down while the leader
- * makes the very calls that look at it.
+ * Whose time it is: the kernel does not tell, but a thread has such timers signal itself, and that of the task which is asked, the leader's
+ * mostly, runs down while it makes the very calls that look at it.
  */
-Status findOwner(pid_t pid, size_t threads, Foothold& foothold, image::PosixTimer& timer) {
+Status findOwner(FrozenProcess& process, image::PosixTimer& timer) {
   if (timer.clock != kOwnThread) return {};
-  timer.owner = (timer.notify & SIGEV_THREAD_ID) != 0 ? timer.tid : threads == 1 ? pid : 0;
+  Foothold& foothold = *process.foothold;
+  const bool isAlone = process.tasks.size() == 1 && !process.hasLostLeader();  // whose may have been its main thread's
+  timer.owner = (timer.notify & SIGEV_THREAD_ID) != 0 ? timer.tid : isAlone ? process.pid : 0;
   if (timer.owner != 0) return {};
   const auto before = timeLeft(foothold, timer.id);
   const auto after = timeLeft(foothold, timer.id);
   if (!before || !after) return before ? after.error() : before.error();
-  if (before.value() != after.value()) timer.owner = pid;
+  if (before.value() != after.value()) timer.owner = process.speaker();
   if (timer.owner != 0) return {};
-  return Error{kErrorNoSupport, "process " + std::to_string(pid) + ": timer " + std::to_string(timer.id) +
+  return Error{kErrorNoSupport, "process " + std::to_string(process.pid) + ": timer " + std::to_string(timer.id) +
                                     " runs by the time of one thread (CLOCK_THREAD_CPUTIME_ID), and nobody is told of which"};
 }
 
@@ -92,8 +94,9 @@ Result<std::vector<image::PosixTimer>> parseTimers(std::string_view text) {
   return timers;
 }
 
-Status recordPosixTimers(pid_t pid, size_t threads, Foothold& foothold, std::vector<image::PosixTimer>& into) {
-  auto text = readFile("/proc/" + std::to_string(pid) + "/timers");
+Status recordPosixTimers(FrozenProcess& process, std::vector<image::PosixTimer>& into) {
+  Foothold& foothold = *process.foothold;
+  auto text = readFile("/proc/" + std::to_string(process.speaker()) + "/timers");
   if (!text && text.error().code == ENOENT) return {};
   if (!text) return text.error();
   auto timers = parseTimers(*text);
@@ -113,13 +116,13 @@ Status recordPosixTimers(pid_t pid, size_t threads, Foothold& foothold, std::vec
     for (size_t i = 0; i < count; ++i) {
       image::PosixTimer& timer = (*timers)[first + i];
       if (calls[2 * i].result != 0 || calls[2 * i + 1].result < 0)
-        return Error{EINVAL, "process " + std::to_string(pid) + ": timer " + std::to_string(timer.id)};
+        return Error{EINVAL, "process " + std::to_string(process.pid) + ": timer " + std::to_string(timer.id)};
       timer.intervalNs = values[i][0] * 1000000000 + values[i][1];
       timer.valueNs = values[i][2] * 1000000000 + values[i][3];
       timer.overrun = int32_t(calls[2 * i + 1].result);
     }
   }
-  for (image::PosixTimer& timer : *timers) BLCR_TRY(findOwner(pid, threads, foothold, timer));
+  for (image::PosixTimer& timer : *timers) BLCR_TRY(findOwner(process, timer));
   into = *std::move(timers);
   return {};
 }

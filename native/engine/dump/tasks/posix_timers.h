@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "dump/foothold.h"
+#include "dump/frozen.h"
 #include "image/model.h"
 
 namespace blcr {
@@ -13,8 +13,8 @@ namespace blcr {
 /** /proc/PID/timers without values. EINVAL when malformed. Source: proc(5). */
 [[nodiscard]] Result<std::vector<image::PosixTimer>> parseTimers(std::string_view text);
 
-/** All timers with their remaining times, of a process of so many threads. A kernel without /proc/PID/timers (no CONFIG_CHECKPOINT_RESTORE)
+/** All timers with their remaining times, of a process with a foothold. A kernel without /proc/PID/timers (no CONFIG_CHECKPOINT_RESTORE)
  * is taken to have none. */
-[[nodiscard]] Status recordPosixTimers(pid_t pid, size_t threads, Foothold& foothold, std::vector<image::PosixTimer>& into);
+[[nodiscard]] Status recordPosixTimers(FrozenProcess& process, std::vector<image::PosixTimer>& into);
 
 }  // namespace blcr

@@ -159,7 +159,7 @@ Status recordProcessState(Foothold& foothold, const KeeperTraits& keeper, image:
 
 /** mlockall(MCL_FUTURE) shows in nothing but the areas that are made after it, like the scratch. */
 uint32_t lockedFuture(const FrozenProcess& process, const Scratch& scratch) {
-  const auto flags = readVmFlags(process.pid);
+  const auto flags = readVmFlags(process.speaker());
   if (!flags) return 0;
   const auto area = flags.value().upper_bound(scratch.data());
   if (area == flags.value().begin() || !hasVmFlag(std::prev(area)->second, "lo")) return 0;
@@ -167,7 +167,7 @@ uint32_t lockedFuture(const FrozenProcess& process, const Scratch& scratch) {
 }
 
 Status recordFromStatus(const FrozenProcess& process, const Scratch& scratch, image::Process& into) {
-  auto status = readStatus(process.pid);
+  auto status = readStatus(process.speaker());
   if (!status) return status.error();
   into.memory.lockFuture = status->lockedKb != 0 ? lockedFuture(process, scratch) : 0;
   into.umask = status->umask;
@@ -184,7 +184,7 @@ Status recordFromStatus(const FrozenProcess& process, const Scratch& scratch, im
 
 /** What files of /proc tell. */
 Status recordFromFiles(const FrozenProcess& process, const Scratch& scratch, image::Process& into) {
-  const std::string directory = "/proc/" + std::to_string(process.pid);
+  const std::string directory = "/proc/" + std::to_string(process.speaker());
   auto oom = readFile(directory + "/oom_score_adj");
   if (oom) into.oomScoreAdjust = int32_t(std::strtol(oom->c_str(), nullptr, 10));
   auto core = readFile(directory + "/coredump_filter");
@@ -222,15 +222,16 @@ void recordZombie(const FrozenProcess& process, image::Process& into) {
 Status recordProcess(FrozenProcess& process, const KeeperTraits& keeper, RightsCheck& rights, image::Process& into) {
   const pid_t pid = process.pid;
   recordIdentity(process, into);
+  into.exitStatus = process.leaderStatus;
   auto recorder = TaskRecorder::look(process, into);
   if (!recorder) return recorder.error();
   BLCR_TRY(recorder->upTo(1));
-  auto pending = peekSignals(pid, true);
+  auto pending = peekSignals(process.speaker(), true);
   if (!pending) return pending.error();
   into.pending = *std::move(pending);
 
   BLCR_TRY(rights.of(pid, 1));
-  auto foothold = Foothold::take(process.tasks.front().tracee, process.syscallInstruction, pid);
+  auto foothold = Foothold::take(process.tasks.front().tracee, process.syscallInstruction, process.speaker());
   if (!foothold) return foothold.error();
   process.foothold = *std::move(foothold);
   Suspicions suspicions(process.tasks.size());
@@ -239,12 +240,12 @@ Status recordProcess(FrozenProcess& process, const KeeperTraits& keeper, RightsC
     return recordFromFiles(process, process.foothold->scratch(), into);
   };
   BLCR_TRY(recordProcessState(*process.foothold, keeper, into, suspicions, meanwhile));
-  BLCR_TRY(recordPosixTimers(pid, process.tasks.size(), *process.foothold, into.posixTimers));
+  BLCR_TRY(recordPosixTimers(process, into.posixTimers));
   BLCR_TRY(recordThreadStates(process, rights, *recorder, into, suspicions));
   BLCR_TRY(suspicions.rings.check(process));
   BLCR_TRY(rights.restrictions().check(process, into, suspicions.barred));
   // A parent-death signal of the root was set by its launcher, not by the program.
-  if (pid == keeper.jobRoot) into.tasks.front().pdeathsig = 0;
+  if (process.speaker() == keeper.jobRoot) into.tasks.front().pdeathsig = 0;
   return {};
 }
 

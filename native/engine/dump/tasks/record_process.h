@@ -39,7 +39,7 @@ class TaskRecorder {
   [[nodiscard]] Status upTo(size_t end);
 
  private:
-  TaskRecorder(FrozenProcess& process, image::Process& into) : process_(&process), into_(&into), memory_(process.pid) {}
+  TaskRecorder(FrozenProcess& process, image::Process& into) : process_(&process), into_(&into), memory_(process.speaker()) {}
   FrozenProcess* process_;
   image::Process* into_;
   RemoteMemory memory_;

@@ -105,7 +105,8 @@ Result<std::vector<image::PendingSignal>> peekSignals(pid_t tid, bool shared) {
 Result<TaskRecorder> TaskRecorder::look(FrozenProcess& process, image::Process& into) {
   const pid_t pid = process.pid;
   TaskRecorder recorder(process, into);
-  const int64_t rseqOffset = kernelTellsRseq(pid) ? 0 : glibcRseqOffset(pid, process.maps);
+  const pid_t speaker = process.speaker();
+  const int64_t rseqOffset = kernelTellsRseq(speaker) ? 0 : glibcRseqOffset(speaker, process.maps);
   into.tasks.resize(process.tasks.size());
   for (size_t index = 0; index < into.tasks.size(); ++index) {
     const FrozenTask& task = process.tasks[index];

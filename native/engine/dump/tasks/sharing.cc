@@ -25,7 +25,7 @@ class Witness {
   explicit Witness(FrozenProcess& process) : socket_(process) {}
   Status place() {
     BLCR_TRY(socket_.open());
-    auto link = readLink(pathIn(socket_.process().pid, socket_.process().pid));
+    auto link = readLink(pathIn(socket_.process().pid, socket_.process().speaker()));
     if (!link) return link.error();
     link_ = *std::move(link);
     return {};
@@ -44,24 +44,25 @@ class Witness {
   std::string link_;
 };
 
-/** Only threads are compared with their leader, and leaders with each other. */
+/** Only threads are compared with the first of them, and first ones with each other. */
 Status findTables(std::deque<FrozenProcess>& processes, Holders& holders) {
   for (size_t index = 0; index < processes.size(); ++index) {
     FrozenProcess& process = processes[index];
-    const bool isKnown = holders.contains(process.pid);
+    const pid_t speaker = process.speaker();
+    const bool isKnown = holders.contains(speaker);
     const bool isAlone = process.tasks.size() == 1 && (isKnown || index + 1 == processes.size());
     if (process.zombie) continue;
-    holders.try_emplace(process.pid, process.pid);
+    holders.try_emplace(speaker, speaker);
     if (isAlone) continue;
     Witness witness(process);
     BLCR_TRY(witness.place());
     for (const FrozenTask& task : process.tasks) {
       const pid_t tid = task.tracee.tid();
-      if (tid != process.pid) holders[tid] = witness.isSeenBy(process.pid, tid) ? holders[process.pid] : tid;
+      if (tid != speaker) holders[tid] = witness.isSeenBy(process.pid, tid) ? holders[speaker] : tid;
     }
     for (size_t later = index + 1; later < processes.size() && !isKnown; ++later) {
       const FrozenProcess& other = processes[later];
-      if (!other.zombie && witness.isSeenBy(other.pid, other.pid)) holders[other.pid] = process.pid;
+      if (!other.zombie && witness.isSeenBy(other.pid, other.speaker())) holders[other.speaker()] = speaker;
     }
   }
   return {};
@@ -72,15 +73,16 @@ Status findMemory(std::deque<FrozenProcess>& processes, Holders& holders) {
   using Token = std::array<unsigned char, 16>;
   for (size_t index = 0; index < processes.size(); ++index) {
     FrozenProcess& process = processes[index];
-    if (process.zombie || !holders.try_emplace(process.pid, process.pid).second || index + 1 == processes.size()) continue;
+    const pid_t speaker = process.speaker();
+    if (process.zombie || !holders.try_emplace(speaker, speaker).second || index + 1 == processes.size()) continue;
     Token token{};
     if (::getrandom(token.data(), token.size(), 0) != ssize_t(token.size())) return systemError("getrandom");
     const Scratch& scratch = process.foothold->scratch();
     BLCR_TRY(scratch.memory().write(scratch.data(), std::as_bytes(std::span(token))));
     for (size_t later = index + 1; later < processes.size(); ++later) {
       if (processes[later].zombie) continue;
-      const auto seen = RemoteMemory(processes[later].pid).get<Token>(scratch.data());
-      if (seen && seen.value() == token) holders[processes[later].pid] = process.pid;
+      const auto seen = RemoteMemory(processes[later].speaker()).get<Token>(scratch.data());
+      if (seen && seen.value() == token) holders[processes[later].speaker()] = speaker;
     }
   }
   return {};

@@ -109,7 +109,7 @@ Status findDirectories(std::deque<FrozenProcess>& processes, std::map<pid_t, pid
   std::vector<Member> members;
   for (FrozenProcess& process : processes) {
     if (process.zombie) continue;
-    const auto status = readStatus(process.pid);
+    const auto status = readStatus(process.speaker());
     if (!status) return status.error();
     leaders.emplace_back(process, status.value().umask & kMask);
     for (FrozenTask& task : process.tasks) members.push_back({&process, &task});

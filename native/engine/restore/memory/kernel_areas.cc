@@ -11,6 +11,7 @@
 #include "base/codes.h"
 #include "base/features.h"
 #include "base/io.h"
+#include "image/ended_task.h"
 #include "restore/memory/free_place.h"
 
 namespace blcr {
@@ -196,6 +197,7 @@ Status checkKernelAreas(const image::Image& image, const KernelAreas& areas) {
     const auto bridged = bridgeVdso(std::as_bytes(std::span(image.host.vdso)), areas.code(), 0);
     if (!bridged.ok()) return bridged.error();
     for (const image::Task& task : process.tasks) {
+      if (image::hasEnded(task)) continue;
       user_regs_struct regs{};
       std::memcpy(&regs, task.regs.data(), sizeof regs);
       if (regs.rip >= vdso->start && regs.rip < vdso->end)

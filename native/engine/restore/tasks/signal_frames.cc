@@ -5,6 +5,7 @@
 #include <cstring>
 #include <set>
 
+#include "image/ended_task.h"
 #include "restore/memory/kernel_areas.h"
 
 namespace blcr {
@@ -79,6 +80,7 @@ Status checkSignalFrames(Job& job, Building& building, const KernelAreas& areas)
     if (vdso.kind != image::AreaKind::kVdso) continue;
     StackSearch search(process, vdso, building.leader().tid());
     for (const image::Task& task : process.tasks) {
+      if (image::hasEnded(task)) continue;
       user_regs_struct regs{};
       std::memcpy(&regs, task.regs.data(), sizeof regs);
       if (search.find(regs.rsp))

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 
 #include "base/clock.h"
+#include "restore/tasks/lost_leader.h"
 
 namespace blcr {
 namespace {
@@ -89,8 +90,10 @@ Status dropSignalOfParent(Job& job, const image::Process& child, int32_t signal)
 Status stopAgain(Job& job, Building& building) {
   const image::Process& process = *building.process;
   const pid_t pid = building.leader().tid();
+  const bool isLost = hasLostLeader(building);
+  if (isLost) BLCR_TRY(loseLeader(building));  // it could not end once it is stopped
   if (::kill(pid, stopSignalOf(job, process)) != 0) return systemError("stopping process " + std::to_string(process.pid));
-  for (Stub& stub : building.tasks) release(building, stub);
+  for (size_t index = isLost ? 1 : 0; index < building.tasks.size(); ++index) release(building, building.tasks[index]);
   Building* parent = parentOf(job, process);
   BLCR_TRY(awaitStop(parent, pid));
   if (!process.stopTold) return {};

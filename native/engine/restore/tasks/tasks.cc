@@ -13,6 +13,7 @@
 
 #include "arch/x86_64/xstate.h"
 #include "base/scheduling.h"
+#include "image/ended_task.h"
 #include "restore/tasks/spawn.h"
 
 namespace blcr {
@@ -90,6 +91,7 @@ Status dressTask(Job& job, Stub& stub, const Task& task) {
   const auto name = stub.put(task.comm);
   if (!name.ok()) return name.error();
   BLCR_TRY(done(stub.call("name", SYS_prctl, {PR_SET_NAME, name.value()})));
+  if (image::hasEnded(task)) return {};
   if (task.pdeathsig != 0) BLCR_TRY(done(stub.call("death signal", SYS_prctl, {PR_SET_PDEATHSIG, uint64_t(task.pdeathsig)})));
   if (task.timerSlackNs != 0) BLCR_TRY(done(stub.call("timer slack", SYS_prctl, {PR_SET_TIMERSLACK, task.timerSlackNs})));
   if (task.personality != 0) BLCR_TRY(done(stub.call("personality", SYS_personality, {task.personality})));
@@ -155,6 +157,7 @@ Status dressTasks(Job& job, Building& building) {
 
 Status loadRegisters(const Job& job, Building& building) {
   for (size_t index = 0; index < building.tasks.size(); ++index) {
+    if (image::hasEnded(building.process->tasks[index])) continue;
     const Status loaded = loadTask(building.tasks[index], building.process->tasks[index], job.image.host);
     if (!loaded.ok()) return inProcess(*building.process, loaded.error());
   }

@@ -168,22 +168,6 @@ void manyThreads() {
   }
 }
 
-/** main() has ended with pthread_exit; a thread goes on. */
-void leaderGone() {
-  pthread_t thread;
-  pthread_create(
-      &thread, nullptr,
-      [](void*) -> void* {
-        until([] { return hasEnded(getpid()); });
-        hold();
-        puts("kept");
-        fflush(stdout);
-        _exit(0);
-      },
-      nullptr);
-  pthread_exit(nullptr);
-}
-
 void ownDirectory() {
   mkdir("elsewhere", 0700);
   pthread_t thread;
@@ -347,8 +331,6 @@ const Case kFamilies(Supported{"families", "tasks", "process trees with groups, 
 const Case kStorm(Supported{"forkStorm", "tasks", "processes that are made and end while the job is being stopped", "restored"}, forkStorm);
 const Case kProcesses(Supported{"manyProcesses", "tasks", "hundreds of processes", "restored"}, manyProcesses);
 const Case kThreads(Supported{"manyThreads", "tasks", "hundreds of threads with names", "restored"}, manyThreads);
-const Case kLeader(Supported{"mainThreadGone", "tasks", "a process whose main thread has ended", "refused: its main thread has ended"},
-                   leaderGone);
 const Case kOwnFs(Supported{"threadDirectory", "tasks", "threads with a working directory and umask of their own", "restored"},
                   ownDirectory);
 const Case kOwnFiles(Supported{"threadTable", "tasks", "threads with descriptors of their own", "refused: its own descriptor table"},

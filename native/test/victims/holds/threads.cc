@@ -112,33 +112,10 @@ const Case kChildren(Supported{"childrenOfThreads", "tasks", "children and orpha
                                "restored"},
                      childrenOfThreads);
 
-/** main() of a process that its parent has left to the keeper has ended: in the list of processes it looks like one that is over. */
-void leaderOfOrphanGone() {
-  Pipe go, up;
-  const pid_t parent = spawn([&] {
-    const pid_t orphan = spawn([&] {
-      static int end = go.read;
-      pthread_t thread;
-      REQUIRE(pthread_create(&thread, nullptr, [](void*) -> void* { _exit(take(end, 1) == "x" ? 0 : 1); }, nullptr) == 0);
-      pthread_exit(nullptr);
-    });
-    REQUIRE(put(up.write, std::to_string(orphan)) == 0);
-  });
-  const pid_t orphan = std::stoi(take(up.read));
-  REQUIRE(endsWell(parent));
-  until([&] { return hasEnded(orphan); });
-  hold();
-  REQUIRE(hasEnded(orphan) && put(go.write, "x") == 0);
-  until([&] { return kill(orphan, 0) != 0; });
-}
-
 const Case kOfOne(Supported{"attributesOfOne", "tasks",
                             "threads with no_new_privs, personality, nice, scheduling, timer slack of their own", "restored"},
                   attributesOfOne);
 const Case kPolicy(Supported{"memoryPolicy", "tasks", "memory policies of threads (set_mempolicy)", "restored"}, memoryPolicy);
-const Case kLeaderOfOrphan(Supported{"mainThreadOfOrphanGone", "tasks", "a process without parent and main thread",
-                                     "refused: its main thread has ended"},
-                           leaderOfOrphanGone);
 
 }  // namespace
 }  // namespace holds
