@@ -61,6 +61,7 @@ constexpr HostCall kAlways[] = {
     {"fchdir", SYS_fchdir, {kBadFd}},
     {"umask", SYS_umask},
     {"dup3", SYS_dup3, {kBadFd}},
+    {"close_range", SYS_close_range, {kBadFd, kBadFd}},
     {"close", SYS_close, {kBadFd}},
     {"rt_sigaction", SYS_rt_sigaction},
     {"set_robust_list", SYS_set_robust_list},
