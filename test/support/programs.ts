@@ -4,6 +4,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export interface Program {
@@ -28,11 +29,25 @@ export function script(name: string, interpreter: string, path: string, ...optio
   return { name, needs: [interpreter], command: (rounds) => [interpreter, ...options, file(path), String(rounds)] };
 }
 
+/** A program in C, compiled into its directory, that is run by another one. */
+function compiled(name: string, compiler: string, path: string, runner: readonly [string, ...string[]]): Program {
+  const program = (directory: string): string => join(directory, basename(path, '.c'));
+  return {
+    name,
+    needs: [compiler, runner[0]],
+    command: (rounds, directory) => [...runner, program(directory), String(rounds)],
+    prepare: (directory) => void execFileSync(compiler, ['-O1', '-o', program(directory), file(path)]),
+  };
+}
+
 /** As any other Java machine of this user does when it starts. */
 function removeJavaCounters(pid: number): void {
   for (const name of readdirSync('/tmp').filter((found) => found.startsWith('hsperfdata_')))
     rmSync(`/tmp/${name}/${pid}`, { force: true });
 }
+
+/** More processes than processors, and nothing of a user's that root should not do. */
+const MPI_OPTIONS = ['-np', '3', '--oversubscribe', '--allow-run-as-root'];
 
 /** For Node of any release: timers, files, an HTTP server and a child process. */
 export const NODE_SCRIPT = 'server.mjs';
@@ -84,6 +99,13 @@ export const PROGRAMS: readonly Program[] = [
   script('php', '/usr/bin/php', 'streams.php'),
   script('erlang', '/usr/bin/escript', 'actors.erl'),
   script('sbcl', '/usr/bin/sbcl', 'threads.lisp', '--script'),
+  compiled('Open MPI', '/usr/bin/mpicc', 'sums.c', ['/usr/bin/mpirun', ...MPI_OPTIONS]),
+  compiled('valgrind', '/usr/bin/gcc', 'trees.c', ['/usr/bin/valgrind', '-q']),
+  {
+    ...script('redis', '/bin/dash', 'counters.sh'),
+    needs: ['/bin/dash', '/usr/bin/redis-server', '/usr/bin/redis-cli'],
+    changesFiles: true,
+  },
   script('guile', '/usr/bin/guile', 'continuations.scm', '--no-auto-compile'),
 ];
 

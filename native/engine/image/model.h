@@ -230,6 +230,7 @@ struct Pipe {
   std::string content;                  // in order
   bool packets = false;                 // O_DIRECT
   std::vector<uint32_t> packetLengths;  // packets: how `content` is divided
+  bool unwritten = false;               // FIFO: nobody has opened it for writing since its readers did, who therefore hear of no hang-up
 };
 
 enum class SocketState : uint8_t {

@@ -150,7 +150,7 @@ void visit(A& a, S& s, const InotifyWatch*) {
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const Pipe*) {
-  a(s.capacity, s.content, s.packets, s.packetLengths);
+  a(s.capacity, s.content, s.packets, s.packetLengths, s.unwritten);
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const SocketMessage*) {

@@ -104,8 +104,8 @@ Status setMode(Job& job, const Sources& sources, const OpenFile& file) {
 Status fillFifos(const Job& job, const Sources& sources) {
   for (const auto& [object, fd] : sources.fifoHolders) {
     const image::Pipe& pipe = job.image.pipes[object];
-    if (pipe.content.empty()) continue;
     if (pipe.capacity != 0) ::fcntl(fd, F_SETPIPE_SZ, int(pipe.capacity));
+    if (pipe.content.empty()) continue;
     if (!fillPipe(fd, pipe)) return Error{ENOBUFS, "the content of a FIFO does not fit"};
   }
   return {};

@@ -44,21 +44,53 @@ bool otherEndIsClosed(int fd, int end) {
   return ::poll(&entry, 1, 0) >= 0 && (entry.revents & (end == kRead ? POLLHUP : POLLERR)) != 0;
 }
 
+/** What the job's readers of a FIFO hear of its writers, when the job itself has none. */
+enum class Writers { kOutside, kGone, kNoneYet };
+
+/** poll does not tell a reader that was there before any writer from one whose writers are outside; tee, which takes nothing, does. */
+Result<Writers> writersOf(const FoundDescriptor& reader) {
+  auto fd = borrowDescriptor(reader);
+  if (!fd) return fd.error();
+  if (otherEndIsClosed(fd->get(), kRead)) return Writers::kGone;
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return systemError("pipe");
+  const UniqueFd output(ends[0]), input(ends[1]);
+  return ::tee(fd->get(), input.get(), 1, SPLICE_F_NONBLOCK) == 0 ? Writers::kNoneYet : Writers::kOutside;
+}
+
 /** Looks at all descriptors of one pipe: which ends the job holds. */
 struct Ends {
   const FoundDescriptor* reader = nullptr;
   const FoundDescriptor* writer = nullptr;
 };
 
+bool isSamePipe(const FoundDescriptor& one, const FoundDescriptor& other) {
+  return one.info.st_ino == other.info.st_ino && one.info.st_dev == other.info.st_dev;
+}
+
 Ends endsOf(const FileContext& context, const FoundDescriptor& one) {
   Ends ends;
   for (const FoundDescriptor& found : context.found) {
-    if (found.info.st_ino != one.info.st_ino || found.info.st_dev != one.info.st_dev) continue;
+    if (!isSamePipe(found, one)) continue;
     const int mode = found.details.flags & O_ACCMODE;
     if (mode != O_WRONLY && ends.reader == nullptr) ends.reader = &found;
     if (mode != O_RDONLY && ends.writer == nullptr) ends.writer = &found;
   }
   return ends;
+}
+
+/** Of a FIFO for which nobody in the job can write. */
+Result<bool> isUnwritten(const FileContext& context, const FoundDescriptor& one) {
+  size_t told = 0, untold = 0;
+  for (const FoundDescriptor& found : context.found) {
+    if (!isSamePipe(found, one)) continue;
+    auto writers = writersOf(found);
+    if (!writers) return writers.error();
+    if (*writers == Writers::kOutside) return false;
+    ++(*writers == Writers::kGone ? told : untold);
+  }
+  if (told != 0 && untold != 0) return refuseFile(one, "some of its readers have seen a writer come and go, and some have not");
+  return untold != 0;
 }
 
 /** The descriptor of a pipe that tells most of it: a reader, if the job has one. */
@@ -93,7 +125,13 @@ Status recordPipe(FileContext& context, const FoundDescriptor& found, image::Ope
   auto fd = openHandle(handle);
   if (!fd) return fd.error();
   const bool half = ends.reader == nullptr || ends.writer == nullptr;
-  if (half && !otherEndIsClosed(fd->get(), endOf(handle))) return recordOutside(context, found, fd->get(), file);
+  bool unwritten = false;
+  if (half && !otherEndIsClosed(fd->get(), endOf(handle))) {
+    Result<bool> told = named && ends.writer == nullptr ? isUnwritten(context, found) : Result<bool>(false);
+    if (!told) return told.error();
+    unwritten = *told;
+    if (!unwritten) return recordOutside(context, found, fd->get(), file);
+  }
   file.kind = named ? image::FileKind::kFifo : image::FileKind::kPipe;
   if (named && found.link.ends_with(kDeleted)) {
     const std::string other = otherName(found);
@@ -106,7 +144,7 @@ Status recordPipe(FileContext& context, const FoundDescriptor& found, image::Ope
       context.pipeOf.try_emplace({found.info.st_dev, found.info.st_ino}, uint32_t(context.recording.image.pipes.size()));
   file.object = entry->second;
   if (!fresh) return {};
-  context.recording.image.pipes.emplace_back();
+  context.recording.image.pipes.emplace_back().unwritten = unwritten;
   return makePipe(ends, found, fd->get(), context.recording.image.pipes.back());
 }
 

@@ -10,13 +10,13 @@ namespace blcr {
 
 namespace {
 
-constexpr int kBothEnds = O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOCTTY;
+int holdingFlags(const FifoNames& names) { return (names.unwritten ? O_RDONLY : O_RDWR) | O_NONBLOCK | O_CLOEXEC | O_NOCTTY; }
 
 /** No descriptor, and no error, for a name that does not exist. */
-Result<UniqueFd> openNamed(const std::string& path) {
+Result<UniqueFd> openNamed(const std::string& path, int flags) {
   struct stat info{};
   if (::stat(path.c_str(), &info) == 0 && !S_ISFIFO(info.st_mode)) return Error{EEXIST, path + " was a FIFO and is another file now"};
-  UniqueFd fd(::open(path.c_str(), kBothEnds));
+  UniqueFd fd(::open(path.c_str(), flags));
   if (!fd && errno != ENOENT) return systemError(path);
   return fd;
 }
@@ -44,7 +44,7 @@ Result<UniqueFd> Fifos::hold(uint32_t pipe, const FifoNames& names) {
   Made made;
   UniqueFd held;
   for (const std::string& name : names.names) {
-    auto fd = openNamed(name);
+    auto fd = openNamed(name, holdingFlags(names));
     if (!fd) return fd.error();
     if (!*fd) made.missing.push_back(name);
     if (held || !*fd) continue;
@@ -58,7 +58,7 @@ Result<UniqueFd> Fifos::hold(uint32_t pipe, const FifoNames& names) {
     if (!path) return path.error();
     made.at = *path;
     made.temporary = true;
-    held.reset(::open(made.at.c_str(), kBothEnds));
+    held.reset(::open(made.at.c_str(), holdingFlags(names)));
     const Status opened = held ? Status() : Status(systemError(made.at));
     if (names.names.empty() || !opened) {
       ::unlink(made.at.c_str());

@@ -16,6 +16,7 @@ struct FifoNames {
   std::vector<std::string> names;
   std::string lost;  // where it was when its last name was removed; its directory only counts
   uint32_t mode = 0;
+  bool unwritten = false;  // its readers would hear a hang-up after a writer
 };
 
 /** FIFOs by index of Image::pipes. Those that had to be made exist under temporary names, if any, which are removed without commit(). */
@@ -29,8 +30,8 @@ class Fifos {
   ~Fifos();
 
   /**
-   * Opens both ends, so that opening one does not wait. A FIFO none of whose names exists is made anew. Errors of open(2) and mkfifo(3)
-   * with the path; EEXIST for a name that something else has.
+   * Opens both ends, so that opening one does not wait, or of an unwritten one the end for reading. A FIFO none of whose names exists is
+   * made anew. Errors of open(2) and mkfifo(3) with the path; EEXIST for a name that something else has.
    */
   [[nodiscard]] Result<UniqueFd> hold(uint32_t pipe, const FifoNames& names);
   /** Gives the recorded names that were missing. EEXIST when something else has one of them by now. */

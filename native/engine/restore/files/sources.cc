@@ -281,6 +281,7 @@ class Opener {
 
   [[nodiscard]] FifoNames namesOf(uint32_t pipe) const {
     FifoNames found;
+    found.unwritten = image_.pipes[pipe].unwritten;
     for (const OpenFile& file : image_.files) {
       if (file.kind != FileKind::kFifo || file.object != pipe) continue;
       const std::string path = pathOf(file.path);

@@ -1,4 +1,6 @@
 // Pipes of unusual kinds.
+#include <poll.h>
+
 #include "holds.h"
 
 namespace holds {
@@ -49,6 +51,36 @@ void signalOwner() {
   REQUIRE(told == ends[0]);
 }
 
+/** poll(2) of a FIFO's reader, which hears a hang-up only when there has been a writer. */
+int heardBy(int reader) {
+  pollfd entry{reader, POLLIN, 0};
+  REQUIRE(poll(&entry, 1, 0) >= 0);
+  return entry.revents;
+}
+
+/** As daemons wait for their orders: the one FIFO has been written to, the others not yet; the last one has no name any more. */
+void fifoWithoutWriter() {
+  int readers[3];
+  for (int i = 0; i < 3; ++i) {
+    const std::string name = "orders" + std::to_string(i);
+    REQUIRE(mkfifo(name.c_str(), 0600) == 0 && (readers[i] = open(name.c_str(), O_RDONLY | O_NONBLOCK)) >= 0);
+  }
+  const int again = open("orders1", O_RDONLY | O_NONBLOCK);
+  REQUIRE(again >= 0 && close(open("orders0", O_WRONLY)) == 0 && unlink("orders2") == 0);
+  REQUIRE(fcntl(readers[1], F_SETPIPE_SZ, 1 << 15) == 1 << 15);
+  hold();
+  REQUIRE(fcntl(readers[1], F_GETPIPE_SZ) == 1 << 15);
+  char byte = 0;
+  REQUIRE(heardBy(readers[0]) == POLLHUP && heardBy(readers[1]) == 0 && heardBy(again) == 0 && heardBy(readers[2]) == 0);
+  for (const int reader : readers) REQUIRE(read(reader, &byte, 1) == 0);
+  const int writer = open("orders1", O_WRONLY);
+  REQUIRE(writer >= 0 && put(writer, "order") == 0 && take(readers[1]) == "order" && close(writer) == 0);
+  REQUIRE(heardBy(readers[1]) == POLLHUP && heardBy(again) == POLLHUP);
+}
+
+const Case kUnwritten(Supported{"fifoWithoutWriter", "descriptors", "FIFOs that wait for their first writer, or whose writers are gone",
+                                "restored"},
+                      fifoWithoutWriter);
 const Case kOwner(Supported{"signalOwner", "descriptors", "owners and signals of descriptors (`F_SETOWN`, `F_SETSIG`)", "restored"},
                   signalOwner);
 const Case kFlags(Supported{"pipeFlags", "descriptors", "flags of pipes, those that `open` adds by itself too", "restored"}, pipeFlags);
