@@ -37,6 +37,8 @@ Nobody is told of these, or nothing can be done about them; a program that depen
   process had (\`getppid\`). It is 1 where that is the number of a process group or session of the job too, and with \`--no-restore-pid\`.
 - Unlinked files of other users that an ordinary user's job holds belong to the job's user. In root's jobs of several users \`SO_PEERCRED\` names
   the right process, but as a process of root's.
+- What the main thread of a process had set for itself before it ended, while others go on: its parent-death signal, which nothing tells of, nice
+  value and affinity.
 - Flags of the inode (\`chattr\`) of unlinked files and extended attributes of removed directories are gone.
 - An io_uring is made again without the flags that only restrict or tune it (\`SINGLE_ISSUER\`, \`DEFER_TASKRUN\`, \`COOP_TASKRUN\`, \`TASKRUN_FLAG\`,
   \`IOPOLL\`, \`ATTACH_WQ\`, \`CLAMP\`) and without settings of its workers and its clock. Four things are not noticed when nothing of them is left in
