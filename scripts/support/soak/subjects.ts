@@ -24,7 +24,7 @@ const victims = fileURLToPath(new URL('../../../build/native/victims/', import.m
 const victim = (file: string): string => join(victims, `victim_${file}`);
 
 /** What two copies on one host would fight for. */
-const UNIQUE = new Set(['python asyncio', 'node', 'sqlite3', 'tcl', 'erlang']);
+const UNIQUE = new Set(['python asyncio', 'node', 'sqlite3', 'tcl', 'erlang', 'Open MPI', 'valgrind']);
 
 function realPrograms(): readonly Subject[] {
   return PROGRAMS.filter((program) => obstacle(program) === false).map((program) => ({
