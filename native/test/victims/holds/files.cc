@@ -267,7 +267,7 @@ void procFiles() {
 }
 
 void sharedMemoryFile() {
-  const std::string name = "/holds-" + std::to_string(getpid());
+  const std::string name = uniqueName("/");
   const int fd = shm_open(name.c_str(), O_RDWR | O_CREAT | O_EXCL, 0600), gone = shm_open((name + "-gone").c_str(), O_RDWR | O_CREAT, 0600);
   REQUIRE(ftruncate(fd, 8192) == 0 && ftruncate(gone, 8192) == 0 && shm_unlink((name + "-gone").c_str()) == 0);
   char* memory = static_cast<char*>(mmap(nullptr, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));

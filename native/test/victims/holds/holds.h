@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -36,6 +37,14 @@ inline Case::Case(const Supported& declared, void (*run)()) : row(declared), bod
 inline std::string& home() {
   static std::string path;
   return path;
+}
+
+/** For what the whole machine shares; a life that was killed has left its own, and numbers of processes are used again. */
+inline std::string uniqueName(const char* before) {
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  const std::string number = std::to_string(getpid()), seconds = std::to_string(now.tv_sec), rest = std::to_string(now.tv_nsec);
+  return std::string(before).append("holds-").append(number).append("-").append(seconds).append(".").append(rest);
 }
 
 /** Everything is set up: checkpoints and restarts happen in here. Touches no descriptor while it waits. */

@@ -181,7 +181,7 @@ void terminalGivenAway() {
 /** What has no name, or is made again under its name: another user may go on using it. */
 void filesGivenAway() {
   if (geteuid() != 0) notHere();
-  const std::string shared = "/dev/shm/holds-heirs-" + std::to_string(getpid());
+  const std::string shared = uniqueName("/dev/shm/");
   const int file = open("gone", O_RDWR | O_CREAT | O_CLOEXEC, 0600), memory = memfd_create("heirs", MFD_CLOEXEC);
   const int named = open(shared.c_str(), O_RDWR | O_CREAT | O_EXCL, 0600), reader = open("gone", O_RDONLY);
   REQUIRE(put(file, "content") == 0 && unlink("gone") == 0 && put(named, "shared") == 0);
