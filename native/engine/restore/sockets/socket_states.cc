@@ -147,16 +147,27 @@ class Finisher {
     return {};
   }
 
-  /** A client that has connected and is yet to be accepted. */
+  /** At which any process finds the listening socket; "" when there is no such name. */
+  static std::string nameForAll(const Socket& listener) {
+    const std::string path = socketPath(listener.name);
+    if (path.empty() || path.starts_with('/')) return listener.unlinked ? std::string() : listener.name;
+    const std::string whole = listener.directory + "/" + path;
+    const bool fits = !listener.unlinked && listener.directory.starts_with('/') && whole.size() < sizeof(sockaddr_un::sun_path);
+    return fits ? localName(whole) : std::string();
+  }
+
+  /** A client that has connected and is yet to be accepted. Whoever accepts it is told whose it is (SO_PEERCRED): it connects itself. */
   Status connectWaiting(uint32_t client, const Socket& listener) {
     const Socket& self = socket(client);
     if (listener.domain != AF_UNIX) return connectFrom(fd(client), self.name, self.peerName);
-    const SocketAddress to(listener.name);
-    const std::string what = "connecting with " + addressText(listener.name);
+    const std::string name = nameForAll(listener), what = "connecting with " + addressText(listener.name);
     int number = -1;
-    const std::string path = socketPath(listener.name);
-    Stub* stub = path.empty() || path.starts_with('/') ? holderOf(client, 0, number) : nullptr;
-    if (stub == nullptr || listener.unlinked) return reachByName(fd(client), doors_.addressOf(self.peer), "", what);
+    Stub* stub = name.empty() ? nullptr : holderOf(client, 0, number);
+    if (stub == nullptr) {
+      job_.log.line(what + ": whoever accepts it is told that it is the keeper's");
+      return reachByName(fd(client), doors_.addressOf(self.peer), "", what);
+    }
+    const SocketAddress to(name);
     const auto at = stub->put(std::as_bytes(std::span(reinterpret_cast<const char*>(to.get()), to.size())));
     if (!at.ok()) return at.error();
     return done(stub->call(what, SYS_connect, {uint64_t(number), at.value(), to.size()}));

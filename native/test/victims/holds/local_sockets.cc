@@ -45,12 +45,19 @@ void peerCredentials() {
   });
   const int accepted = accept(server, nullptr, nullptr);
   REQUIRE(accepted >= 0 && take(up.read, 1) == "x");
+  const pid_t waiting = spawn([&] {  // accepted after a restart only
+    const int client = socket(AF_UNIX, SOCK_STREAM, 0);
+    REQUIRE(reaches(client, pathName("server")) && put(up.write, "x") == 0 && take(client, 1) == "y");
+  });
+  REQUIRE(take(up.read, 1) == "x");
   const int all[] = {pair[0], pair[1], sent[0], accepted, server};
   std::vector<std::string> before;
   for (const int fd : all) before.push_back(peerOf(fd));
   REQUIRE(before[0].starts_with(std::to_string(getpid()) + " ") && before[3].starts_with(std::to_string(child) + " "));
   hold();
   for (size_t at = 0; at < before.size(); ++at) REQUIRE(peerOf(all[at]) == before[at]);
+  const int late = accept(server, nullptr, nullptr);
+  REQUIRE(late >= 0 && credentialsOf(late) == waiting && put(late, "y") == 0 && endsWell(waiting));
   REQUIRE(put(go.write, "x") == 0 && endsWell(child));
 }
 
