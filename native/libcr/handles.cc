@@ -29,7 +29,7 @@ Table& table() {
 /** A zombie, too: its keeper, which is asked for it, goes before whoever waits for the keeper has looked. */
 bool hasEnded(pid_t pid) {
   const auto info = readProcess(pid);
-  return info ? info.value().state == 'Z' || info.value().state == 'X' : info.error().code == ESRCH;
+  return info ? info.value().ended : info.error().code == ESRCH;
 }
 
 }  // namespace

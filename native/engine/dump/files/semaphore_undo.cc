@@ -221,7 +221,7 @@ Status checkPair(const Undo& all, const FrozenProcess& first, const FrozenProces
 Result<bool> owesAny(FrozenProcess& process, const image::SemaphoreSet& set, bool compares) {
   auto owes = Prober(process, set).owesAny();
   for (size_t index = 1; owes.ok() && !*owes && index < process.tasks.size(); ++index) {
-    if (compares && shareAdjustments(process.pid, process.tasks[index].tracee.tid())) continue;
+    if (compares && shareAdjustments(process.speaker(), process.tasks[index].tracee.tid())) continue;
     auto thread = InjectionScope::enter(process.tasks[index].tracee, process.syscallInstruction);
     if (!thread) return thread.error();
     owes = Prober(process, set, &*thread).owesAny();
