@@ -35,8 +35,10 @@ Nobody is told of these, or nothing can be done about them; a program that depen
 - The login of the audit system (\`/proc/self/loginuid\`), control groups and autogroups are those of the restarter.
 - The parent of the job's first process, and of processes whose own parent has ended, is a keeper, by the number that the parent of the first
   process had (\`getppid\`). It is 1 where that is the number of a process group or session of the job too, and with \`--no-restore-pid\`.
-- Unlinked files of other users that an ordinary user's job holds belong to the job's user. In root's jobs of several users \`SO_PEERCRED\` names
-  the right process, but as a process of root's.
+- Unlinked files of other users that an ordinary user's job holds belong to the job's user, and \`SO_PEERCRED\` tells of the job's user where the
+  other end of a connection was another user's and is gone. A job that changes machines has the supplementary groups of its user there.
+- \`SO_PEERPIDFD\` of a connection that was made before a checkpoint stands for a process that has ended, although \`SO_PEERCRED\` has the number
+  of one that lives.
 - What the main thread of a process had set for itself before it ended, while others go on: its parent-death signal, which nothing tells of, nice
   value and affinity.
 - Flags of the inode (\`chattr\`) of unlinked files and extended attributes of removed directories are gone.

@@ -36,7 +36,7 @@ inline constexpr uint32_t kUnit = 64 * 1024;             // pieces end at multip
 inline constexpr uint32_t kWindow = 1024 * 1024;         // a PAGE frame never crosses a multiple of this address
 inline constexpr uint32_t kMaxPayload = kWindow + 4096;  // META slices too
 inline constexpr char kMagic[8] = {'B', 'L', 'C', 'R', 'X', '\r', '\n', 0x1a};
-inline constexpr uint32_t kVersion = 14;
+inline constexpr uint32_t kVersion = 15;
 
 inline constexpr uint32_t kHeadPagesUnchecked = 1;
 

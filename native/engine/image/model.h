@@ -256,6 +256,14 @@ struct SocketOption {
   std::string value;
 };
 
+/** Who has made a socket pair, connected or listened, as the other end is told (SO_PEERCRED, SO_PEERGROUPS). */
+struct PeerCredentials {
+  uint32_t pid = 0;           // 0 = nobody is told
+  uint32_t uid = 0, gid = 0;  // effective
+  std::vector<uint32_t> groups;
+  auto operator<=>(const PeerCredentials&) const = default;
+};
+
 /** Addresses travel as the kernel's sockaddr, as getsockname and getpeername give them. */
 struct Socket {
   int32_t domain = 0, type = 0, protocol = 0;
@@ -269,8 +277,8 @@ struct Socket {
   bool shutRead = false, shutWrite = false;
   bool foreignName = false;  // bound to an address that the host did not have: IP_FREEBIND was set then
   int32_t backlog = 0;
-  std::vector<uint32_t> waiting;  // kListening: clients to be accepted, in order; Image::sockets
-  uint32_t peerPid = 0;           // SO_PEERCRED; kListening: who listens
+  std::vector<uint32_t> waiting;    // kListening: clients to be accepted, in order; Image::sockets
+  PeerCredentials peerCredentials;  // AF_UNIX: of the other end; kListening: who listens; kPending: who has connected
   std::vector<SocketMessage> queue;
   std::vector<SocketOption> options;
 };

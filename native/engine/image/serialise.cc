@@ -161,9 +161,13 @@ void visit(A& a, S& s, const SocketOption*) {
   a(s.level, s.name, s.value);
 }
 template <typename A, typename S>
+void visit(A& a, S& s, const PeerCredentials*) {
+  a(s.pid, s.uid, s.gid, s.groups);
+}
+template <typename A, typename S>
 void visit(A& a, S& s, const Socket*) {
   a(s.domain, s.type, s.protocol, s.state, s.name, s.peerName, s.peer, s.directory, s.unlinked, s.inheritsName, s.fileMode, s.fileUid,
-    s.fileGid, s.shutRead, s.shutWrite, s.foreignName, s.backlog, s.waiting, s.peerPid, s.queue, s.options);
+    s.fileGid, s.shutRead, s.shutWrite, s.foreignName, s.backlog, s.waiting, s.peerCredentials, s.queue, s.options);
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const Terminal*) {

@@ -4,6 +4,7 @@
 
 #include "arch/x86_64/cpu.h"
 #include "base/codes.h"
+#include "base/socket_address.h"
 #include "base/unique_fd.h"
 #include "image/identity.h"
 #include "image/serialise.h"
@@ -39,6 +40,29 @@ Status checkOwner(const Image& image, int fd) {
         return Error{
             EPERM, "the context is a file of user " + std::to_string(info.st_uid) + " but holds a process of user " + std::to_string(uid)};
     }
+  }
+  return {};
+}
+
+/** Whom the other ends of sockets may tell of: as with processes. One that has ended is not worth a refusal, and tells of this user. */
+Status checkPeers(Image& image, int fd, Log& log) {
+  struct stat info{};
+  const bool isOthers = ::fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_uid != 0;
+  const uint32_t self = ::geteuid(), group = ::getegid();
+  const auto mayBe = [&](uint32_t uid, uint32_t gid) { return self != 0 ? uid == self && gid == group : !isOthers || uid == info.st_uid; };
+  for (image::Socket& socket : image.sockets) {
+    for (const image::SocketMessage& message : socket.queue)
+      if (message.pid != 0 && !mayBe(message.uid, message.gid))
+        return Error{EPERM, "a message of user " + std::to_string(message.uid) + " waits in a socket"};
+    image::PeerCredentials& peer = socket.peerCredentials;
+    if (peer.pid == 0 || mayBe(peer.uid, peer.gid)) continue;
+    const bool hasEnded = socket.state == image::SocketState::kClosed || socket.state == image::SocketState::kReset;
+    const std::string what = "the other end of a socket at " + addressText(socket.name.empty() ? socket.peerName : socket.name) +
+                             " is of user " + std::to_string(peer.uid);
+    if (!hasEnded) return Error{EPERM, what};
+    log.line(what + ", and is gone: SO_PEERCRED tells of user " + std::to_string(self));
+    peer.uid = self, peer.gid = group;
+    peer.groups.clear();
   }
   return {};
 }
@@ -104,6 +128,7 @@ Result<RestorePlan> readPlan(const RestoreRequest& request, Log& log) {
     if (!areas) return areas.error();
     BLCR_TRY(checkKernelAreas(plan.image, *areas));
     BLCR_TRY(checkOwner(plan.image, request.inputFd));
+    BLCR_TRY(checkPeers(plan.image, request.inputFd, log));
     return checkMappedFiles(plan.image, request, log);
   };
   const Status checked = check();

@@ -12,6 +12,7 @@
 #include "restore/files/system_v.h"
 #include "restore/loader.h"
 #include "restore/memory/memory.h"
+#include "restore/sockets/socket_doors.h"
 #include "restore/sockets/socket_states.h"
 #include "restore/tasks/credentials.h"
 #include "restore/tasks/lost_leader.h"
@@ -76,7 +77,7 @@ Status build(Job& job, const KernelAreas& areas, const Sources& sources) {
   return oweSemaphores(job);
 }
 
-/** What must wait for the pages. */
+/** What must wait for the pages, and for sockets: connecting may take credentials that the tasks will not have any more. */
 Status dress(Job& job, const KernelAreas& areas) {
   for (Building& building : job.processes) {
     if (!building.isAlive()) continue;
@@ -128,6 +129,13 @@ RestoreResult describe(const Job& job, const RestorePlan& plan, int64_t start) {
   return result;
 }
 
+Status finish(Job& job, const KernelAreas& areas, Sources& sources) {
+  BLCR_TRY(dress(job, areas));
+  BLCR_TRY(commitFiles(job, sources));
+  BLCR_TRY(arm(job));
+  return startTimerFds(job, sources);
+}
+
 Status run(Job& job, RestorePlan& plan, const KernelAreas& areas) {
   Watchers watchers;
   {
@@ -136,12 +144,13 @@ Status run(Job& job, RestorePlan& plan, const KernelAreas& areas) {
     BLCR_TRY(checkFiles(job, *sources));
     BLCR_TRY(build(job, areas, *sources));
     BLCR_TRY(loadContent(job, plan.reader, *sources));
-    BLCR_TRY(dress(job, areas));
     BLCR_TRY(takeRangeLocks(job, *sources));
     BLCR_TRY(finishSockets(job, *sources));
-    BLCR_TRY(commitFiles(job, *sources));
-    BLCR_TRY(arm(job));
-    BLCR_TRY(startTimerFds(job, *sources));
+    const Status finished = finish(job, areas, *sources);
+    if (!finished.ok()) {
+      removeSocketFiles(job.image.sockets);
+      return finished;
+    }
     watchers = keepWatchers(job, *sources);
   }  // our copies of the descriptors go before the job runs: pipes must be able to end
   BLCR_TRY(startWatching(watchers));

@@ -169,4 +169,23 @@ TEST(empty_messages_are_seen_once) {
   CHECK(victim.join() == 42);
 }
 
+/** Begun by root, as supervisors do, and then an ordinary user's: whose restart could not make the pair again as root's. */
+TEST(peers_whom_only_root_can_restart) {
+  if (geteuid() != 0) return;
+  constexpr uid_t kOrdinary = 1000;
+  std::fflush(stdout);
+  const pid_t keeper = fork();
+  if (keeper == 0) {
+    int pair[2];
+    CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) == 0 && dup2(pair[0], 940) == 940 && dup2(pair[1], 941) == 941);
+    CHECK(setresgid(kOrdinary, kOrdinary, kOrdinary) == 0 && setresuid(kOrdinary, kOrdinary, kOrdinary) == 0);
+    prctl(PR_SET_DUMPABLE, 1);
+    refused([](const auto& ready) { return stay(ready, dup(940) == 3 && dup(941) == 4 && close(940) == 0 && close(941) == 0); },
+            "SO_PEERCRED tells of user 0, group 0, whom only root can restart");
+    _exit(check::failures() == 0 ? 0 : 1);
+  }
+  int status = -1;
+  CHECK(waitpid(keeper, &status, 0) == keeper && status == 0);
+}
+
 CHECK_MAIN

@@ -6,7 +6,8 @@
 namespace {
 
 /** What only root can set up. */
-const std::vector<std::string> kOfRoot{"anotherUser", "chosenGroups", "filesGivenAway", "separateIds", "terminalGivenAway"};
+const std::vector<std::string> kOfRoot{"anotherUser",  "chosenGroups", "filesGivenAway",   "messagesOfUsers",
+                                       "peersOfUsers", "separateIds",  "terminalGivenAway"};
 
 }  // namespace
 

@@ -1,4 +1,5 @@
 // What must not be restarted is refused before anything of it runs and before anything outside is touched.
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/user.h>
 
@@ -184,6 +185,17 @@ TEST(ringsAreMadeBeforeAnythingIsTouched) {
             file.kind = image::FileKind::kRing, file.object = 0;
           }),
           kErrorNoSupport, "an io_uring of 8 entries");
+}
+
+/** Whoever connects with a socket that listens is told of them: a context is not to be believed. */
+TEST(peersOfOthersAreRefused) {
+  if (geteuid() == 0) return;
+  refuses(changed([](image::Image& image) {
+            image::Socket& socket = image.sockets.emplace_back();
+            socket.domain = AF_UNIX, socket.type = SOCK_STREAM, socket.state = image::SocketState::kListening;
+            socket.peerCredentials = {1, 0, 0, {}};
+          }),
+          EPERM, "of user 0");
 }
 
 TEST(pagesOfNobodyAreRefused) {

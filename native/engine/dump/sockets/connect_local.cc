@@ -10,6 +10,7 @@
 #include "base/io.h"
 #include "base/socket_address.h"
 #include "dump/sockets/connect_sockets.h"
+#include "dump/sockets/peer_credentials.h"
 #include "proc/file_system.h"
 
 namespace blcr {
@@ -107,8 +108,12 @@ class Local {
       int sent = 0;
       if (::ioctl(waiting.fd.get(), SIOCOUTQ, &sent) == 0 && sent > 0)
         return Error{kErrorTemporary, found().name() + ": a connection that waits to be accepted has data in it"};
-      context_.recording.image.sockets[client].state = SocketState::kPending;
-      context_.recording.image.sockets[client].peer = self_;
+      auto connector = connectorOf(context_, found(), waiting);
+      if (!connector) return connector.error();
+      image::Socket& pending = context_.recording.image.sockets[client];
+      pending.state = SocketState::kPending;
+      pending.peer = self_;
+      pending.peerCredentials = *std::move(connector);
       socket().waiting.push_back(client);
     }
     return {};

@@ -7,16 +7,11 @@
 #include "base/socket_address.h"
 #include "dump/files/record_files.h"
 #include "dump/sockets/connect_sockets.h"
+#include "dump/sockets/peer_credentials.h"
 #include "dump/sockets/socket_options.h"
 
 namespace blcr {
 namespace {
-
-uint32_t peerPid(int fd) {
-  ucred peer{};
-  socklen_t size = sizeof peer;
-  return ::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.pid > 0 ? uint32_t(peer.pid) : 0;
-}
 
 /** "" for an internet socket that has neither an address nor a port yet. */
 std::string boundName(const std::string& name) {
@@ -33,7 +28,7 @@ Status recordState(const FileContext& context, LiveSocket& live, image::Socket& 
   auto options = readSocketOptions(live.fd.get(), live.domain, live.type, live.protocol);
   if (!options) return refuseFile(found, options.error().detail);
   socket.options = *std::move(options);
-  if (live.domain == AF_UNIX) socket.peerPid = peerPid(live.fd.get());
+  if (live.domain == AF_UNIX) socket.peerCredentials = peerCredentials(live.fd.get());
   for (SocketQueueEntry& entry : live.queue) {
     image::SocketMessage& message = socket.queue.emplace_back();
     message.data = std::move(entry.message.data);
@@ -88,6 +83,7 @@ Status connectSockets(FileContext& context) {
     if (index == context.socketOf.end() || live.domain != AF_UNIX || live.leadsToKeeper) continue;
     BLCR_TRY(connectLocal(context, key, live));
   }
+  BLCR_TRY(checkPeerCredentials(context));
   return connectInternet(context);
 }
 

@@ -5,6 +5,8 @@
 #include <string>
 
 #include "base/result.h"
+#include "image/model.h"
+#include "restore/tasks/stub.h"
 
 namespace blcr {
 
@@ -14,6 +16,13 @@ namespace blcr {
  * The caller must have one thread.
  */
 [[nodiscard]] Status actAs(uint32_t pid, const std::string& what, const std::function<int()>& act);
+
+/** The same, in a process that looks like `who` to the other end of a socket, pid 0 = like this one. What it may do is not changed: an
+ * ordinary user, who cannot choose groups, keeps those of this login. EPERM: other ids cannot be had here. */
+[[nodiscard]] Status actAs(const image::PeerCredentials& who, const std::string& what, const std::function<int()>& act);
+
+/** The same, in a task of the job that has its number, and credentials that are still this process's own. */
+[[nodiscard]] Status actIn(Stub& stub, const image::PeerCredentials& who, const std::function<Status()>& act);
 
 /** Inside an act: an empty root of its own with `directory` (absolute) as working directory, and with room for a file called `path`. 0 or
  * an errno value. */

@@ -43,6 +43,10 @@ int bindAndOpen(int fd, const std::string& path, const SocketAddress& address, i
   return file && ::dup3(file.get(), door, O_CLOEXEC) == door ? 0 : errno;
 }
 
+bool hasFile(const Socket& socket) { return socket.domain == AF_UNIX && !socketPath(socket.name).empty() && !socket.inheritsName; }
+
+std::string pathOf(const Socket& socket) { return pathFrom(socket.directory, socketPath(socket.name)); }
+
 /** Runs what takes a path: a relative one needs another working directory than ours. */
 Status inDirectory(const std::string& path, const std::string& directory, const std::string& what, const std::function<int()>& act) {
   if (path.empty() || path.starts_with('/')) {
@@ -59,6 +63,11 @@ Status reachByName(int fd, const std::string& peerName, const std::string& direc
   return inDirectory(socketPath(peerName), directory, what, [&] { return ::connect(fd, peer.get(), peer.size()) == 0 ? 0 : errno; });
 }
 
+void removeSocketFiles(const std::vector<Socket>& sockets) {
+  for (const Socket& socket : sockets)
+    if (hasFile(socket) && !socket.unlinked) ::unlink(pathOf(socket).c_str());
+}
+
 Status SocketDoors::bindAll() {
   for (const bool unlinked : {true, false})  // a file that took the place of an unlinked one comes after it
     for (uint32_t index = 0; index < sockets_.size(); ++index)
@@ -69,7 +78,7 @@ Status SocketDoors::bindAll() {
 Status SocketDoors::bindOne(uint32_t index) {
   const Socket& self = sockets_[index];
   const std::string path = socketPath(self.name);
-  if (self.domain != AF_UNIX || path.empty() || self.inheritsName) return {};
+  if (!hasFile(self)) return {};
   const SocketAddress address(self.name);
   const std::string what = "the socket file " + path;
   UniqueFd door(::open("/", O_PATH | O_CLOEXEC));  // the number, which an act can fill
@@ -90,10 +99,10 @@ Status SocketDoors::bindOne(uint32_t index) {
   return {};
 }
 
-std::string SocketDoors::addressOf(uint32_t index) const {
-  if (doors_[index]) return localName(descriptorPath(doors_[index].get()));
-  const Socket& self = sockets_[index];
-  return self.inheritsName || !socketPath(self.name).empty() ? std::string() : self.name;
+std::string SocketDoors::addressOf(uint32_t index, const std::string& self) const {
+  if (doors_[index]) return localName(self + "/fd/" + std::to_string(doors_[index].get()));
+  const Socket& socket = sockets_[index];
+  return socket.inheritsName || !socketPath(socket.name).empty() ? std::string() : socket.name;
 }
 
 Status SocketDoors::setOwnersAndModes() {
@@ -112,10 +121,7 @@ Status SocketDoors::setOwnersAndModes() {
 }
 
 void SocketDoors::removeFiles() const {
-  for (const uint32_t index : made_) {
-    const Socket& self = sockets_[index];
-    ::unlink(pathFrom(self.directory, socketPath(self.name)).c_str());
-  }
+  for (const uint32_t index : made_) ::unlink(pathOf(sockets_[index]).c_str());
 }
 
 }  // namespace blcr

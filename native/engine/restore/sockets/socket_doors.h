@@ -14,6 +14,9 @@ namespace blcr {
  * `directory`. */
 [[nodiscard]] Status reachByName(int fd, const std::string& peerName, const std::string& directory, const std::string& what);
 
+/** Those that bindAll() has made for others to see, all of them. */
+void removeSocketFiles(const std::vector<image::Socket>& sockets);
+
 /**
  * The files that sockets are bound to, each kept open: a connection made through such a door finds the socket whatever became of its
  * name since, and both ends have the recorded names.
@@ -30,8 +33,9 @@ class SocketDoors {
    */
   [[nodiscard]] Status bindAll();
 
-  /** An address at which the socket can be reached now: of the door, or its abstract name; "" when it has none. */
-  [[nodiscard]] std::string addressOf(uint32_t index) const;
+  /** An address at which the socket can be reached now: of the door, or its abstract name; "" when it has none. `self`: this process's
+   * directory in /proc for whoever is to use it. */
+  [[nodiscard]] std::string addressOf(uint32_t index, const std::string& self = "/proc/self") const;
 
   /** Until now nobody else may connect. */
   [[nodiscard]] Status setOwnersAndModes();

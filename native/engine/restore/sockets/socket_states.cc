@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "base/socket_address.h"
 #include "restore/relocate.h"
@@ -116,61 +117,80 @@ class Finisher {
     if (self.shutWrite) ::shutdown(fd(index), SHUT_WR);
   }
 
-  /** SO_PEERCRED of clients names the process that listens. */
-  Stub* holderOf(uint32_t index, uint32_t pid, int& number) {
-    for (Building& building : job_.processes) {
-      if (!building.isAlive() || (pid != 0 && uint32_t(building.process->pid) != pid)) continue;
+  Stub* taskOf(uint32_t pid) {
+    for (Building& building : job_.processes)
+      if (building.isAlive() && uint32_t(building.process->pid) == pid) return &building.leader();
+    return nullptr;
+  }
+
+  /** The number that a process of the job has the socket by; -1 = it has none. */
+  int numberIn(uint32_t pid, uint32_t index) {
+    for (const Building& building : job_.processes) {
+      if (uint32_t(building.process->pid) != pid) continue;
       for (const image::Descriptor& descriptor : building.process->descriptors) {
         const image::OpenFile& file = job_.image.files[descriptor.file];
-        if (file.kind != image::FileKind::kSocket || file.object != index) continue;
-        number = descriptor.fd;
-        return &building.leader();
+        if (file.kind == image::FileKind::kSocket && file.object == index) return descriptor.fd;
       }
     }
-    return nullptr;
+    return -1;
+  }
+
+  /** `act` with the number of the socket in that task, which need not have one. */
+  Status withSocket(Stub& stub, uint32_t pid, uint32_t index, const std::string& what, const std::function<Status(uint64_t)>& act) {
+    const int number = numberIn(pid, index);
+    if (number >= 0) return act(uint64_t(number));
+    const auto self = stub.call(what, SYS_pidfd_open, {uint64_t(::getpid()), 0});
+    if (!self.ok()) return self.error();
+    const auto lent = stub.call(what, SYS_pidfd_getfd, {self.value(), uint64_t(fd(index)), 0});
+    BLCR_TRY(done(stub.call(what, SYS_close, {self.value()})));
+    if (!lent.ok()) return lent.error();
+    const Status acted = act(lent.value());
+    BLCR_TRY(done(stub.call(what, SYS_close, {lent.value()})));
+    return acted;
+  }
+
+  /** Clients are told who listens, and whoever accepts them who has connected: the task that did it does it again, or one that looks like
+   * it when it is gone. */
+  Status startListening(uint32_t index, const std::string& what) {
+    const Socket& self = socket(index);
+    const image::PeerCredentials& who = self.peerCredentials;
+    Stub* stub = self.domain == AF_UNIX ? taskOf(who.pid) : nullptr;
+    if (stub == nullptr && self.domain == AF_UNIX)
+      return actAs(who, what, [&] { return ::listen(fd(index), self.backlog) == 0 ? 0 : errno; });
+    if (stub == nullptr) return ::listen(fd(index), self.backlog) == 0 ? Status() : systemError(what);
+    return withSocket(*stub, who.pid, index, what, [&](uint64_t number) {
+      return actIn(*stub, who, [&] { return done(stub->call(what, SYS_listen, {number, uint64_t(self.backlog)})); });
+    });
   }
 
   Status listen(uint32_t index) {
     const Socket& self = socket(index);
     if (self.state != SocketState::kListening) return {};
-    const std::string what = "listening at " + addressText(self.name);
     if (self.domain != AF_UNIX)
       for (const uint32_t client : self.waiting) static_cast<void>(endLingering(portOf(socket(client).name)));  // while nobody listens yet
-    int number = -1;
-    Stub* stub = self.domain == AF_UNIX && self.peerPid != 0 ? holderOf(index, self.peerPid, number) : nullptr;
-    if (stub != nullptr) {
-      if (auto done = stub->call(what, SYS_listen, {uint64_t(number), uint64_t(self.backlog)}); !done.ok()) return done.error();
-    } else if (::listen(fd(index), self.backlog) != 0) {
-      return systemError(what);
-    }
+    BLCR_TRY(startListening(index, "listening at " + addressText(self.name)));
     for (const uint32_t client : self.waiting) BLCR_TRY(connectWaiting(client, self));
     return {};
   }
 
-  /** At which any process finds the listening socket; "" when there is no such name. */
-  static std::string nameForAll(const Socket& listener) {
-    const std::string path = socketPath(listener.name);
-    if (path.empty() || path.starts_with('/')) return listener.unlinked ? std::string() : listener.name;
-    const std::string whole = listener.directory + "/" + path;
-    const bool fits = !listener.unlinked && listener.directory.starts_with('/') && whole.size() < sizeof(sockaddr_un::sun_path);
-    return fits ? localName(whole) : std::string();
-  }
-
-  /** A client that has connected and is yet to be accepted. Whoever accepts it is told whose it is (SO_PEERCRED): it connects itself. */
+  /** A client that has connected and is yet to be accepted. */
   Status connectWaiting(uint32_t client, const Socket& listener) {
     const Socket& self = socket(client);
     if (listener.domain != AF_UNIX) return connectFrom(fd(client), self.name, self.peerName);
-    const std::string name = nameForAll(listener), what = "connecting with " + addressText(listener.name);
-    int number = -1;
-    Stub* stub = name.empty() ? nullptr : holderOf(client, 0, number);
-    if (stub == nullptr) {
-      job_.log.line(what + ": whoever accepts it is told that it is the keeper's");
-      return reachByName(fd(client), doors_.addressOf(self.peer), "", what);
-    }
-    const SocketAddress to(name);
-    const auto at = stub->put(std::as_bytes(std::span(reinterpret_cast<const char*>(to.get()), to.size())));
-    if (!at.ok()) return at.error();
-    return done(stub->call(what, SYS_connect, {uint64_t(number), at.value(), to.size()}));
+    const std::string what = "connecting with " + addressText(listener.name);
+    const image::PeerCredentials& who = self.peerCredentials;
+    Stub* stub = taskOf(who.pid);
+    if (stub == nullptr) return Error{EINVAL, what + ": the client is nobody's"};
+    // Who has made it: the next checkpoint asks.
+    const bool isOther = who.uid != ::geteuid() || who.gid != ::getegid();
+    if (isOther && ::fchown(fd(client), who.uid, who.gid) != 0) return systemError(what);
+    return withSocket(*stub, who.pid, client, what, [&](uint64_t number) {
+      return actIn(*stub, who, [&] {
+        const SocketAddress to(doors_.addressOf(self.peer, "/proc/" + std::to_string(::getpid())));
+        const auto at = stub->put(std::as_bytes(std::span(reinterpret_cast<const char*>(to.get()), to.size())));
+        return at.ok() ? done(stub->call(what, SYS_connect, {number, at.value(), to.size()})) : Status(at.error());
+      });
+    });
   }
 
   Job& job_;

@@ -16,6 +16,7 @@
 namespace blcr {
 namespace {
 
+using image::PeerCredentials;
 using image::Socket;
 using image::SocketState;
 
@@ -107,7 +108,7 @@ class Maker {
 
   /** Pairs without an inherited name, those of one maker together. */
   Status makeLocalPairs() {
-    std::map<uint32_t, std::vector<uint32_t>> byMaker;
+    std::map<PeerCredentials, std::vector<uint32_t>> byMaker;
     for (uint32_t index = 0; index < image_.sockets.size(); ++index) {
       const Socket& socket = image_.sockets[index];
       const Socket* peer = peerOf(socket);
@@ -115,8 +116,8 @@ class Maker {
       const bool lost = socket.state == SocketState::kClosed || socket.state == SocketState::kReset;
       const bool connected =
           socket.type == SOCK_DGRAM ? isDatagramPair(image_, index) : socket.state == SocketState::kConnected && isMutual(index);
-      const bool alone = lost && (socket.peerName.empty() || (socket.type == SOCK_DGRAM && socket.peerPid != 0));
-      if (alone || (connected && index < socket.peer)) byMaker[socket.peerPid].push_back(index);
+      const bool alone = lost && (socket.peerName.empty() || (socket.type == SOCK_DGRAM && socket.peerCredentials.pid != 0));
+      if (alone || (connected && index < socket.peer)) byMaker[socket.peerCredentials].push_back(index);
     }
     for (const auto& [maker, indices] : byMaker) BLCR_TRY(makePairsAs(maker, indices));
     return {};
@@ -131,7 +132,7 @@ class Maker {
     }
   }
 
-  Status makePairsAs(uint32_t maker, const std::vector<uint32_t>& indices) {
+  Status makePairsAs(const PeerCredentials& maker, const std::vector<uint32_t>& indices) {
     SharedNumbers numbers(indices.size() * 2);
     if (!numbers) return systemError("socket pairs");
     const Status done = actAs(maker, "making a socket pair", [&] {
@@ -164,8 +165,9 @@ class Maker {
     const std::string name = selfAccepted || peer != nullptr ? accepted.name : socket.peerName;
     UniqueFd client(::socket(AF_UNIX, socket.type | SOCK_CLOEXEC, 0));
     if (!client) return systemError("a socket");
-    const uint32_t listeners = selfAccepted ? (peer == nullptr ? 0 : peer->peerPid) : socket.peerPid;
-    const uint32_t clients = selfAccepted ? socket.peerPid : (peer == nullptr ? 0 : peer->peerPid);
+    const PeerCredentials others = peer == nullptr ? PeerCredentials() : peer->peerCredentials;
+    const PeerCredentials& listeners = selfAccepted ? others : socket.peerCredentials;
+    const PeerCredentials& clients = selfAccepted ? socket.peerCredentials : others;
     auto end = acceptPrivately(client.get(), name, accepted.directory, listeners, clients);
     if (!end) return end.error();
     UniqueFd& own = selfAccepted ? *end : client;
@@ -176,8 +178,8 @@ class Maker {
     return {};
   }
 
-  Result<UniqueFd> acceptPrivately(int client, const std::string& name, const std::string& directory, uint32_t listeners,
-                                   uint32_t clients) {
+  Result<UniqueFd> acceptPrivately(int client, const std::string& name, const std::string& directory, const PeerCredentials& listeners,
+                                   const PeerCredentials& clients) {
     SharedNumbers numbers(1);
     if (!numbers) return systemError("a connection");
     const std::string path = socketPath(name);
@@ -207,7 +209,7 @@ class Maker {
     uint32_t number = 300;  // RESERVED_PIDS
     for (bool taken = true; taken; number += taken ? 1 : 0) {
       taken = false;
-      for (const Socket& socket : image_.sockets) taken = taken || socket.peerPid == number;
+      for (const Socket& socket : image_.sockets) taken = taken || socket.peerCredentials.pid == number;
     }
     return number;
   }
@@ -326,7 +328,7 @@ bool isDatagramPair(const image::Image& image, uint32_t index) {
   if (self.peer == image::kNone || self.peer == index) return false;
   const Socket& peer = image.sockets[self.peer];
   // Who called connect() has no credentials of its peer, and the peer had a name.
-  return peer.peer == index && (self.peerPid != 0 || self.name.empty() || peer.name.empty());
+  return peer.peer == index && (self.peerCredentials.pid != 0 || self.name.empty() || peer.name.empty());
 }
 
 Status connectPrivately(int fd, int peer, const std::string& peerName) {

@@ -14,20 +14,6 @@ pid_t credentialsOf(int fd) {
   return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 ? peer.pid : -1;
 }
 
-/** Everything that the kernel tells of the other end: "pid uid gid group…". */
-std::string peerOf(int fd) {
-  ucred peer{};
-  socklen_t size = sizeof peer;
-  REQUIRE(getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0);
-  std::vector<gid_t> groups(1024);
-  size = socklen_t(groups.size() * sizeof(gid_t));
-  REQUIRE(getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size) == 0);
-  groups.resize(size / sizeof(gid_t));
-  std::string text = std::to_string(peer.pid) + " " + std::to_string(peer.uid) + " " + std::to_string(peer.gid);
-  for (const gid_t group : groups) text.append(1, ' ').append(std::to_string(group));
-  return text;
-}
-
 /** Pairs of its own, and a connection with a child. */
 void peerCredentials() {
   int pair[2], sent[2];
@@ -94,6 +80,67 @@ void takenNames() {
   REQUIRE(says(writer, "through") && hears(box) == "through" && peersName(writer) == pathName("box"));
   const int accepted = accept(server, nullptr, nullptr);
   REQUIRE(accepted >= 0 && says(early, "packet") && hears(accepted) == "packet" && ownName(accepted) == pathName("server"));
+}
+
+/** Whoever accepts them is told who they are. */
+void clientsOfUnlinked() {
+  const int server = socket(AF_UNIX, SOCK_STREAM, 0);
+  REQUIRE(mkdir("room", 0700) == 0 && binds(server, pathName(home() + "/room/door")) && listen(server, 3) == 0);
+  Pipe go, up;
+  pid_t clients[2];
+  for (pid_t& client : clients) {
+    client = spawn([&] {
+      const int own = socket(AF_UNIX, SOCK_STREAM, 0);
+      REQUIRE(reaches(own, pathName(home() + "/room/door")));
+      const std::string before = peerOf(own);
+      REQUIRE(put(up.write, "x") == 0 && take(go.read, 1) == "x" && peerOf(own) == before && take(own, 1) == "y");
+      REQUIRE(peersName(own) == pathName(home() + "/room/door"));
+    });
+    REQUIRE(take(up.read, 1) == "x");
+  }
+  REQUIRE(unlink("room/door") == 0 && rmdir("room") == 0);
+  hold();
+  for (const pid_t client : clients) {
+    const int accepted = accept(server, nullptr, nullptr);
+    REQUIRE(accepted >= 0 && credentialsOf(accepted) == client && ownName(accepted) == pathName(home() + "/room/door"));
+    REQUIRE(put(accepted, "y") == 0 && put(go.write, "x") == 0);
+  }
+  for (const pid_t client : clients) REQUIRE(endsWell(client));
+}
+
+/** Whoever has made them is gone, or has closed its own descriptor. */
+void leftByMakers() {
+  int gone = -1, kept[2];
+  Pipe go, up;
+  const int server = socket(AF_UNIX, SOCK_STREAM, 0), other = socket(AF_UNIX, SOCK_STREAM, 0);
+  REQUIRE(binds(server, pathName("server")) && binds(other, pathName("other")));
+  REQUIRE(endsWell(spawn([&] { REQUIRE(listen(server, 3) == 0); })));
+  const pid_t listener =
+      spawn([&] { REQUIRE(listen(other, 3) == 0 && close(other) == 0 && put(up.write, "x") == 0 && take(go.read, 1) == "x"); });
+  REQUIRE(take(up.read, 1) == "x" && (gone = socket(AF_UNIX, SOCK_STREAM, 0)) >= 0 && reaches(gone, pathName("server")));
+  REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, kept) == 0);
+  const std::string before[] = {peerOf(server), peerOf(other), peerOf(gone)};
+  hold();
+  REQUIRE(peerOf(server) == before[0] && peerOf(other) == before[1] && peerOf(gone) == before[2]);
+  REQUIRE(before[1].starts_with(std::to_string(listener) + " ") && put(go.write, "x") == 0 && endsWell(listener));
+}
+
+/** A connection of which several could be the maker: nobody is told before it is accepted. */
+void waitingOfSeveral() {
+  const int server = socket(AF_UNIX, SOCK_STREAM, 0), client = socket(AF_UNIX, SOCK_STREAM, 0);
+  REQUIRE(binds(server, pathName("server")) && listen(server, 3) == 0 && reaches(client, pathName("server")));
+  Pipe go;
+  const pid_t heir = spawn([&] { take(go.read, 1); });
+  hold();
+  REQUIRE(credentialsOf(accept(server, nullptr, nullptr)) == getpid() && put(go.write, "x") == 0 && endsWell(heir));
+}
+
+void dataBeforeAccept() {
+  const int server = socket(AF_INET, SOCK_STREAM, 0), client = socket(AF_INET, SOCK_STREAM, 0);
+  REQUIRE(binds(server, loopback()) && listen(server, 1) == 0 && reaches(client, ownName(server)) && says(client, "early"));
+  hold();
+  const int accepted = accept(server, nullptr, nullptr);
+  REQUIRE(accepted >= 0 && take(accepted) == "early");
 }
 
 /** Relative names, and nobody works where they lead from; nor may anybody write to one of the files any more. */
@@ -180,6 +227,17 @@ void renamedFile() {
 const Case kPeers(Supported{"peerCredentials", "descriptors",
                             "AF_UNIX sockets: process, user and groups of the other end (SO_PEERCRED, SO_PEERGROUPS)", "restored"},
                   peerCredentials);
+const Case kUnlinked(Supported{"clientsOfUnlinked", "descriptors",
+                               "AF_UNIX clients that wait to be accepted at a name that is gone: who they are", "restored"},
+                     clientsOfUnlinked);
+const Case kLeftBy(Supported{"leftByMakers", "descriptors",
+                             "AF_UNIX sockets that a process listens at which has ended, or has closed them itself", "restored"},
+                   leftByMakers);
+const Case kSeveral(Supported{"waitingOfSeveral", "descriptors",
+                              "an AF_UNIX connection that waits to be accepted and belongs to several processes", "refused: is not known"},
+                    waitingOfSeveral);
+const Case kEarly(Supported{"dataBeforeAccept", "descriptors", "data in a connection that waits to be accepted", "refused: has data in it"},
+                  dataBeforeAccept);
 const Case kRenamed(Supported{"renamedFile", "descriptors", "AF_UNIX sockets whose file was renamed", "refused: was renamed to"},
                     renamedFile);
 const Case kLost(Supported{"lostNames", "descriptors", "AF_UNIX datagram sockets whose file and directory are gone, with their queues",

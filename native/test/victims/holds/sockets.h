@@ -71,6 +71,20 @@ inline int option(int fd, int level, int name) {
   return getsockopt(fd, level, name, &value, &size) == 0 ? value : -1;
 }
 
+/** Everything that the kernel tells of the other end: "pid uid gid group…". */
+inline std::string peerOf(int fd) {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  REQUIRE(getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0);
+  std::vector<gid_t> groups(1024);
+  size = socklen_t(groups.size() * sizeof(gid_t));
+  REQUIRE(getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size) == 0);
+  groups.resize(size / sizeof(gid_t));
+  std::string text = std::to_string(peer.pid) + " " + std::to_string(peer.uid) + " " + std::to_string(peer.gid);
+  for (const gid_t group : groups) text.append(1, ' ').append(std::to_string(group));
+  return text;
+}
+
 inline bool turn(int fd, int level, int name, int value) { return setsockopt(fd, level, name, &value, sizeof value) == 0; }
 
 }  // namespace holds
