@@ -16,6 +16,7 @@ void surviveWithout(const char* feature, const char* victim) {
 }  // namespace
 
 TEST(eventfdThatDoesNotTellItsMode) { surviveWithout("eventfd_semaphore", "eventFds"); }
+TEST(timersWhoseNumbersCannotBeChosen) { surviveWithout("timer_ids", "timersOfThreads"); }
 /** Where it may not be asked, who shares what is found out by changing something. Docker's filter is in confined_test. */
 TEST(sharingWithoutKcmp) {
   for (const char* victim : {"threadDirectory", "sharedTable", "passedEpoll"}) surviveWithout("kcmp", victim);

@@ -5,6 +5,7 @@
 
 #include <array>
 
+#include "base/clock.h"
 #include "base/codes.h"
 #include "base/io.h"
 #include "proc/parse.h"
@@ -65,10 +66,14 @@ Status findOwner(FrozenProcess& process, image::PosixTimer& timer) {
   const bool isAlone = process.tasks.size() == 1 && !process.hasLostLeader();  // whose may have been its main thread's
   timer.owner = (timer.notify & SIGEV_THREAD_ID) != 0 ? timer.tid : isAlone ? process.pid : 0;
   if (timer.owner != 0) return {};
+  constexpr int64_t kLongestTick = 10000000;  // of a clock that is as coarse as the kernel's slowest tick
   const auto before = timeLeft(foothold, timer.id);
-  const auto after = timeLeft(foothold, timer.id);
-  if (!before || !after) return before ? after.error() : before.error();
-  if (before.value() != after.value()) timer.owner = process.speaker();
+  if (!before) return before.error();
+  for (const int64_t end = nowNs() + 2 * kLongestTick; timer.owner == 0 && nowNs() < end;) {
+    const auto after = timeLeft(foothold, timer.id);
+    if (!after) return after.error();
+    if (after.value() != before.value()) timer.owner = process.speaker();
+  }
   if (timer.owner != 0) return {};
   return Error{kErrorNoSupport, "process " + std::to_string(process.pid) + ": timer " + std::to_string(timer.id) +
                                     " runs by the time of one thread (CLOCK_THREAD_CPUTIME_ID), and nobody is told of which"};

@@ -41,7 +41,7 @@ Result<int32_t> createTimer(Job& job, Stub& stub, const image::PosixTimer& timer
   return RemoteMemory(stub.tid()).get<int32_t>(id.value());
 }
 
-/** Without the prctl numbers ascend from 0 in a new process: those in between are made and deleted. */
+/** Without the prctl numbers ascend from 0 in a new process: those in between are made and deleted. Called in ascending order. */
 Status createWithNumber(Job& job, Stub& stub, const image::PosixTimer& timer) {
   for (int32_t cycle = 0; cycle < kMaxCycles; ++cycle) {
     const auto id = createTimer(job, stub, timer);
@@ -73,6 +73,14 @@ Stub& makerOf(Building& building, const image::PosixTimer& timer) {
   return building.leader();
 }
 
+/** The kernel has told of the newest first. */
+std::vector<const image::PosixTimer*> ascending(const std::vector<image::PosixTimer>& timers) {
+  std::vector<const image::PosixTimer*> sorted;
+  for (const image::PosixTimer& timer : timers) sorted.push_back(&timer);
+  std::sort(sorted.begin(), sorted.end(), [](const auto* one, const auto* other) { return one->id < other->id; });
+  return sorted;
+}
+
 Status posixTimers(Job& job, Building& building) {
   if (building.process->posixTimers.empty()) return {};
   Stub& stub = building.leader();
@@ -82,7 +90,8 @@ Status posixTimers(Job& job, Building& building) {
     if (!set.ok()) return set.error();
     chosen = set.value() == 0;
   }
-  for (const image::PosixTimer& timer : building.process->posixTimers) BLCR_TRY(createWithNumber(job, makerOf(building, timer), timer));
+  for (const image::PosixTimer* timer : ascending(building.process->posixTimers))
+    BLCR_TRY(createWithNumber(job, makerOf(building, *timer), *timer));
   if (chosen) {
     auto unset = stub.call("prctl", SYS_prctl, {kPrctlTimerIds, 0});
     if (!unset.ok()) return unset.error();
