@@ -130,6 +130,8 @@ Status recordRing(FileContext& context, const FoundDescriptor& found, image::Ope
   file.object = ringIndex(context.recording, {found.info.st_dev, found.info.st_ino});
   image::Ring& ring = context.recording.image.rings[file.object];
   if (ring.entries != 0) return refuseFile(found, "this kernel does not tell it from other rings");
+  if (found.task != found.pid)  // it would be refused later anyway, but from a thread it cannot be borrowed before Linux 6.9
+    return Error{kErrorNoSupport, "process " + std::to_string(found.pid) + ": its main thread has ended, and it uses io_uring"};
   const auto own = borrowDescriptor(found);
   if (!own) return refuseFile(found, "it cannot be looked at here (pidfd_getfd): " + own.error().detail);
   const int fd = own.value().get();

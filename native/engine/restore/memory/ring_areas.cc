@@ -17,7 +17,8 @@ namespace {
 
 using image::Area;
 
-constexpr uint64_t kLowest = 0x10000;  // vm.mmap_min_addr at its usual value
+constexpr uint64_t kLowest = 0x10000;            // vm.mmap_min_addr at its usual value
+constexpr uint64_t kStackGap = 256 * PAGE_SIZE;  // stack_guard_gap at its usual value
 constexpr uint64_t k4G = 1ull << 32;
 constexpr uint64_t kAbove4G = 0x80;  // MAP_ABOVE4G of Linux 6.6; older ones may choose a low address. Source: asm/mman.h
 constexpr uint64_t kFillFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
@@ -67,13 +68,16 @@ Status occupy(Stub& stub, uint64_t start, uint64_t end) {
 Status give(Stub& stub, uint64_t start, uint64_t end) { return done(stub.call("munmap", SYS_munmap, {start, end - start})); }
 
 /**
- * Before Linux 6.6 the kernel would choose the addresses that no user may map: a stack that begins above them keeps them free, because it
- * could grow. False when there can be none.
+ * Before Linux 6.6 the kernel would choose the addresses that no user may map: a stack above them keeps them free, because it could grow.
+ * Such a stack as close to the lowest page as it may grow, or Linux 6.1 to 6.5 fail where they begin to look below the area:
+ * unmapped_area_topdown() goes on below 0 then. Where the job itself has something there the stack is below that. 0 when there can be none.
  */
-Result<bool> guardLowest(Stub& stub) {
-  const auto made = stub.attempt(SYS_mmap, {kLowest, PAGE_SIZE, PROT_NONE, kFillFlags | MAP_GROWSDOWN, ~0ull, 0});
+Result<uint64_t> guardLowest(Stub& stub, const Ranges& used) {
+  const auto isLow = [](const auto& range) { return range.first < kLowest + kStackGap; };
+  const uint64_t at = std::any_of(used.begin(), used.end(), isLow) ? kLowest : PAGE_SIZE + kStackGap;
+  const auto made = stub.attempt(SYS_mmap, {at, PAGE_SIZE, PROT_NONE, kFillFlags | MAP_GROWSDOWN, ~0ull, 0});
   if (!made.ok()) return made.error();
-  return made.value() >= 0;
+  return made.value() >= 0 ? at : 0;
 }
 
 /** All other addresses are taken. */
@@ -84,7 +88,8 @@ Status mapInGap(Stub& stub, const Area& area, int fd) {
   const auto at = stub.attempt(SYS_mmap, {0, size, area.protection, flags, uint64_t(fd), area.offset});
   if (!at.ok()) return at.error();
   if (at.value() == int64_t(area.start)) return {};
-  // Before Linux 6.6 it may depend on where the kernel begins to look, which differs from one restart to the next.
+  // With a job that has something at very low addresses, before Linux 6.6: it depends on where the kernel begins to look, which differs
+  // from one restart to the next.
   return Error{EAGAIN, "an io_uring: this kernel did not map it where the job had it; another attempt may"};
 }
 
@@ -94,15 +99,16 @@ Status mapByElimination(Stub& stub, const std::vector<const Area*>& areas, const
   Ranges used;
   for (const Mapping& mapping : maps.value()) used.emplace_back(mapping.start, mapping.end);
   for (const Area* area : areas) used.emplace_back(area->start, area->end);
-  const auto guarded = guardLowest(stub);
-  if (!guarded.ok()) return guarded.error();
-  if (guarded.value()) used.emplace_back(kLowest, kLowest + PAGE_SIZE);
-  const Ranges rest = freeRanges(std::move(used), guarded.value() ? kLowest : k4G);
+  const auto guard = guardLowest(stub, used);
+  if (!guard.ok()) return guard.error();
+  const uint64_t lowest = guard.value();
+  if (lowest != 0) used.emplace_back(lowest, lowest + PAGE_SIZE);
+  const Ranges rest = freeRanges(std::move(used), lowest != 0 ? lowest : k4G);
   for (const auto& [start, end] : rest) BLCR_TRY(occupy(stub, start, end));
   for (const Area* area : areas) BLCR_TRY(occupy(stub, area->start, area->end));
   for (const Area* area : areas) BLCR_TRY(mapInGap(stub, *area, sources.rings[area->file]));
   for (const auto& [start, end] : rest) BLCR_TRY(give(stub, start, end));
-  return guarded.value() ? give(stub, kLowest, kLowest + PAGE_SIZE) : Status();
+  return lowest != 0 ? give(stub, lowest, lowest + PAGE_SIZE) : Status();
 }
 
 }  // namespace
