@@ -17,6 +17,7 @@ void surviveWithout(const char* feature, const char* victim) {
 
 TEST(eventfdThatDoesNotTellItsMode) { surviveWithout("eventfd_semaphore", "eventFds"); }
 TEST(timersWhoseNumbersCannotBeChosen) { surviveWithout("timer_ids", "timersOfThreads"); }
+TEST(threadsWhoseRegistrationIsNotTold) { surviveWithout("rseq_config", "unregisteredThread"); }
 /** Where it may not be asked, who shares what is found out by changing something. Docker's filter is in confined_test. */
 TEST(sharingWithoutKcmp) {
   for (const char* victim : {"threadDirectory", "sharedTable", "passedEpoll"}) surviveWithout("kcmp", victim);

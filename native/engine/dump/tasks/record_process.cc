@@ -19,6 +19,7 @@
 #include "base/io.h"
 #include "dump/tasks/posix_timers.h"
 #include "dump/tasks/rights.h"
+#include "dump/tasks/rseq_offset.h"
 #include "dump/tasks/task_state.h"
 
 namespace blcr {
@@ -242,6 +243,7 @@ Status recordProcess(FrozenProcess& process, const KeeperTraits& keeper, RightsC
   BLCR_TRY(recordProcessState(*process.foothold, keeper, into, suspicions, meanwhile));
   BLCR_TRY(recordPosixTimers(process, into.posixTimers));
   BLCR_TRY(recordThreadStates(process, rights, *recorder, into, suspicions));
+  BLCR_TRY(confirmRseq(process, into));
   BLCR_TRY(suspicions.rings.check(process));
   BLCR_TRY(rights.restrictions().check(process, into, suspicions.barred));
   // A parent-death signal of the root was set by its launcher, not by the program.

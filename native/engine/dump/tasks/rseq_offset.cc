@@ -1,9 +1,12 @@
 #include "dump/tasks/rseq_offset.h"
 
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 
+#include <array>
 #include <string>
 
+#include "base/codes.h"
 #include "base/elf.h"
 #include "base/features.h"
 #include "base/io.h"
@@ -18,6 +21,27 @@ uint64_t findSymbol(const std::string& image, std::string_view wanted) {
     if (symbol.name == wanted) return symbol.value;
   }
   return 0;
+}
+
+enum class Registration { kNone, kHere, kElsewhere };
+
+/**
+ * Whether the task has registered the area at `address`, or another one. Nothing is left of the questions: to take back a registration with
+ * another signature fails with EPERM where it exists, and one of a place of ours is made only where there is none. Source: kernel/rseq.c.
+ */
+Result<Registration> askFor(FrozenProcess& process, size_t task, uint64_t address, uint32_t signature) {
+  constexpr uint64_t kAreaSize = 32, kUnregister = 1;  // RSEQ_FLAG_UNREGISTER, linux/rseq.h
+  const Scratch& scratch = process.foothold->scratch();
+  const std::array<char, kAreaSize> nowhere{};  // in no critical section
+  BLCR_TRY(scratch.memory().write(scratch.data(), std::as_bytes(std::span(nowhere))));
+  std::array<RemoteCall, 3> calls{{
+      {SYS_rseq, {address, kAreaSize, kUnregister, uint64_t(~signature)}},
+      {SYS_rseq, {scratch.data(), kAreaSize, 0, signature}},
+      {SYS_rseq, {scratch.data(), kAreaSize, kUnregister, signature}},
+  }};
+  BLCR_TRY(runInTask(process, task, calls));
+  if (calls[0].result == -EPERM) return Registration::kHere;
+  return calls[1].result == -EINVAL ? Registration::kElsewhere : Registration::kNone;
 }
 
 }  // namespace
@@ -38,6 +62,21 @@ int64_t glibcRseqOffset(pid_t pid, const std::vector<Mapping>& maps) {
     return offset ? offset.value() : 0;
   }
   return 0;
+}
+
+Status confirmRseq(FrozenProcess& process, image::Process& into) {
+  if (kernelTellsRseq(process.speaker())) return {};
+  for (size_t index = 0; index < into.tasks.size(); ++index) {
+    image::Task& task = into.tasks[index];
+    const auto found = askFor(process, index, task.rseqAddress, task.rseqSignature);
+    if (!found.ok()) return found.error();
+    if (found.value() == Registration::kElsewhere)
+      return Error{kErrorNoSupport, taskName(process.pid, task.tid) +
+                                        " has registered restartable sequences of its own (rseq), and this kernel does not tell where: "
+                                        "Linux 5.13 does"};
+    if (found.value() == Registration::kNone) task.rseqAddress = 0, task.rseqSize = task.rseqSignature = 0;
+  }
+  return {};
 }
 
 }  // namespace blcr
