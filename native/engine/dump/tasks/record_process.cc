@@ -183,6 +183,14 @@ Status recordFromStatus(const FrozenProcess& process, const Scratch& scratch, im
   return {};
 }
 
+/** Whatever is mapped into a process that has called mlockall(MCL_FUTURE) counts as locked. Source: mlockall(2) */
+bool isLockedOut(const Error& error) { return error.code == EAGAIN; }
+
+Error noRoomToLock(pid_t pid) {
+  return {kErrorNoSupport,
+          who(pid) + "its memory is locked as it is mapped (mlockall), and RLIMIT_MEMLOCK leaves no room for what a checkpoint maps there"};
+}
+
 /** What files of /proc tell. */
 Status recordFromFiles(const FrozenProcess& process, const Scratch& scratch, image::Process& into) {
   const std::string directory = "/proc/" + std::to_string(process.speaker());
@@ -233,7 +241,7 @@ Status recordProcess(FrozenProcess& process, const KeeperTraits& keeper, RightsC
 
   BLCR_TRY(rights.of(pid, 1));
   auto foothold = Foothold::take(process.tasks.front().tracee, process.syscallInstruction, process.speaker());
-  if (!foothold) return foothold.error();
+  if (!foothold) return isLockedOut(foothold.error()) ? noRoomToLock(pid) : foothold.error();
   process.foothold = *std::move(foothold);
   Suspicions suspicions(process.tasks.size());
   const auto meanwhile = [&]() -> Status {

@@ -125,7 +125,18 @@ void locked() {
 }
 
 void lockedFuture() {
+  constexpr rlim_t kNeeded = 1 << 20;  // newer kernels allow 8 MiB, older ones 64 KiB
+  rlimit limit{};
+  if (geteuid() != 0 && (getrlimit(RLIMIT_MEMLOCK, &limit) != 0 || limit.rlim_cur < kNeeded)) notHere();
   REQUIRE(mlockall(MCL_FUTURE) == 0);
+  hold();
+  REQUIRE(hasFlag(map(kPage), "lo"));
+}
+
+void lockedToTheLimit() {
+  const rlimit limit{16 * kPage, 16 * kPage};
+  if (geteuid() == 0) notHere();
+  REQUIRE(setrlimit(RLIMIT_MEMLOCK, &limit) == 0 && mlockall(MCL_FUTURE) == 0);
   hold();
   REQUIRE(hasFlag(map(kPage), "lo"));
 }
@@ -335,6 +346,9 @@ const Case kBreak(Supported{"movedBreak", "memory", "a moved break", "restored"}
 const Case kCode(Supported{"jitCode", "memory", "code made at run time", "restored"}, code);
 const Case kLocked(Supported{"lockedMemory", "memory", "mlock, mlock2", "restored"}, locked);
 const Case kFuture(Supported{"lockedFuture", "memory", "mlockall(MCL_FUTURE)", "restored"}, lockedFuture);
+const Case kLimit(Supported{"lockedToTheLimit", "memory", "mlockall(MCL_FUTURE) where hardly any memory may be locked (RLIMIT_MEMLOCK)",
+                            "refused: RLIMIT_MEMLOCK leaves no room"},
+                  lockedToTheLimit);
 const Case kAcross(Supported{"sharedAcross", "memory", "shared anonymous memory in several processes, parts moved, unmapped and protected",
                              "restored"},
                    acrossProcesses);
