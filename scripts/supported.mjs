@@ -41,6 +41,8 @@ Nobody is told of these, or nothing can be done about them; a program that depen
   of one that lives.
 - What the main thread of a process had set for itself before it ended, while others go on: its parent-death signal, which nothing tells of, nice
   value and affinity.
+- That a program dispatches its own system calls (\`PR_SET_SYSCALL_USER_DISPATCH\`, as Wine does) is told since Linux 6.4 only: where an older
+  kernel has it (5.11), such a program must not be checkpointed.
 - Flags of the inode (\`chattr\`) of unlinked files and extended attributes of removed directories are gone.
 - An io_uring is made again without the flags that only restrict or tune it (\`SINGLE_ISSUER\`, \`DEFER_TASKRUN\`, \`COOP_TASKRUN\`, \`TASKRUN_FLAG\`,
   \`IOPOLL\`, \`ATTACH_WQ\`, \`CLAMP\`) and without settings of its workers and its clock. Four things are not noticed when nothing of them is left in

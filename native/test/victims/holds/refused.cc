@@ -14,6 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 
 #include "holds.h"
 
@@ -97,7 +98,11 @@ void matrixRegisters() {
 }
 
 /** Like programs that emulate another system: calls from anywhere but `allowed` become SIGSYS when the selector says so. */
+/** Before Linux 6.4 nobody is told. */
 void dispatched() {
+  utsname kernel{};
+  int major = 0, minor = 0;
+  if (uname(&kernel) != 0 || sscanf(kernel.release, "%d.%d", &major, &minor) != 2 || major < 6 || (major == 6 && minor < 4)) notHere();
   static char selector = 0;  // SYSCALL_DISPATCH_FILTER_ALLOW
   if (prctl(59 /* PR_SET_SYSCALL_USER_DISPATCH */, 1, 0, 0, &selector) != 0) notHere();
   hold();
