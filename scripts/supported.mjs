@@ -29,6 +29,13 @@ Nobody is told of these, or nothing can be done about them; a program that depen
   and one too few would make it wait for ever.
 - That a child was continued (\`WCONTINUED\`), and that a datagram sent earlier did not arrive (but for \`IP_RECVERR\`), is not told when it was not
   told before the checkpoint.
+- How many periods of a timer have passed while its signal waited (\`si_overrun\`, \`timer_getoverrun\`) counts from the restart. That a child which
+  nobody has waited for left a core file (\`WCOREDUMP\`) is not told.
+- POSIX message queues that no process of the job has open are not there for the restarted job.
+- The number of an inotify watch that was removed may be given to the next one.
+- Of sockets, what the kernel tells nobody: keys of \`TCP_MD5SIG\`, leases of flow labels, the source address that \`IPV6_PKTINFO\` sets for all
+  datagrams, \`IPV6_MTU\`, \`SO_INQ\` of local sockets, the window clamp of a connection that was made already.
+- System V queues and semaphores tell of a process of the keeper's as the last user, and of the restart as the last time.
 - A program that chooses among sockets of one port (\`SO_ATTACH_REUSEPORT_CBPF\`) falls back to the kernel's own choice.
 - A System V semaphore set or queue that the job has used, but somebody outside last, is not there for the restarted job: the kernel tells the last
   user only. (It is refused where a task of the job waits for it, or is its last user, or has it attached.)
@@ -49,7 +56,8 @@ Nobody is told of these, or nothing can be done about them; a program that depen
   the ring's memory, because the kernel shows them nowhere: provided buffers of group 64 and above, personalities, a ring's being
   open to large completions beside small ones (\`CQE_MIXED\`), and requests in flight, one for each completion that was too many (multishot time-outs,
   messages of other rings).
-- What only speed depends on: names of areas, home nodes of memory policies, busy polling of epoll, \`posix_fadvise\`, write-life hints.
+- What only speed depends on: names of areas, home nodes of memory policies, busy polling, \`SO_INCOMING_CPU\`, clamps of utilisation, I/O contexts that
+  processes share (\`CLONE_IO\`), the size of the table of private futexes, \`posix_fadvise\`, write-life hints.
 `;
 
 /** Adjacent literals are one, as in C++. */

@@ -14,6 +14,7 @@
 #include "base/codes.h"
 #include "base/io.h"
 #include "proc/maps.h"
+#include "proc/status.h"
 
 namespace blcr {
 namespace {
@@ -71,6 +72,39 @@ void recordClocks(pid_t pid, image::Host& into) {
   into.boottimeNs += other.boottime - own.boottime;
 }
 
+static std::string placeOf(const char* kind, pid_t task) {
+  const auto found = readLink("/proc/" + std::to_string(task) + "/ns/" + kind);
+  return found ? found.value() : std::string();
+}
+
+/** "pid" and "time" are those of its next children, too, unless it has asked for others, which nobody may be in yet. */
+static Status refuseForeignChildren(pid_t pid, pid_t speaker) {
+  for (const auto& [kind, childrens] : {std::pair("pid", "pid_for_children"), std::pair("time", "time_for_children")}) {
+    const std::string own = placeOf(kind, speaker);
+    const bool differs = !own.empty() && own != placeOf(childrens, speaker);
+    const bool hasEnded = differs && placeOf("net", speaker).empty();  // and has no namespace for anybody any more
+    if (differs && !hasEnded)
+      return Error{kErrorNoSupport, "process " + std::to_string(pid) + " makes its children in another " + kind + " namespace"};
+  }
+  return {};
+}
+
+/** Only root's can have moved by themselves: a new user namespace is for whole processes. */
+static Status refuseForeignThreads(pid_t pid, pid_t speaker) {
+  const auto threads = ::geteuid() == 0 ? listTasks(pid) : Result<std::vector<pid_t>>(std::vector<pid_t>());
+  if (!threads || threads.value().size() < 2) return {};
+  for (const char* kind : {"net", "mnt", "uts", "ipc"}) {
+    const std::string usual = placeOf(kind, speaker);
+    for (const pid_t thread : threads.value()) {
+      const std::string own = placeOf(kind, thread);
+      if (own.empty() || own == usual) continue;
+      return Error{kErrorNoSupport, "process " + std::to_string(pid) + " thread " + std::to_string(thread) + " lives in another " + kind +
+                                        " namespace than its process"};
+    }
+  }
+  return {};
+}
+
 Status refuseForeignNamespaces(pid_t pid, pid_t speaker) {
   for (const char* kind : {"pid", "mnt", "user", "net", "ipc", "uts", "cgroup", "time"}) {
     const auto mine = readLink(std::string("/proc/self/ns/") + kind);
@@ -78,6 +112,8 @@ Status refuseForeignNamespaces(pid_t pid, pid_t speaker) {
     if (!mine || !theirs || mine.value() == theirs.value()) continue;
     return Error{kErrorNoSupport, "process " + std::to_string(pid) + " lives in another " + kind + " namespace"};
   }
+  BLCR_TRY(refuseForeignChildren(pid, speaker));
+  BLCR_TRY(refuseForeignThreads(pid, speaker));
   const auto root = readLink("/proc/" + std::to_string(speaker) + "/root");
   if (root && root.value() != "/")
     return Error{kErrorNoSupport, "process " + std::to_string(pid) + " has another root directory (chroot): " + root.value()};

@@ -6,8 +6,10 @@
 namespace {
 
 /** What only root can set up. */
-const std::vector<std::string> kOfRoot{"anotherUser",  "chosenGroups", "filesGivenAway",   "messagesOfUsers",
-                                       "peersOfUsers", "separateIds",  "terminalGivenAway"};
+const std::vector<std::string> kOfRoot{"anotherUser",    "byDeadline",        "childrenElsewhere",  "chosenGroups",
+                                       "filesGivenAway", "firstPage",         "headersOfDatagrams", "idOfFiles",
+                                       "lockedModes",    "underRepair",       "messagesOfUsers",    "peersOfUsers",
+                                       "separateIds",    "terminalGivenAway", "threadElsewhere"};
 
 }  // namespace
 

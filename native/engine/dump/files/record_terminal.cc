@@ -85,6 +85,9 @@ class Recorder {
     int discipline = 0, exclusive = 0;
     if (::ioctl(slave.get(), TIOCGETD, &discipline) != 0 || discipline != 0) return refuseFile(master_, "a line discipline of its own");
     if (::ioctl(slave.get(), TIOCGEXCL, &exclusive) == 0 && exclusive != 0) return refuseFile(master_, "a terminal in exclusive mode");
+    termios locked{}, unlocked{};
+    if (::ioctl(slave.get(), TIOCGLCKTRMIOS, &locked) == 0 && std::memcmp(&locked, &unlocked, sizeof locked) != 0)
+      return refuseFile(master_, "a terminal with locked modes (TIOCSLCKTRMIOS)");
     auto modes = terminalModes(slave.get());
     if (!modes) return modes.error();
     if ((modes->c_lflag & EXTPROC) != 0) return refuseFile(master_, "a terminal in the mode EXTPROC");

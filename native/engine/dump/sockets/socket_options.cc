@@ -12,6 +12,7 @@
 
 #include "base/codes.h"
 #include "dump/sockets/memberships.h"
+#include "dump/sockets/rare_options.h"
 
 // Newer than the headers of the oldest supported systems. Source: the kernel's uapi headers of the same names.
 #ifndef SO_BUF_LOCK
@@ -157,7 +158,7 @@ Status readFilter(int fd, std::vector<image::SocketOption>& into) {
 }
 
 /** Of a connection, also of one that has ended, it is what was agreed upon; before, it is the program's wish. */
-bool tellsWishedSegment(int fd) {
+bool tellsWishes(int fd) {
   tcp_info info{};
   sockaddr_in peer{};
   socklen_t size = sizeof info, peerSize = sizeof peer;
@@ -175,18 +176,24 @@ Result<std::vector<image::SocketOption>> readSocketOptions(int fd, int domain, i
   forgetOwnSizes(domain == AF_UNIX ? SOCK_DGRAM : type, options);
   if (domain != AF_UNIX) readLevel(fd, IPPROTO_IP, kIpLevel, options);
   readLevel(fd, SOL_SOCKET, kAfterAddressFamily, options);
+  const bool isConnection = domain != AF_UNIX && type == SOCK_STREAM && !tellsWishes(fd);
+  readRareOptions(fd, domain, type, protocol, isConnection, options);
   if (domain == AF_UNIX) return options;
   if (domain == AF_INET6) readLevel(fd, IPPROTO_IPV6, kIpv6Level, options);
   if (type == SOCK_STREAM) readLevel(fd, IPPROTO_TCP, kTcpLevel, options);
-  if (type == SOCK_STREAM && tellsWishedSegment(fd)) readLevel(fd, IPPROTO_TCP, kWishes, options);
+  if (type == SOCK_STREAM && !isConnection) readLevel(fd, IPPROTO_TCP, kWishes, options);
   if (type == SOCK_DGRAM) readLevel(fd, IPPROTO_IP, kIpMulticast, options);
   if (type == SOCK_DGRAM && domain == AF_INET6) readLevel(fd, IPPROTO_IPV6, kIpv6Multicast, options);
   if (protocol == IPPROTO_UDP) readLevel(fd, IPPROTO_UDP, kUdpLevel, options);
   if (protocol == IPPROTO_UDPLITE) readLevel(fd, IPPROTO_UDPLITE, kUdpLiteLevel, options);
   if (type == SOCK_DGRAM) BLCR_TRY(readMemberships(fd, domain, options));
   if (type != SOCK_STREAM) return options;
+  int repaired = 0;
+  socklen_t size = sizeof repaired;
+  if (::getsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &repaired, &size) == 0 && repaired == 1)
+    return Error{kErrorNoSupport, "its connection is under repair (TCP_REPAIR)"};
   char layer[16] = {};
-  socklen_t size = sizeof layer;
+  size = sizeof layer;
   if (::getsockopt(fd, IPPROTO_TCP, TCP_ULP, layer, &size) == 0 && size > 0 && layer[0] != 0)
     return Error{kErrorNoSupport, std::string("its data goes through the kernel's layer \"") + layer + "\""};
   return options;

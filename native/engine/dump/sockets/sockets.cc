@@ -91,6 +91,7 @@ void lookAtConnection(LiveSocket& socket) {
   // One that was made has had its first segment acknowledged, or got more than one.
   const bool isTold = size == sizeof all;
   socket.neverMade = isTold && info.tcpi_state == TCP_CLOSE && all.bytesAcknowledged == 0 && all.segmentsIn <= 1;
+  socket.hasSent = isTold && all.bytesAcknowledged > 1;
   socket.idleMs = info.tcpi_last_ack_recv;
   // Source: tcp_get_info() of the kernel: a listening socket tells its backlog in these two.
   if (info.tcpi_state == TCP_LISTEN) socket.accepting = info.tcpi_unacked, socket.backlog = info.tcpi_sacked;
@@ -110,6 +111,17 @@ Status checkDatagrams(const FoundDescriptor& found, const LiveSocket& socket) {
     return Error{kErrorTemporary, found.name() + ": a datagram is being put together in it (UDP_CORK, MSG_MORE)"};
   if ((socket.events & POLLERR) != 0 && tellsErrors(socket))
     return Error{kErrorTemporary, found.name() + ": errors that it asked for (IP_RECVERR) wait to be read"};
+  return {};
+}
+
+/** What of a connection that can still be used its program waits to be told, and is told by counts that begin again with another socket. */
+Status checkNotifications(const FoundDescriptor& found, const LiveSocket& socket) {
+  if (socket.type != SOCK_STREAM || socket.connection == 0 || socket.connection == TCP_CLOSE || socket.connection == TCP_LISTEN) return {};
+  if ((socket.events & POLLERR) != 0)
+    return Error{kErrorTemporary, found.name() + ": notifications that it asked for (MSG_ZEROCOPY, SO_TIMESTAMPING) wait to be read"};
+  constexpr int kZeroCopy = 60;  // SO_ZEROCOPY
+  if (socket.hasSent && integerOption(socket.fd.get(), kZeroCopy) > 0)
+    return refuseFile(found, "it has sent without copying (SO_ZEROCOPY), and its notifications are counted");
   return {};
 }
 
@@ -157,6 +169,7 @@ class Collector {
     if (::poll(&state, 1, 0) >= 0) socket.events = state.revents;
     if (socket.domain != AF_UNIX) {
       if (socket.type == SOCK_STREAM) lookAtConnection(socket);
+      BLCR_TRY(checkNotifications(found, socket));
       if (socket.type != SOCK_DGRAM) return {};
       BLCR_TRY(checkDatagrams(found, socket));
       return takeQueue(socket);

@@ -34,6 +34,7 @@ struct LiveSocket {
   uint32_t idleMs = 0;     // TCP: since the last acknowledgement came
   short events = 0;        // poll
   bool neverMade = false;  // TCP: a connection that failed before it began
+  bool hasSent = false;    // TCP: data that was acknowledged
   bool leadsToKeeper = false;
   std::vector<SocketQueueEntry> queue;
 };

@@ -17,8 +17,12 @@
 namespace blcr {
 namespace {
 
-void recordScheduling(pid_t tid, image::Task& into) {
+Status recordScheduling(pid_t tid, image::Task& into) {
   const Scheduling scheduling = schedulingOf(tid);
+  constexpr int kDeadline = 6;  // SCHED_DEADLINE, linux/sched.h
+  if ((scheduling.policy & ~SCHED_RESET_ON_FORK) == kDeadline)
+    return Error{kErrorNoSupport,
+                 "thread " + std::to_string(tid) + ": it is scheduled by deadlines (SCHED_DEADLINE), which is not supported"};
   into.policy = scheduling.policy;
   into.priority = scheduling.priority;
   into.sliceNs = scheduling.sliceNs;
@@ -28,6 +32,7 @@ void recordScheduling(pid_t tid, image::Task& into) {
   std::array<char, 1024> mask{};  // 8192 processors, the kernel's largest build
   const long length = ::syscall(SYS_sched_getaffinity, tid, mask.size(), mask.data());
   if (length > 0) into.affinity.assign(mask.data(), size_t(length));
+  return {};
 }
 
 /** A program that catches its own system calls would catch those made in its name, too. */
@@ -82,8 +87,7 @@ Status recordTask(FrozenTask& task, image::Task& into) {
                                       ": which locks it holds cannot be known (get_robust_list: " + std::strerror(errno) + ")"};
   into.robustList = head;
   into.robustLength = length;
-  recordScheduling(tid, into);
-  return {};
+  return recordScheduling(tid, into);
 }
 
 }  // namespace

@@ -22,7 +22,10 @@ bool isLandlockHere() {
 }
 
 /** A question that only who may look at `other` is let ask, before it fails for want of a place for the answer (EFAULT). */
-RemoteCall lookAt(pid_t other) { return {SYS_get_robust_list, {uint64_t(other), 0, 0}}; }
+RemoteCall lookAt(pid_t other) {
+  constexpr uint64_t kNoPlace = ~4095ull;  // the kernel's; at 0 a program may have memory of its own
+  return {SYS_get_robust_list, {uint64_t(other), kNoPlace, kNoPlace}};
+}
 
 /** A filter around all of us may forbid it. */
 bool mayLook() { return ::syscall(SYS_get_robust_list, ::getpid(), nullptr, nullptr) == -1 && errno == EFAULT; }

@@ -22,7 +22,7 @@ bool isEarly(const SocketOption& option) {
 }
 
 bool differs(int fd, const SocketOption& option) {
-  char now[64] = {};
+  char now[2048] = {};
   socklen_t size = sizeof now;
   if (::getsockopt(fd, option.level, option.name, now, &size) != 0) return true;
   return std::string(now, size) != option.value;
@@ -66,6 +66,7 @@ Status setOptions(int fd, const image::Socket& socket, Log& log) {
   for (const SocketOption& option : socket.options) {
     if (isMeaningless(option, socket) || setOne(fd, option)) continue;
     const Error error = systemError("option " + std::to_string(option.name) + " of level " + std::to_string(option.level) + " of a socket");
+    if (option.level == SOL_SOCKET && option.name == SO_DEBUG) continue;  // root's, and without any effect
     if (option.level != IPPROTO_TCP || option.name != TCP_CONGESTION) return error;
     log.line("congestion control " + std::string(option.value.c_str()) + " is not available here: the default is used");
   }

@@ -71,8 +71,8 @@ Status applyUsers(Stub& stub, const Credentials& saved) {
   uint32_t uid[3], gid[3];
   ::getresuid(&uid[0], &uid[1], &uid[2]);
   ::getresgid(&gid[0], &gid[1], &gid[2]);
-  const bool sameUser = std::equal(uid, uid + 3, saved.uid);
-  const bool sameGroup = std::equal(gid, gid + 3, saved.gid);
+  const bool sameUser = std::equal(uid, uid + 3, saved.uid) && saved.uid[3] == saved.uid[1];
+  const bool sameGroup = std::equal(gid, gid + 3, saved.gid) && saved.gid[3] == saved.gid[1];
   if (sameUser && sameGroup && saved.groups == ownGroups()) return {};
   const auto groups = stub.put(std::as_bytes(std::span(saved.groups)));
   if (!groups.ok()) return groups.error();
