@@ -35,7 +35,8 @@ Nobody is told of these, or nothing can be done about them; a program that depen
 - The number of an inotify watch that was removed may be given to the next one.
 - Of sockets, what the kernel tells nobody: keys of \`TCP_MD5SIG\`, leases of flow labels, the source address that \`IPV6_PKTINFO\` sets for all
   datagrams, \`IPV6_MTU\`, \`SO_INQ\` of local sockets, the window clamp of a connection that was made already.
-- System V queues and semaphores tell of a process of the keeper's as the last user, and of the restart as the last time.
+- System V message queues and shared memory tell of a process of the keeper's as the last user and of the restart as the last time, semaphores
+  do where their last user has ended.
 - A program that chooses among sockets of one port (\`SO_ATTACH_REUSEPORT_CBPF\`) falls back to the kernel's own choice.
 - A System V semaphore set or queue that the job has used, but somebody outside last, is not there for the restarted job: the kernel tells the last
   user only. (It is refused where a task of the job waits for it, or is its last user, or has it attached.)

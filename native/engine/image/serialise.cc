@@ -120,7 +120,7 @@ void visit(A& a, S& s, const SemaphoreUndo*) {
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const SemaphoreSet*) {
-  a(s.name, s.values, s.undo);
+  a(s.name, s.values, s.undo, s.users, s.isUsed);
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const IpcMessage*) {

@@ -24,6 +24,8 @@ struct SemaphoreSet {
   IpcName name;
   std::vector<uint16_t> values;
   std::vector<SemaphoreUndo> undo;
+  std::vector<int32_t> users;  // the last process that changed each of them, 0 = none
+  bool isUsed = false;         // a semop was done, which the set's date tells
 };
 
 struct IpcMessage {

@@ -217,7 +217,8 @@ Status checkTerminals(const Image& image) {
 Status checkSystemV(const Image& image) {
   constexpr size_t kMaxSemaphores = 32000, kMaxValue = 32767;  // SEMMSL, SEMVMX
   for (const SemaphoreSet& set : image.semaphores) {
-    if (set.name.id < 0 || set.values.empty() || set.values.size() > kMaxSemaphores) return wrong("an impossible semaphore set");
+    if (set.name.id < 0 || set.values.empty() || set.values.size() > kMaxSemaphores || set.users.size() != set.values.size())
+      return wrong("an impossible semaphore set");
     for (const uint16_t value : set.values)
       if (value > kMaxValue) return wrong("a semaphore with an impossible value");
     for (const SemaphoreUndo& undo : set.undo)

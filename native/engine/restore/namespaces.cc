@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/keyctl.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -99,14 +100,46 @@ Status shiftClocks(const image::Host& host) {
   return writeFile("/proc/self/timens_offsets", offsets);
 }
 
-/** In the maker: new namespaces for its next child. */
-Status makeNamespaces(const image::Host& host, Log& log) {
+/**
+ * A user has other keyrings in each user namespace: keys that a program could use before are reached through the session keyring, which it
+ * keeps, and from its user keyring there (user-keyring(7)). Without keyrings, or where they are forbidden, the job has none either.
+ */
+class UserKeys {
+ public:
+  UserKeys() {
+    // Whoever has no session keyring is given that of the user, which is its own from then on.
+    static_cast<void>(::syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0));
+    keyring_ = ::syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_USER_KEYRING, 0);
+  }
+
+  /** In the new user namespace. */
+  void takeAlong() const {
+    if (keyring_ > 0) static_cast<void>(::syscall(SYS_keyctl, KEYCTL_LINK, keyring_, KEY_SPEC_USER_KEYRING));
+  }
+
+ private:
+  long keyring_ = 0;
+};
+
+/** In a user namespace of the job's own: `flags` has the others. */
+Status makeUserNamespace(int flags) {
   const uid_t uid = ::geteuid();
   const gid_t gid = ::getegid();
-  const bool privileged = isPrivileged();
-  const int flags = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | (privileged ? 0 : CLONE_NEWUSER);
-  if (::unshare(flags) != 0) return unshareError(errno);
-  if (!privileged) BLCR_TRY(mapUsers(uid, gid));
+  const UserKeys keys;
+  if (::unshare(flags | CLONE_NEWUSER) != 0) return unshareError(errno);
+  BLCR_TRY(mapUsers(uid, gid));
+  keys.takeAlong();
+  return {};
+}
+
+/** In the maker: new namespaces for its next child. */
+Status makeNamespaces(const image::Host& host, Log& log) {
+  constexpr int kFlags = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC;
+  if (!isPrivileged()) {
+    BLCR_TRY(makeUserNamespace(kFlags));
+  } else if (::unshare(kFlags) != 0) {
+    return unshareError(errno);
+  }
   if (featureAllowed("timens") && ::unshare(CLONE_NEWTIME) == 0) return shiftClocks(host);
   log.line("this kernel has no time namespaces: the job's monotonic clock jumps");
   return {};

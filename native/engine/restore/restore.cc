@@ -74,7 +74,8 @@ Status build(Job& job, const KernelAreas& areas, const Sources& sources) {
   // Takes the sources away, from all that share a table.
   for (Building& building : job.processes)
     if (building.isAlive() && !building.process->sharesFilesWithParent) BLCR_TRY(placeDescriptors(job, building, sources));
-  return oweSemaphores(job);
+  BLCR_TRY(oweSemaphores(job));
+  return useSemaphores(job);
 }
 
 /** What must wait for the pages, and for sockets: connecting may take credentials that the tasks will not have any more. */

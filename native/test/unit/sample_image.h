@@ -82,7 +82,11 @@ inline blcr::image::Image sampleImage() {
                           .ipc = {.id = 0, .key = -3},
                           .attributes = {},
                           .fileOwner = {7, 8}});
-  image.semaphores.push_back({.name = {.id = 3, .key = 7}, .values = {1, 32767}, .undo = {{.pid = 100, .number = 1, .adjustment = -5}}});
+  image.semaphores.push_back({.name = {.id = 3, .key = 7},
+                              .values = {1, 32767},
+                              .undo = {{.pid = 100, .number = 1, .adjustment = -5}},
+                              .users = {0, 100},
+                              .isUsed = true});
   image.queues.push_back({.name = {.id = 4, .key = 0}, .capacity = 16384, .messages = {{.type = 1, .text = "message"}}});
   image.terminals.push_back({.number = 3,
                              .modes = std::string(44, 'm'),

@@ -3,6 +3,8 @@
 #include <sys/msg.h>
 #include <sys/sem.h>
 
+#include <algorithm>
+
 #include "base/codes.h"
 #include "dump/files/semaphore_undo.h"
 #include "dump/files/system_v.h"
@@ -49,6 +51,8 @@ Status recordSemaphores(const IpcObject& object, std::deque<FrozenProcess>& proc
   set.name = identityOf(object);
   set.values.resize(object.size);
   if (::semctl(object.id, 0, GETALL, set.values.data()) < 0) return unreadable(IpcKind::kSemaphores, object.id);
+  for (int number = 0; uint64_t(number) < object.size; ++number) set.users.push_back(std::max(0, ::semctl(object.id, number, GETPID)));
+  set.isUsed = object.firstTime != 0;
   // One owes what one has done, and every successful semop dates the set, whose date never goes back to 0: the calls that set values
   // directly have another one. That no task of the job can have one done since the table was read, see isOlderThanJob().
   return recordSemaphoreUndo(processes, set, object.firstTime != 0);

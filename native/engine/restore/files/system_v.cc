@@ -94,6 +94,19 @@ Status makeQueue(const image::MessageQueue& queue, Log& log) {
   return fillQueue(queue, what);
 }
 
+/** Net effect none. */
+std::array<sembuf, 2> touching(size_t number, int value) {
+  const short first = value < 32767 ? 1 : -1;  // SEMVMX
+  const auto which = static_cast<unsigned short>(number);
+  return {sembuf{which, first, IPC_NOWAIT}, sembuf{which, short(-first), IPC_NOWAIT}};
+}
+
+Building* livingProcess(Job& job, pid_t pid) {
+  const auto isIt = [pid](const Building& building) { return building.process->pid == pid && building.isAlive(); };
+  const auto found = std::find_if(job.processes.begin(), job.processes.end(), isIt);
+  return found == job.processes.end() ? nullptr : &*found;
+}
+
 /** Net effect none, but for what is owed. */
 std::array<sembuf, 2> owing(const image::SemaphoreUndo& undo, int value) {
   const auto number = static_cast<unsigned short>(undo.number);
@@ -147,15 +160,32 @@ Status attachArea(Stub& stub, const image::Area& area, const image::SharedSegmen
 Status oweSemaphores(Job& job) {
   for (const image::SemaphoreSet& set : job.image.semaphores)
     for (const image::SemaphoreUndo& undo : set.undo) {
-      const auto isIt = [&undo](const Building& building) { return building.process->pid == undo.pid && building.isAlive(); };
-      const auto building = std::find_if(job.processes.begin(), job.processes.end(), isIt);
-      if (building == job.processes.end()) return Error{EINVAL, "a semaphore adjustment of no process"};
+      Building* const building = livingProcess(job, undo.pid);
+      if (building == nullptr) return Error{EINVAL, "a semaphore adjustment of no process"};
       Stub& stub = building->leader();
       const auto at = stub.putObject(owing(undo, set.values[undo.number]));
       if (!at.ok()) return at.error();
       auto made = stub.call(nameOf(IpcKind::kSemaphores, set.name.id), SYS_semop, {uint64_t(set.name.id), at.value(), 2});
       if (!made.ok()) return inProcess(*building->process, made.error());
     }
+  return {};
+}
+
+Status useSemaphores(Job& job) {
+  for (const image::SemaphoreSet& set : job.image.semaphores) {
+    if (!set.isUsed) continue;
+    const std::string what = nameOf(IpcKind::kSemaphores, set.name.id);
+    auto first = touching(0, set.values[0]);
+    if (::semop(set.name.id, first.data(), first.size()) != 0) return systemError(what);
+    for (size_t number = 0; number < set.values.size(); ++number) {
+      Building* const user = livingProcess(job, set.users[number]);
+      if (user == nullptr) continue;
+      const auto at = user->leader().putObject(touching(number, set.values[number]));
+      if (!at.ok()) return at.error();
+      auto made = user->leader().call(what, SYS_semop, {uint64_t(set.name.id), at.value(), 2});
+      if (!made.ok()) return inProcess(*user->process, made.error());
+    }
+  }
   return {};
 }
 

@@ -19,6 +19,12 @@ namespace blcr {
 /** What semaphores get back at the end of each process. */
 [[nodiscard]] Status oweSemaphores(Job& job);
 
+/**
+ * Has those who changed a semaphore last do it again, so that it tells of them (GETPID), and its set that it was used: its date is how
+ * programs see that another one has set it up. One whose user has ended tells of the keeper.
+ */
+[[nodiscard]] Status useSemaphores(Job& job);
+
 /** When all have attached: segments that were removed are removed again. */
 [[nodiscard]] Status removeSegments(const image::Image& image);
 

@@ -48,6 +48,19 @@ void sessionKeyring() {
   hold();
 }
 
+/** What their owner alone may not read: the program must have the key in reach. */
+void userKeys() {
+  const std::string name = uniqueName("");
+  const long ring = syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_USER_KEYRING, 1);
+  const long key = syscall(SYS_add_key, "user", name.c_str(), "secret", 6, KEY_SPEC_USER_KEYRING);
+  if (key < 0) notHere();
+  hold();
+  char text[16];
+  REQUIRE(syscall(SYS_keyctl, KEYCTL_READ, key, text, sizeof text) == 6 && memcmp(text, "secret", 6) == 0);
+  REQUIRE(syscall(SYS_keyctl, KEYCTL_SEARCH, KEY_SPEC_USER_KEYRING, "user", name.c_str(), 0) == key);
+  REQUIRE(syscall(SYS_request_key, "user", name.c_str(), nullptr, 0) == key && syscall(SYS_keyctl, KEYCTL_UNLINK, key, ring) == 0);
+}
+
 template <typename T>
 std::string bytesOf(const T& object) {
   return std::string(reinterpret_cast<const char*>(&object), sizeof object);
@@ -88,6 +101,7 @@ const Case kProcess(Supported{"restrictedProcess", "tasks", "processes that have
 const Case kThread(Supported{"restrictedThread", "tasks", "threads that have restricted themselves (Landlock)",
                              "refused: has restricted itself"},
                    restrictedThread);
+const Case kUserKeys(Supported{"userKeys", "tasks", "keys in the keyring of the user", "restored"}, userKeys);
 const Case kSession(Supported{"sessionKeyring", "tasks", "a session keyring of the job's own", "refused: a session keyring of its own"},
                     sessionKeyring);
 const Case kSmall(Supported{"program32", "tasks", "programs of 32 bits", "refused: runs a program of 32 bits"}, program32);

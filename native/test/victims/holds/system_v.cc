@@ -94,6 +94,30 @@ void semaphores() {
   REQUIRE(semop(id, &up, 1) == 0 && endsWell(waiter) && semctl(id, 0, IPC_RMID) == 0);
 }
 
+/** Programs tell by the date whether whoever made a set has set it up. */
+void semaphoreUsers() {
+  const int id = semget(IPC_PRIVATE, 3, 0600), unused = semget(IPC_PRIVATE, 1, 0600);
+  unsigned short values[] = {5, 0, 32767};
+  REQUIRE(id >= 0 && unused >= 0 && semctl(id, 0, SETALL, values) == 0);
+  Pipe done, go;
+  const pid_t child = spawn([&] {
+    sembuf changes[] = {{1, 1, 0}, {2, -1, 0}};
+    REQUIRE(semop(id, changes, 2) == 0 && put(done.write, "x") == 0);
+    take(go.read, 1);
+  });
+  REQUIRE(take(done.read, 1) == "x");
+  sembuf down{0, -1, 0};
+  REQUIRE(semop(id, &down, 1) == 0);
+  removedMeanwhile(option('s', id) + option('s', unused));
+  hold();
+  semid_ds info{};
+  REQUIRE(semctl(unused, 0, IPC_STAT, &info) == 0 && info.sem_otime == 0);
+  REQUIRE(semctl(id, 0, IPC_STAT, &info) == 0 && info.sem_otime != 0);
+  REQUIRE(semctl(id, 0, GETPID) == getpid() && semctl(id, 1, GETPID) == child && semctl(id, 2, GETPID) == child);
+  REQUIRE(semctl(id, 0, GETVAL) == 4 && semctl(id, 1, GETVAL) == 1 && semctl(id, 2, GETVAL) == 32766);
+  REQUIRE(put(go.write, "x") == 0 && endsWell(child) && semctl(id, 0, IPC_RMID) == 0 && semctl(unused, 0, IPC_RMID) == 0);
+}
+
 /** What processes changed with SEM_UNDO is undone when they end, a thread of theirs among them. */
 void semaphoreUndo() {
   const int id = semget(IPC_PRIVATE, 4, 0600);
@@ -192,6 +216,9 @@ const Case kShm(Supported{"systemVMemory", "memory", "System V shared memory: nu
 const Case kParts(Supported{"systemVParts", "memory", "System V shared memory of which parts are unmapped, protected or moved", "restored"},
                   partsOfSegment);
 const Case kMutex(Supported{"systemVMutex", "memory", "mutexes in System V shared memory", "restored"}, mutexInSegment);
+const Case kUsers(Supported{"semaphoreUsers", "tasks",
+                            "System V semaphores: the last user of each (GETPID), whether the set was used (sem_otime)", "restored"},
+                  semaphoreUsers);
 const Case kSem(Supported{"systemVSemaphores", "tasks", "System V semaphores, with processes that wait", "restored"}, semaphores);
 const Case kUndo(Supported{"systemVUndo", "tasks", "System V semaphores: what is undone at the end of a process (SEM_UNDO)", "restored"},
                  semaphoreUndo);
