@@ -2,12 +2,17 @@
 
 #include <signal.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 
+#include <algorithm>
 #include <array>
+#include <cstring>
+#include <set>
 
 #include "base/clock.h"
 #include "base/codes.h"
 #include "base/io.h"
+#include "dump/tasks/record_process.h"
 #include "proc/parse.h"
 
 namespace blcr {
@@ -79,7 +84,53 @@ Status findOwner(FrozenProcess& process, image::PosixTimer& timer) {
                                     " runs by the time of one thread (CLOCK_THREAD_CPUTIME_ID), and nobody is told of which"};
 }
 
+siginfo_t infoOf(const image::PendingSignal& signal) {
+  siginfo_t info{};
+  std::memcpy(&info, signal.siginfo.data(), std::min(signal.siginfo.size(), sizeof info));
+  return info;
+}
+
+using Signals = std::vector<image::PendingSignal>;
+
+bool waitsFor(const Signals& signals, const image::PosixTimer& timer) {
+  return std::any_of(signals.begin(), signals.end(), [&timer](const image::PendingSignal& signal) {
+    const siginfo_t info = infoOf(signal);
+    return info.si_code == SI_TIMER && info.si_timerid == timer.id;
+  });
+}
+
+bool waitsForAlarm(const Signals& signals) {
+  return std::any_of(signals.begin(), signals.end(), [](const image::PendingSignal& signal) {
+    const siginfo_t info = infoOf(signal);
+    return info.si_signo == SIGALRM && info.si_code == SI_KERNEL;
+  });
+}
+
+Status takeLate(FrozenProcess& process, pid_t tid, bool shared, image::Process& into, Signals& known) {
+  auto now = peekSignals(tid, shared);
+  if (!now) return now.error();
+  for (image::PosixTimer& timer : into.posixTimers) {
+    if (waitsFor(known, timer) || !waitsFor(*now, timer)) continue;
+    const auto left = timeLeft(*process.foothold, timer.id);  // none, or a period's: it was read before or after it ran out
+    if (!left) return left.error();
+    timer.valueNs = left.value();
+  }
+  if (shared && !waitsForAlarm(known) && waitsForAlarm(*now)) into.timers[ITIMER_REAL].valueUs = 0;
+  known = *std::move(now);
+  return {};
+}
+
 }  // namespace
+
+Status takeLateSignals(FrozenProcess& process, image::Process& into) {
+  BLCR_TRY(takeLate(process, process.speaker(), true, into, into.pending));
+  std::set<int32_t> told;
+  for (const image::PosixTimer& timer : into.posixTimers)
+    if ((timer.notify & SIGEV_THREAD_ID) != 0) told.insert(timer.tid);
+  for (image::Task& task : into.tasks)
+    if (told.contains(task.tid)) BLCR_TRY(takeLate(process, task.tid, false, into, task.pending));
+  return {};
+}
 
 Result<std::vector<image::PosixTimer>> parseTimers(std::string_view text) {
   std::vector<image::PosixTimer> timers;

@@ -17,4 +17,10 @@ namespace blcr {
  * is taken to have none. */
 [[nodiscard]] Status recordPosixTimers(FrozenProcess& process, std::vector<image::PosixTimer>& into);
 
+/**
+ * Signals that timers have sent since those that wait were recorded: they are recorded, too, and such a timer is read once more. The
+ * recorded signals are older than all values of timers.
+ */
+[[nodiscard]] Status takeLateSignals(FrozenProcess& process, image::Process& into);
+
 }  // namespace blcr

@@ -249,8 +249,9 @@ Status recordProcess(FrozenProcess& process, const KeeperTraits& keeper, RightsC
     return recordFromFiles(process, process.foothold->scratch(), into);
   };
   BLCR_TRY(recordProcessState(*process.foothold, keeper, into, suspicions, meanwhile));
-  BLCR_TRY(recordPosixTimers(process, into.posixTimers));
   BLCR_TRY(recordThreadStates(process, rights, *recorder, into, suspicions));
+  BLCR_TRY(recordPosixTimers(process, into.posixTimers));
+  BLCR_TRY(takeLateSignals(process, into));
   BLCR_TRY(confirmRseq(process, into));
   BLCR_TRY(suspicions.rings.check(process));
   BLCR_TRY(rights.restrictions().check(process, into, suspicions.barred));

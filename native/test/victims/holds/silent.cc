@@ -162,6 +162,57 @@ void timersOfThreads() {
   other.join();
 }
 
+/** Each of the first `count` numbers comes once, with this signal, which is blocked. */
+void takeEach(int number, int count) {
+  std::vector<int> times(size_t(count), 0);
+  const timespec patience{2, 0}, rest{0, 100000000};
+  siginfo_t info{};
+  sigset_t one;
+  sigemptyset(&one);
+  sigaddset(&one, number);
+  for (int taken = 0; taken < count; ++taken) {
+    REQUIRE(sigtimedwait(&one, &info, &patience) == number);
+    REQUIRE(++times[size_t(info.si_value.sival_int)] == 1);
+  }
+  REQUIRE(sigtimedwait(&one, &info, &rest) == -1);
+}
+
+/** One after the other, all the time that the job is being stopped and looked at: half of them tell the process, half a thread. */
+void timersThatRunOut() {
+  constexpr int kEach = 200, kSpacingNs = 200000;
+  const int ofProcess = SIGRTMIN, ofThread = SIGRTMIN + 1;
+  static std::atomic<pid_t> tid{0};
+  static std::atomic<bool> isOver{false};
+  sigset_t both;
+  sigemptyset(&both);
+  sigaddset(&both, ofProcess);
+  sigaddset(&both, ofThread);
+  REQUIRE(pthread_sigmask(SIG_BLOCK, &both, nullptr) == 0);
+  std::thread other([=] {
+    tid = pid_t(syscall(SYS_gettid));
+    until([] { return isOver.load(); });
+    takeEach(ofThread, kEach);
+  });
+  until([] { return tid != 0; });
+  std::vector<timer_t> timers(2 * kEach);
+  for (size_t index = 0; index < timers.size(); ++index) {
+    sigevent event{};
+    event.sigev_notify = index % 2 == 0 ? SIGEV_SIGNAL : SIGEV_THREAD_ID;
+    event.sigev_signo = index % 2 == 0 ? ofProcess : ofThread;
+    event.sigev_value.sival_int = int(index / 2);
+    event._sigev_un._tid = tid;
+    REQUIRE(timer_create(CLOCK_MONOTONIC, &event, &timers[index]) == 0);
+  }
+  for (size_t index = 0; index < timers.size(); ++index) {
+    const itimerspec spec{{0, 0}, {0, 1 + long(index / 2) * kSpacingNs}};
+    REQUIRE(timer_settime(timers[index], 0, &spec, nullptr) == 0);
+  }
+  hold();
+  isOver = true;
+  takeEach(ofProcess, kEach);
+  other.join();
+}
+
 /** A timer of another thread's time that tells that thread nothing. */
 void timerOfSomeThread() {
   static std::atomic<int> tell{0};
@@ -192,6 +243,8 @@ const Case kLowered(Supported{"loweredLimits", "tasks", "more queued signals and
                     loweredLimits);
 const Case kThreadTimers(Supported{"timersOfThreads", "time and signals", "timers of a thread's processor time", "restored"},
                          timersOfThreads);
+const Case kRunOut(Supported{"timersThatRunOut", "time and signals", "timers that run out while the job is being stopped", "restored"},
+                   timersThatRunOut);
 const Case kSomeThread(Supported{"timerOfSomeThread", "time and signals",
                                  "timers of the processor time of a thread that is neither told by them nor the first one",
                                  "refused: nobody is told of which"},
