@@ -14,6 +14,7 @@ import {
   startIn,
 } from '../../../test/support/interrupted.ts';
 import { seeded } from './random.ts';
+import { standingOf } from './standing.ts';
 import type { Subject } from './subjects.ts';
 
 /** What becomes of the program with a checkpoint. */
@@ -39,6 +40,7 @@ export interface Verdict {
 }
 
 const ENDLESS = 1_000_000;
+/** Of one step. Not of the round: where other jobs leave it a fifth of a processor, two hundred processes are restarted in twenty seconds. */
 const LIMIT_MS = 120_000;
 
 /** Files that say that a program may end: of rounds, and of victims. */
@@ -63,14 +65,15 @@ async function uninterrupted(subject: Subject, directory: string, rounds: number
   const life = await startIn(directory, subject.command(rounds, directory));
   try {
     if (subject.ends === 'go') await letGo(directory);
-    return await inTime(endOf(directory, life));
+    return await inTime(endOf(directory, life), 'the uninterrupted run');
   } finally {
     life.kill();
   }
 }
 
-function inTime<T>(work: Promise<T>): Promise<T> {
-  const late = delay(LIMIT_MS, undefined, { ref: false }).then(() => Promise.reject(new Error('it did not end')));
+/** @throws when `work` takes too long. */
+function inTime<T>(work: Promise<T>, what: string): Promise<T> {
+  const late = delay(LIMIT_MS, undefined, { ref: false }).then(() => Promise.reject(new Error(`no end: ${what}`)));
   return Promise.race([work, late]);
 }
 
@@ -102,6 +105,7 @@ class Round {
   readonly refused: string[] = [];
   readonly #bystanders: Life[] = [];
   #contexts = 0;
+  #life: Life | undefined;
 
   constructor(subject: Subject, directory: string, seed: number) {
     this.#subject = subject;
@@ -111,28 +115,39 @@ class Round {
   }
 
   async run(): Promise<Ending> {
-    let life = await startIn(this.#directory, this.#subject.command(ENDLESS, this.#directory));
-    try {
-      let isOver = false;
+    let life = await this.#step('its start', startIn(this.#directory, this.#subject.command(ENDLESS, this.#directory)));
+    this.#life = life;
+    let isOver = false;
+    void life.exit.then(() => {
+      isOver = true;
+    });
+    for (let count = this.#random.between(1, 6); count > 0 && !isOver; count--) {
+      await delay(this.#random.pick([0, this.#random.between(0, 50), this.#random.between(0, 600)]));
+      const next = await this.#checkpoint(life, this.#choose());
+      if (next === life) continue;
+      this.#life = life = next;
+      isOver = false;
       void life.exit.then(() => {
         isOver = true;
       });
-      for (let count = this.#random.between(1, 6); count > 0 && !isOver; count--) {
-        await delay(this.#random.pick([0, this.#random.between(0, 50), this.#random.between(0, 600)]));
-        const next = await this.#checkpoint(life, this.#choose());
-        if (next === life) continue;
-        life = next;
-        isOver = false;
-        void life.exit.then(() => {
-          isOver = true;
-        });
-      }
-      await delay(this.#random.between(0, 300));
-      await (this.#subject.ends === 'go' ? letGo(this.#directory) : letEnd(this.#directory));
-      return await endOf(this.#directory, life);
-    } finally {
-      for (const one of [...this.#bystanders, life]) one.kill();
     }
+    await delay(this.#random.between(0, 300));
+    await (this.#subject.ends === 'go' ? letGo(this.#directory) : letEnd(this.#directory));
+    return await this.#step('its end', endOf(this.#directory, life));
+  }
+
+  kill(): void {
+    for (const one of this.#bystanders) one.kill();
+    this.#life?.kill();
+  }
+
+  /** What its program does, for a round that has failed. */
+  standing(): string {
+    return this.#life === undefined ? '' : standingOf(this.#life.root);
+  }
+
+  async #step<T>(what: string, work: Promise<T>): Promise<T> {
+    return await inTime(work, `${what} (${this.#contexts} contexts)`);
   }
 
   #choose(): Fate {
@@ -144,16 +159,20 @@ class Round {
     return this.#random.pick(possible);
   }
 
+  async #write(context: string, life: Life, fate: Fate): Promise<void> {
+    await checkpointTo(
+      context,
+      life,
+      fate === 'dies in the stop',
+      fate === 'runs on, stop and copy' ? 'plain' : 'fork',
+    );
+  }
+
   /** The life that goes on. */
   async #checkpoint(life: Life, fate: Fate): Promise<Life> {
     const context = join(this.#directory, `context-${this.#contexts++}`);
     try {
-      await checkpointTo(
-        context,
-        life,
-        fate === 'dies in the stop',
-        fate === 'runs on, stop and copy' ? 'plain' : 'fork',
-      );
+      await this.#step(`checkpoint, ${fate}`, this.#write(context, life, fate));
     } catch (error) {
       const code = errorCode(error);
       if (code !== 'ESRCH') this.refused.push(`${code}: ${errorMessage(error).split('\n').slice(0, 2).join(' ')}`);
@@ -164,14 +183,15 @@ class Round {
     if (fate === 'is killed later') {
       await delay(this.#random.between(0, 100));
       life.kill();
-      await life.exit;
-    } else if (fate === 'dies in the stop') {
-      await life.exit;
-    } else if (fate === 'stands by, its pids taken') {
+    }
+    if (fate === 'stands by, its pids taken') {
       await standStill(life);
       this.#bystanders.push(life);
+    } else if (!fate.startsWith('runs on')) {
+      await this.#step(`exit, ${fate}`, life.exit);
     }
-    const next = fate.startsWith('runs on') ? life : await restartFrom(context, this.#bystanders.length > 0);
+    const beside = this.#bystanders.length > 0;
+    const next = fate.startsWith('runs on') ? life : await this.#step(`restart, ${fate}`, restartFrom(context, beside));
     rmSync(context, { force: true });
     return next;
   }
@@ -184,7 +204,7 @@ export async function soakRound(subject: Subject, base: string, seed: number): P
   let wrong: string | undefined;
   let controlFailed: string | undefined;
   try {
-    const interrupted = await inTime(round.run());
+    const interrupted = await round.run();
     const rounds = interrupted.output.match(/^round/gm)?.length ?? 0;
     const complaint = readFileSync(join(directory, 'err'), 'utf8');
     const control = `${directory}-whole`;
@@ -194,7 +214,9 @@ export async function soakRound(subject: Subject, base: string, seed: number): P
       controlFailed = `${whole.status.signal ?? whole.status.exitCode}\n${tail(control)}`;
     else wrong = difference(subject, whole, interrupted, complaint);
   } catch (error) {
-    wrong = `${errorMessage(error)}\n${tail(directory)}`;
+    wrong = `${errorMessage(error)}\n${round.standing()}\n${tail(directory)}`;
+  } finally {
+    round.kill();
   }
   if (wrong === undefined && controlFailed === undefined)
     for (const path of [directory, `${directory}-whole`]) rmSync(path, { recursive: true, force: true });
