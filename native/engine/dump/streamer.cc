@@ -4,13 +4,17 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "base/io.h"
 #include "dump/memory/confirm_memory.h"
 #include "dump/memory/identity.h"
+#include "dump/memory/inherited_pages.h"
 #include "dump/memory/shared_pages.h"
+#include "image/inherited.h"
 #include "image/serialise.h"
+#include "image/tree_plan.h"
 #include "image/validate.h"
 #include "proc/pagemap.h"
 #include "trace/tracee.h"
@@ -80,13 +84,17 @@ class Streamer {
     image::Image& image = plan_.recording.image;
     for (size_t index = 0; index < image.processes.size(); ++index)
       if (plan_.sources[index].pid != 0) BLCR_TRY(confirmMemory(plan_.sources[index].pid, image.processes[index]));
+    auto plan = image::planTree(image.processes, 0);
+    if (!plan) return plan.error();
+    const auto order = image::findInheritance(image.processes, *plan);
     BLCR_TRY(image::validate(image));
     const std::string meta = image::serialise(image);
     BLCR_TRY(writer_.head(meta.size()));
     BLCR_TRY(writer_.meta(meta));
     for (const BlobSource& blob : plan_.recording.blobs) BLCR_TRY(content(blob));
-    for (uint32_t index = 0; index < image.processes.size(); ++index) {
-      if (plan_.sources[index].pid != 0) BLCR_TRY(process(index));
+    for (const uint32_t index : order) {
+      BLCR_TRY(process(index));
+      if (isSource(index)) BLCR_TRY(writer_.done(index));
     }
     for (const SegmentPages& pages : plan_.recording.segmentPages) BLCR_TRY(segment(pages));
     return writer_.trailer();
@@ -95,6 +103,12 @@ class Streamer {
   [[nodiscard]] StreamOutcome outcome() const { return {writer_.pageCount(), writer_.bytes()}; }
 
  private:
+  /** Whether another process may have memory from this one. */
+  [[nodiscard]] bool isSource(uint32_t index) const {
+    const auto& processes = plan_.recording.image.processes;
+    return std::any_of(processes.begin(), processes.end(), [=](const image::Process& each) { return each.forkedFrom == index; });
+  }
+
   Status identify() {
     for (const PendingIdentity& pending : plan_.recording.identities) {
       image::MappedFile& file = plan_.recording.image.mapped[pending.mapped];
@@ -153,11 +167,16 @@ class Streamer {
       }
     }
     const auto read = [&](uint64_t at, std::span<std::byte> into) { return memory.read(at, into); };
+    inherited_.reset();
+    if (process.forkedFrom != image::kNone)
+      inherited_.emplace(process, plan_.recording.image.processes[process.forkedFrom], plan_.sources[process.forkedFrom].pid);
     sender_ = plan_.sources[index].sender;
     if (sender_ != nullptr) sender_->begin(index, plan_.checksum, plan_.onProgress);
     for (const image::Area* area : anonymous) BLCR_TRY(anonymousPages(index, *map, *area, read));
     if (sender_ != nullptr) BLCR_TRY(std::exchange(sender_, nullptr)->finish(writer_));
     for (const PageRange& range : written) BLCR_TRY(copy(index, range.start, range.end, read, true));
+    if (inherited_) BLCR_TRY(writer_.same(index, inherited_->ranges()));
+    inherited_.reset();
     return {};
   }
 
@@ -202,26 +221,33 @@ class Streamer {
   Status copy(uint32_t space, uint64_t start, uint64_t end, Read read, bool zeros = false) {
     while (start < end) {
       const uint64_t length = std::min(end - start, image::kWindow - start % image::kWindow);
-      if (canSend(start, start + length)) {
-        BLCR_TRY(sender_->order(writer_, start, uint32_t(length)));
-        if (plan_.onProgress) BLCR_TRY(plan_.onProgress());
-        start += length;
-        continue;
-      }
-      if (sender_ != nullptr) BLCR_TRY(sender_->drain(writer_));
-      const auto data = window_.take(length);
-      BLCR_TRY(read(start, data));
-      BLCR_TRY(zeros ? writer_.pages(space, start, data) : emit(space, start, data));
+      BLCR_TRY(window(space, start, length, read, zeros));
       if (plan_.onProgress) BLCR_TRY(plan_.onProgress());
       start += length;
     }
     return {};
   }
 
-  Status emit(uint32_t space, uint64_t address, std::span<const std::byte> data) {
-    size_t from = 0;  // begin of the run of non-zero pages
+  template <typename Read>
+  Status window(uint32_t space, uint64_t start, uint64_t length, Read read, bool zeros) {
+    const bool mayBeSame = inherited_ && inherited_->mayBe(start, start + length);
+    const bool sends = canSend(start, start + length);
+    if (sends && !mayBeSame) return sender_->order(writer_, start, uint32_t(length));
+    const auto data = window_.take(length);
+    BLCR_TRY(read(start, data));
+    if (mayBeSame) inherited_->compare(start, data);
+    const bool someAreSame = mayBeSame && inherited_->areSome();
+    if (sends && !someAreSame) return sender_->order(writer_, start, uint32_t(length));
+    if (sender_ != nullptr) BLCR_TRY(sender_->drain(writer_));
+    const auto isLeftOut = [&](size_t at) { return (someAreSame && inherited_->isSame(start + at)) || (!zeros && isZeroPage(&data[at])); };
+    return emit(space, start, data, isLeftOut);
+  }
+
+  template <typename LeftOut>
+  Status emit(uint32_t space, uint64_t address, std::span<const std::byte> data, LeftOut isLeftOut) {
+    size_t from = 0;  // begin of the run of pages that go out
     for (size_t at = 0; at < data.size(); at += kPage) {
-      if (!isZeroPage(&data[at])) continue;
+      if (!isLeftOut(at)) continue;
       if (at > from) BLCR_TRY(writer_.pages(space, address + from, data.subspan(from, at - from)));
       from = at + kPage;
     }
@@ -232,8 +258,9 @@ class Streamer {
   StreamPlan& plan_;
   image::Writer writer_;
   WindowBuffer window_;
-  CopySender* sender_ = nullptr;       // while the pages of a process are sent that has one
-  std::vector<PageRange> unreadable_;  // areas of that process which only a debugger can read
+  CopySender* sender_ = nullptr;             // while the pages of a process are sent that has one
+  std::optional<InheritedPages> inherited_;  // of the process whose pages go out
+  std::vector<PageRange> unreadable_;        // areas of that process which only a debugger can read
 };
 
 }  // namespace

@@ -1,6 +1,6 @@
 // The context stream on the wire. Little endian, x86_64.
 //
-//   stream  := HEAD META+ (FILE | PAGE)* TRLR
+//   stream  := HEAD META+ (FILE | PAGE | SAME | DONE)* TRLR
 //   frame   := FrameHeader payload[length]
 //
 // A reader that only stores contexts (lib/store) needs nothing but FrameHeader: `cut` tells where the payload may be divided so that
@@ -20,6 +20,8 @@ enum class FrameType : uint32_t {
   kMeta = fourcc('M', 'E', 'T', 'A'),     // a slice of the serialised Image (model.h); slices are concatenated
   kPage = fourcc('P', 'A', 'G', 'E'),     // PagePrefix, then page data
   kFile = fourcc('F', 'I', 'L', 'E'),     // FilePrefix, then content of an unlinked or carried file, pipe buffers too large for META, …
+  kSame = fourcc('S', 'A', 'M', 'E'),     // SpacePrefix, then SameRange+
+  kDone = fourcc('D', 'O', 'N', 'E'),     // SpacePrefix
   kTrailer = fourcc('T', 'R', 'L', 'R'),  // TrailerPayload
 };
 
@@ -58,6 +60,22 @@ struct PagePrefix {
 };
 static_assert(sizeof(PagePrefix) == 16);
 inline constexpr uint32_t kSharedSpace = 0x80000000u;
+
+/**
+ * SAME: pages of a process that are those of Process::forkedFrom at the same addresses. DONE: all frames of a process that others were
+ * forked from have come; no SAME frame of these comes before.
+ */
+struct SpacePrefix {
+  uint32_t space;  // Image::processes index
+  uint32_t reserved;
+};
+static_assert(sizeof(SpacePrefix) == 8);
+
+/** [start, end) of addresses, whole pages. */
+struct SameRange {
+  uint64_t start, end;
+};
+static_assert(sizeof(SameRange) == 16);
 
 /** Bytes [offset, …) of Image::blobs[blob]. */
 struct FilePrefix {

@@ -364,6 +364,7 @@ struct Process {
   uint32_t terminal = kNone;           // controlling terminal: Image::terminals; none, or the launcher's
   bool cooperates = false;             // it waits in a checkpoint callback and is told that it was restarted
   uint64_t startTime = 0;              // in clock ticks since the boot of Host::boot: with the pid, who it was
+  uint32_t forkedFrom = kNone;         // Image::processes: pages may be this one's (SAME frames), which has its own before
 };
 
 /** Everything but pages and blobs. */

@@ -206,7 +206,7 @@ template <typename A, typename S>
 void visit(A& a, S& s, const Process*) {
   a(s.pid, s.ppid, s.pgid, s.sid, s.state, s.exitStatus, s.exitSignal, s.comm, s.memory, s.descriptors, s.cwd, s.cwdMode, s.umask,
     s.actions, s.pending, s.timers, s.posixTimers, s.limits, s.credentials, s.subreaper, s.oomScoreAdjust, s.thpDisabled, s.coreFilter,
-    s.tasks, s.sharesFilesWithParent, s.stopTold, s.terminal, s.cooperates, s.startTime);
+    s.tasks, s.sharesFilesWithParent, s.stopTold, s.terminal, s.cooperates, s.startTime, s.forkedFrom);
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const Image*) {

@@ -119,7 +119,7 @@ uint32_t cutOf(uint64_t address) { return uint32_t(sizeof(PagePrefix) + (kUnit -
 
 bool isKnown(FrameType type) {
   return type == FrameType::kHead || type == FrameType::kMeta || type == FrameType::kPage || type == FrameType::kFile ||
-         type == FrameType::kTrailer;
+         type == FrameType::kSame || type == FrameType::kDone || type == FrameType::kTrailer;
 }
 
 }  // namespace
@@ -184,6 +184,21 @@ Status Writer::pages(uint32_t space, uint64_t address, std::span<const std::byte
   BLCR_TRY(frame(FrameType::kPage, cutOf(address), asBytes(&prefix, sizeof prefix), data, !pagesUnchecked_));
   pageCount_ += data.size() / kPageSize;
   return {};
+}
+
+Status Writer::same(uint32_t space, std::span<const SameRange> ranges) {
+  constexpr size_t kMost = kWindow / sizeof(SameRange);
+  for (; !ranges.empty(); ranges = ranges.subspan(std::min(kMost, ranges.size()))) {
+    const SpacePrefix prefix{space, 0};
+    const auto slice = std::as_bytes(ranges.first(std::min(kMost, ranges.size())));
+    BLCR_TRY(frame(FrameType::kSame, uint32_t(sizeof prefix + slice.size()), asBytes(&prefix, sizeof prefix), slice, true));
+  }
+  return {};
+}
+
+Status Writer::done(uint32_t space) {
+  const SpacePrefix prefix{space, 0};
+  return frame(FrameType::kDone, sizeof prefix, asBytes(&prefix, sizeof prefix), {}, true);
 }
 
 Status Writer::file(uint32_t blob, uint64_t offset, std::span<const std::byte> data) {
@@ -304,6 +319,13 @@ Result<Frame> Reader::next() {
         return malformed(frames_ - 1, "pages cross their window");
       return frame;
     }
+    case FrameType::kSame:
+      if (size <= sizeof(SpacePrefix) || (size - sizeof(SpacePrefix)) % sizeof(SameRange) != 0)
+        return malformed(frames_ - 1, "not whole ranges");
+      return frame;
+    case FrameType::kDone:
+      if (size != sizeof(SpacePrefix)) return malformed(frames_ - 1, "of wrong size");
+      return frame;
     case FrameType::kFile:
       if (size <= sizeof(FilePrefix)) return malformed(frames_ - 1, "no file content");
       return frame;

@@ -28,6 +28,8 @@ class Writer {
   [[nodiscard]] Status pages(uint32_t space, uint64_t address, std::span<const std::byte> data);
   /** Books a PAGE frame that somebody else has written to the descriptor: the one that pages() would have written. */
   void wrote(uint64_t address, uint32_t length, uint32_t crc);
+  [[nodiscard]] Status same(uint32_t space, std::span<const SameRange> ranges);  // slices them
+  [[nodiscard]] Status done(uint32_t space);
   [[nodiscard]] Status file(uint32_t blob, uint64_t offset, std::span<const std::byte> data);  // slices it
   [[nodiscard]] Status trailer();
   [[nodiscard]] uint64_t bytes() const { return bytes_; }
@@ -57,7 +59,7 @@ class Reader {
   explicit Reader(int fd) : fd_(fd) {}
   [[nodiscard]] Result<HeadPayload> head();
   [[nodiscard]] Result<std::string> meta();  // all slices, after head()
-  /** The next PAGE, FILE or TRAILER frame; the trailer has been verified when it is returned, and nothing follows it. */
+  /** The next PAGE, SAME, DONE, FILE or TRAILER frame; the trailer has been verified when it is returned, and nothing follows it. */
   [[nodiscard]] Result<Frame> next();
   /** Gives the memory behind the last frame's payload away, which stays valid in it; `spare` (any string, used again) takes its place. */
   [[nodiscard]] std::string exchangeBuffer(std::string spare);

@@ -127,6 +127,19 @@ Status checkKeeper(const Image& image) {
   return {};
 }
 
+/** Round in a circle nobody would come first. */
+Status checkInheritance(const Image& image) {
+  for (const Process& process : image.processes) {
+    size_t steps = 0;
+    for (const Process* at = &process; at->forkedFrom != kNone; at = &image.processes[at->forkedFrom]) {
+      if (!isIndex(at->forkedFrom, image.processes.size()) || at->state != ProcessState::kAlive ||
+          image.processes[at->forkedFrom].state != ProcessState::kAlive || ++steps > image.processes.size())
+        return wrong(name(process) + "impossible inheritance");
+    }
+  }
+  return {};
+}
+
 Status checkProcesses(const Image& image) {
   std::unordered_map<int32_t, ProcessState> seen;
   std::unordered_set<int32_t> tids;
@@ -144,6 +157,7 @@ Status checkProcesses(const Image& image) {
   if (!seen.contains(image.root)) return wrong("the root process is missing");
   for (const Process& process : image.processes)
     if (process.state == ProcessState::kAlive) BLCR_TRY(checkAlive(image, process, tids));
+  BLCR_TRY(checkInheritance(image));
   return checkKeeper(image);
 }
 

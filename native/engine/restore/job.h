@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "image/inherited.h"
 #include "restore/restore.h"
 #include "restore/tasks/stub.h"
 
@@ -32,6 +33,11 @@ class Numbers {
 struct Building {
   const image::Process* process = nullptr;
   std::vector<Stub> tasks;
+  bool hasMemory = false;                       // laid out
+  bool hasPages = false;                        // of a process that others are forked from: all that the context has
+  bool isBridged = false;                       // the kernel's areas are not where the job had them
+  const Building* bornIn = nullptr;             // whose memory it was born with: of a stub that had been laid out
+  std::vector<image::InheritedArea> inherited;  // what of that is its own
   [[nodiscard]] bool isAlive() const { return process->state == image::ProcessState::kAlive; }
   [[nodiscard]] Stub& leader() { return tasks.front(); }
 };

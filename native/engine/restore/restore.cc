@@ -57,13 +57,13 @@ void killAll(const Job& job) {
   for (const pid_t pid : job.spawned) ::waitpid(pid, nullptr, __WALL);
 }
 
-Status build(Job& job, const KernelAreas& areas, const Sources& sources) {
-  BLCR_TRY(growTree(job, sources));
+Status build(Job& job, const KernelAreas& areas, const Sources& sources, Loader& loader) {
+  BLCR_TRY(growTree(job, sources, [&](Building& forker, Building& child) { return loader.beforeBirth(forker, child); }));
   BLCR_TRY(takeWholeLocks(job, sources));
   BLCR_TRY(buryZombies(job));
   for (Building& building : job.processes) {
     if (!building.isAlive()) continue;
-    BLCR_TRY(buildMemory(job, building, areas, sources));
+    if (!building.hasMemory) BLCR_TRY(buildMemory(job, building, areas, sources));
     BLCR_TRY(dressProcess(job, building, sources));
   }
   for (Building& building : job.processes)
@@ -143,8 +143,9 @@ Status run(Job& job, RestorePlan& plan, const KernelAreas& areas) {
     auto sources = openSources(job.image, job.request, job.log);
     if (!sources) return sources.error();
     BLCR_TRY(checkFiles(job, *sources));
-    BLCR_TRY(build(job, areas, *sources));
-    BLCR_TRY(loadContent(job, plan.reader, *sources));
+    Loader loader(job, *sources, areas, plan.reader);
+    BLCR_TRY(build(job, areas, *sources, loader));
+    BLCR_TRY(loader.load());
     BLCR_TRY(takeRangeLocks(job, *sources));
     BLCR_TRY(finishSockets(job, *sources));
     const Status finished = finish(job, areas, *sources);
@@ -196,6 +197,7 @@ Result<RestoreResult> restore(RestorePlan& plan, const RestoreRequest& request, 
   const ScratchMapping mapping(scratch.value());
   BLCR_TRY(mapping.map());
   Job job{plan.image, request, log, scratch.value(), start, areas->vdso.start + areas->syscallOffset, {}, {}, {}};
+  for (const image::Process& process : plan.image.processes) job.processes.emplace_back().process = &process;
   const Status status = run(job, plan, *areas);
   if (!status.ok()) {
     killAll(job);

@@ -33,6 +33,7 @@ std::string sample(bool pagesUnchecked) {
   const std::string meta(300, 'm'), page(8192, 'p'), content(100, 'f');
   const auto bytes = [](const std::string& text) { return std::as_bytes(std::span(text)); };
   const bool isWritten = writer.head(meta.size()).ok() && writer.meta(meta).ok() && writer.pages(0, 0x7000, bytes(page)).ok() &&
+                         writer.done(0).ok() && writer.same(1, std::vector<SameRange>{{0x7000, 0x8000}}).ok() &&
                          writer.file(0, 10, bytes(content)).ok() && writer.trailer().ok();
   std::string all(isWritten ? writer.bytes() : 0, '\0');
   if (pread(file.fd(), all.data(), all.size(), 0) != ssize_t(all.size())) all.clear();

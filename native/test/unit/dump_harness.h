@@ -134,7 +134,18 @@ inline void readContext(int fd, Dumped& into) {
       for (size_t at = sizeof prefix; at < frame->header.length; at += 4096) {
         into.pages[{prefix.space, prefix.address + at - sizeof prefix}] = std::string(payload + at, 4096);
       }
-    } else {
+    } else if (frame->header.type == image::FrameType::kSame) {
+      image::SpacePrefix prefix{};
+      std::memcpy(&prefix, payload, sizeof prefix);
+      const uint32_t source = into.image.processes[prefix.space].forkedFrom;
+      for (size_t at = sizeof prefix; at < frame->header.length; at += sizeof(image::SameRange)) {
+        image::SameRange range{};
+        std::memcpy(&range, payload + at, sizeof range);
+        for (; range.start < range.end; range.start += 4096)
+          if (const auto page = into.pages.find({source, range.start}); page != into.pages.end())
+            into.pages[{prefix.space, range.start}] = page->second;
+      }
+    } else if (frame->header.type == image::FrameType::kFile) {
       image::FilePrefix prefix{};
       std::memcpy(&prefix, payload, sizeof prefix);
       into.blobs[prefix.blob].append(payload + sizeof prefix, frame->header.length - sizeof prefix);

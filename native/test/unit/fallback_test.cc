@@ -29,6 +29,9 @@ TEST(processesWithoutMainThread) {
   for (const char* victim : {"mainThreadsStatus", "mainThreadOfStoppedGone", "mainThreadOfOrphanGone", "childrenOfLostMain"})
     surviveWithout("pidfd_thread", victim);
 }
+TEST(commonMemoryOnAnotherKernel) {
+  for (const char* feature : {"same_vdso", "vdso_move", "pagemap_scan", "process_vm"}) surviveWithout(feature, "inheritedMemory");
+}
 // A sanitized victim maps terabytes of shadow memory, with pages here and there.
 #ifndef __SANITIZE_ADDRESS__
 TEST(largeReservationsInThePageMap) { surviveWithout("pagemap_scan", "hiddenContents"); }

@@ -96,7 +96,7 @@ using Getrandom = long(void*, size_t, unsigned, void*, size_t);
 /** Looked for before any child is stepped through. */
 Getrandom* findGetrandom() {
   const auto areas = kernelAreas();
-  for (const ElfSymbol& symbol : dynamicSymbols(std::as_bytes(areas.value().code())))
+  for (const ElfSymbol& symbol : dynamicSymbols(std::as_bytes(areas.value().code)))
     if (symbol.name == "__vdso_getrandom") return reinterpret_cast<Getrandom*>(getauxval(AT_SYSINFO_EHDR) + symbol.value);
   return nullptr;
 }
@@ -259,7 +259,7 @@ TEST(theJobMayDieOnTheWay) {
 TEST(damagedTablesAreReadWithinTheirBounds) {
   const auto areas = kernelAreas();
   CHECK(areas.ok());
-  const auto sound = std::as_bytes(areas.value().code());
+  const auto sound = std::as_bytes(areas.value().code);
   uint64_t known = 0;
   for (size_t at = 0; at < sound.size(); ++at) {
     std::vector<std::byte> damaged(sound.begin(), sound.end());

@@ -80,6 +80,11 @@ TEST(inconsistentImagesAreRefused) {
     image.processes[0].exitStatus = 9;
   }));
   CHECK(refused([](Image& image) { image.processes[0].tasks[0].pending[0].siginfo.clear(); }));
+  CHECK(!refused([](Image& image) { image.processes[1].forkedFrom = 0; }));
+  CHECK(refused([](Image& image) { image.processes[1].forkedFrom = 3; }));
+  CHECK(refused([](Image& image) { image.processes[1].forkedFrom = 1; }));
+  CHECK(refused([](Image& image) { image.processes[1].forkedFrom = 2; }));  // a zombie
+  CHECK(refused([](Image& image) { image.processes[0].forkedFrom = 1, image.processes[1].forkedFrom = 0; }));
   CHECK(refused([](Image& image) { image.files[1].object = 3; }));
   CHECK(refused([](Image& image) { image.files[4].object = 1; }));
   CHECK(refused([](Image& image) { image.files[5].object = 1; }));

@@ -24,7 +24,7 @@ constexpr uid_t kOrdinary = 1000;
 std::string vdso() {
   const auto areas = kernelAreas();
   CHECK(areas.ok());
-  return {reinterpret_cast<const char*>(areas.value().code().data()), areas.value().code().size()};
+  return {reinterpret_cast<const char*>(areas.value().code.data()), areas.value().code.size()};
 }
 
 /** A vdso in which `name` has become `other`, of the same length. */

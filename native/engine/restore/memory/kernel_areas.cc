@@ -51,6 +51,11 @@ Status clearExcept(Stub& stub, std::vector<std::pair<uint64_t, uint64_t>> kept) 
   return {};
 }
 
+std::vector<std::pair<uint64_t, uint64_t>> withScratch(const Stub& stub, std::vector<std::pair<uint64_t, uint64_t>> kept) {
+  kept.emplace_back(stub.scratch().address, stub.scratch().end());
+  return kept;
+}
+
 /** Without randomised addresses nothing has to be moved, and so nothing can be in the way of being moved. */
 bool areAlreadyThere(const image::Process& process, const KernelAreas& areas) {
   return std::all_of(std::begin(kKinds), std::end(kKinds), [&](AreaKind kind) {
@@ -62,8 +67,7 @@ bool areAlreadyThere(const image::Process& process, const KernelAreas& areas) {
 
 /** The same kernel: parks the areas beside the scratch page, because their places may overlap, and moves them to where the job had them. */
 Status moveToOldPlaces(Stub& stub, const image::Process& process, const KernelAreas& areas) {
-  if (areAlreadyThere(process, areas))
-    return clearExcept(stub, {{stub.scratch().address, stub.scratch().end()}, {areas.start(), areas.end()}});
+  if (areAlreadyThere(process, areas)) return clearExcept(stub, withScratch(stub, areas.places()));
   uint64_t parked = stub.scratch().parking();
   std::vector<std::pair<AreaKind, uint64_t>> moves;
   for (const AreaKind kind : kKinds) {
@@ -103,7 +107,7 @@ Result<uint64_t> moveAside(Stub& stub, const image::Process& process, const Kern
 
 /** The recorded vdso as ordinary memory at its old address. */
 Status layBridge(Stub& stub, const image::Host& host, const Area& area, const KernelAreas& areas, uint64_t vdsoAddress) {
-  const auto code = bridgeVdso(std::as_bytes(std::span(host.vdso)), areas.code(), vdsoAddress);
+  const auto code = bridgeVdso(std::as_bytes(std::span(host.vdso)), areas.code, vdsoAddress);
   if (!code.ok()) return code.error();
   constexpr uint64_t kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
   const uint64_t size = area.end - area.start;
@@ -119,6 +123,7 @@ Status layBridge(Stub& stub, const image::Host& host, const Area& area, const Ke
 Status bridge(Job& job, Building& building, const KernelAreas& areas) {
   Stub& stub = building.leader();
   const image::Process& process = *building.process;
+  building.isBridged = true;
   auto place = moveAside(stub, process, areas);
   if (!place.ok() && place.error().code == EPERM) {
     for (const auto& [start, end] : usedRanges(process))
@@ -156,7 +161,25 @@ uint64_t KernelAreas::end() const {
   return highest;
 }
 
-std::span<const std::byte> KernelAreas::code() const { return {reinterpret_cast<const std::byte*>(vdso.start), vdso.end - vdso.start}; }
+std::vector<std::pair<uint64_t, uint64_t>> KernelAreas::places() const {
+  std::vector<std::pair<uint64_t, uint64_t>> all;
+  for (const AreaKind kind : kKinds)
+    if (const Mapping* area = find(kind)) all.emplace_back(area->start, area->end);
+  return all;
+}
+
+KernelAreas KernelAreas::asIn(const image::Process& process) const {
+  KernelAreas moved{vdso, vvar, vvarVclock, syscallOffset, {}, code};
+  const std::pair<AreaKind, Mapping*> each[] = {
+      {AreaKind::kVdso, &moved.vdso}, {AreaKind::kVvar, &moved.vvar}, {AreaKind::kVvarVclock, &moved.vvarVclock}};
+  for (const auto& [kind, mapping] : each) {
+    const Area* there = findArea(process, kind);
+    if (there == nullptr) continue;
+    mapping->start = there->start;
+    mapping->end = there->end;
+  }
+  return moved;
+}
 
 Result<KernelAreas> kernelAreas() {
   const auto text = readFile("/proc/self/maps");  // "self" also in a /proc that belongs to another pid namespace
@@ -171,14 +194,15 @@ Result<KernelAreas> kernelAreas() {
   }
   areas.coordinator = *std::move(maps);
   if (areas.vdso.end == 0) return Error{ENOTSUP, "this kernel gives its processes no vdso"};
-  const auto offset = findSyscall(areas.code());
+  areas.code = {reinterpret_cast<const std::byte*>(areas.vdso.start), areas.vdso.end - areas.vdso.start};
+  const auto offset = findSyscall(areas.code);
   if (!offset.ok()) return offset.error();
   areas.syscallOffset = offset.value();
   return areas;
 }
 
 bool needsBridge(const image::Host& host, const image::Process& process, const KernelAreas& areas) {
-  const std::string_view here(reinterpret_cast<const char*>(areas.code().data()), areas.code().size());
+  const std::string_view here(reinterpret_cast<const char*>(areas.code.data()), areas.code.size());
   if (here != host.vdso || !featureAllowed("same_vdso")) return true;
   for (const Area& area : process.memory.areas) {
     if (area.kind < AreaKind::kVdso) continue;
@@ -188,13 +212,18 @@ bool needsBridge(const image::Host& host, const image::Process& process, const K
   return false;
 }
 
+bool canBeForked(const image::Host& host, const image::Process& process, const KernelAreas& areas) {
+  const auto has = [&](AreaKind kind) { return areas.find(kind) == nullptr || findArea(process, kind) != nullptr; };
+  return !needsBridge(host, process, areas) && std::all_of(std::begin(kKinds), std::end(kKinds), has);
+}
+
 Status checkKernelAreas(const image::Image& image, const KernelAreas& areas) {
   for (const image::Process& process : image.processes) {
     const Area* vdso = findArea(process, AreaKind::kVdso);
     if (vdso == nullptr || !needsBridge(image.host, process, areas)) continue;
     if (vdso->end - vdso->start != image.host.vdso.size())
       return inProcess(process, Error{kErrorBadArchitecture, "it has only a part of the vdso of kernel " + image.host.kernel});
-    const auto bridged = bridgeVdso(std::as_bytes(std::span(image.host.vdso)), areas.code(), 0);
+    const auto bridged = bridgeVdso(std::as_bytes(std::span(image.host.vdso)), areas.code, 0);
     if (!bridged.ok()) return bridged.error();
     for (const image::Task& task : process.tasks) {
       if (image::hasEnded(task)) continue;
@@ -213,6 +242,12 @@ Status placeKernelAreas(Job& job, Building& building, const KernelAreas& areas) 
   const Status moved = moveToOldPlaces(building.leader(), *building.process, areas);
   // Sealed: nothing has been moved, or the kernel would seal some of them only.
   return !moved.ok() && moved.error().code == EPERM ? bridge(job, building, areas) : moved;
+}
+
+Status keepInherited(Building& building, const KernelAreas& areas) {
+  auto kept = areas.places();
+  for (const image::InheritedArea& each : building.inherited) kept.emplace_back(each.own->start, each.end);
+  return clearExcept(building.leader(), withScratch(building.leader(), std::move(kept)));
 }
 
 }  // namespace blcr

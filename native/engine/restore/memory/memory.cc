@@ -124,7 +124,9 @@ Status describeMemory(const Job& job, Building& building, const Sources& sources
   map.arg_end = memory.argEnd;
   map.env_start = memory.envStart;
   map.env_end = memory.envEnd;
-  map.exe_fd = memory.exe == image::kNone ? ~0u : uint32_t(sources.mapped[memory.exe]);
+  // The kernel does not replace an executable that is mapped, not by itself either.
+  const bool hasExe = building.bornIn != nullptr && building.bornIn->process->memory.exe == memory.exe;
+  map.exe_fd = memory.exe == image::kNone || hasExe ? ~0u : uint32_t(sources.mapped[memory.exe]);
   const auto auxv = stub.put(std::as_bytes(std::span(memory.auxv.data(), memory.auxv.size())));
   if (!auxv.ok()) return auxv.error();
   map.auxv = reinterpret_cast<__u64*>(auxv.value());
@@ -149,15 +151,42 @@ Result<ScratchPage> chooseScratch(const image::Image& image, const KernelAreas& 
   return ScratchPage{place.value()};
 }
 
+/** Gives an area that came by fork its size and protection. Areas that are not writable may be open for loading in the other process. */
+static Status adoptArea(Stub& stub, const image::InheritedArea& inherited) {
+  const Area& own = *inherited.own;
+  const uint64_t size = own.end - own.start;
+  if (inherited.end < own.end)
+    BLCR_TRY(done(stub.call("growing the area at " + hexAddress(own.start), SYS_mremap, {own.start, inherited.end - own.start, size, 0})));
+  if (own.protection == inherited.source->protection && (own.protection & PROT_WRITE) != 0) return {};
+  return done(stub.call("mprotect", SYS_mprotect, {own.start, size, own.protection}));
+}
+
+static Status layOut(Job& job, Building& building, const Sources& sources) {
+  auto inherited = building.inherited.begin();
+  for (const Area& area : building.process->memory.areas) {
+    if (isKernelArea(area)) continue;
+    const bool isInherited = inherited != building.inherited.end() && inherited->own == &area;
+    BLCR_TRY(isInherited ? adoptArea(building.leader(), *inherited++) : mapArea(job, building.leader(), area, sources));
+  }
+  return {};
+}
+
+/** A stub that was born in the memory of another one has the kernel's areas where that one has them. */
+static Status clear(Job& job, Building& building, const KernelAreas& areas) {
+  if (building.bornIn == nullptr || building.bornIn->isBridged) return placeKernelAreas(job, building, areas);
+  const KernelAreas there = areas.asIn(*building.bornIn->process);
+  return building.inherited.empty() ? placeKernelAreas(job, building, there) : keepInherited(building, there);
+}
+
 Status buildMemory(Job& job, Building& building, const KernelAreas& areas, const Sources& sources) {
   Stub& stub = building.leader();
-  Status done = placeKernelAreas(job, building, areas);
+  Status done = clear(job, building, areas);
   if (done.ok()) done = mapRings(building, sources);
-  for (const Area& area : building.process->memory.areas)
-    if (done.ok() && !isKernelArea(area)) done = mapArea(job, stub, area, sources);
+  if (done.ok()) done = layOut(job, building, sources);
   if (done.ok()) done = bindAreas(job, stub, *building.process);
   if (done.ok()) done = describeMemory(job, building, sources);
   if (!done.ok()) return inProcess(*building.process, done.error());
+  building.hasMemory = true;
   return {};
 }
 

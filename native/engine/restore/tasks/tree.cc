@@ -27,8 +27,15 @@ using image::TreeStep;
 /** Carries a plan out. */
 class Tree {
  public:
-  Tree(Job& job, const Sources& sources, const TreePlan& plan)
-      : job_(job), terminals_(sources.terminals), plan_(plan), standIns_(job), stubs_(plan.members.size()), between_(plan.members.size()) {}
+  Tree(Job& job, const Sources& sources, const TreePlan& plan, const BeforeBirth& beforeBirth)
+      : job_(job),
+        terminals_(sources.terminals),
+        plan_(plan),
+        beforeBirth_(beforeBirth),
+        standIns_(job),
+        stubs_(plan.members.size()),
+        between_(plan.members.size()),
+        standInsBornIn_(plan.members.size()) {}
 
   Status grow() {
     for (const TreeStep& step : plan_.steps) {
@@ -51,27 +58,43 @@ class Tree {
   /** nullptr: the coordinator. */
   Stub* stubOf(uint32_t member) { return member == image::kNone ? nullptr : stubs_[member]; }
 
+  [[nodiscard]] Building* buildingOf(uint32_t member) {
+    const uint32_t process = member == image::kNone ? image::kNone : plan_.members[member].process;
+    return process == image::kNone ? nullptr : &job_.processes[process];
+  }
+
+  /** Whose memory the children of `member` are born in; none: the coordinator's. */
+  [[nodiscard]] const Building* memoryOf(uint32_t member) {
+    if (member == image::kNone) return nullptr;
+    const Building* building = buildingOf(member);
+    if (building == nullptr) return standInsBornIn_[member];
+    return building->hasMemory ? building : building->bornIn;
+  }
+
   Status fork(const TreeStep& step) {
     const TreePlan::Member& member = plan_.members[step.member];
+    Building* child = buildingOf(step.member);
+    Building* parent = buildingOf(step.other);
+    if (parent != nullptr && child != nullptr) BLCR_TRY(beforeBirth_(*parent, *child));
+    (child != nullptr ? child->bornIn : standInsBornIn_[step.member]) = memoryOf(step.other);
     Stub* forker = stubOf(step.other);
     if (step.moves) {
       const auto between = standIns_.make(forker, standIns_.unusedNumber());
       if (!between.ok()) return between.error();
       forker = between_[step.member] = between.value();
     }
-    if (member.process == image::kNone) {
+    if (child == nullptr) {
       const auto standIn = standIns_.make(forker, member.pid);
       if (!standIn.ok()) return standIn.error();
       stubs_[step.member] = standIn.value();
       return {};
     }
-    Building& building = job_.processes[member.process];
-    const uint64_t flags = building.process->sharesFilesWithParent ? CLONE_FILES : 0;
-    const SpawnRequest request{member.pid, building.process->exitSignal, flags};
+    const uint64_t flags = child->process->sharesFilesWithParent ? CLONE_FILES : 0;
+    const SpawnRequest request{member.pid, child->process->exitSignal, flags};
     auto stub = forker != nullptr ? spawnFrom(job_, *forker, request) : spawnFromCoordinator(job_, request);
     if (!stub) return stub.error();
-    building.tasks.push_back(*std::move(stub));
-    stubs_[step.member] = &building.leader();
+    child->tasks.push_back(*std::move(stub));
+    stubs_[step.member] = &child->leader();
     return {};
   }
 
@@ -98,8 +121,10 @@ class Tree {
   Job& job_;
   const std::vector<int>& terminals_;
   const TreePlan& plan_;
+  const BeforeBirth& beforeBirth_;
   StandIns standIns_;
-  std::vector<Stub*> stubs_, between_;  // by member
+  std::vector<Stub*> stubs_, between_;           // by member
+  std::vector<const Building*> standInsBornIn_;  // by member
 };
 
 /** The session that we are in when the job's terminal was its launcher's, and we have one: it stays in ours. */
@@ -138,15 +163,13 @@ Status die(Stub& stub, int32_t status) {
 
 }  // namespace
 
-Status growTree(Job& job, const Sources& sources) {
+Status growTree(Job& job, const Sources& sources, const BeforeBirth& beforeBirth) {
   const std::vector<image::Process>& processes = job.image.processes;
-  job.processes.reserve(processes.size());
-  for (const image::Process& process : processes) job.processes.push_back({&process, {}});
   const int32_t outer = outerSession(job.image);
   auto plan = image::planTree(processes, outer);
   if (!plan && outer != 0) plan = image::planTree(processes, 0);
   if (!plan) return plan.error();
-  return Tree(job, sources, *plan).grow();
+  return Tree(job, sources, *plan, beforeBirth).grow();
 }
 
 Status buryZombies(Job& job) {
