@@ -45,6 +45,9 @@ Nobody is told of these, or nothing can be done about them; a program that depen
   process had (\`getppid\`). It is 1 where that is the number of a process group or session of the job too, and with \`--no-restore-pid\`.
 - Unlinked files of other users that an ordinary user's job holds belong to the job's user, and \`SO_PEERCRED\` tells of the job's user where the
   other end of a connection was another user's and is gone. A job that changes machines has the supplementary groups of its user there.
+- A job with huge pages that it has asked for (not transparent ones) stands still until its checkpoint is written. Its restart wants as many of the
+  same size and is refused by name where they are not free; what a child had in common with its parent counts twice. Without a reservation
+  (\`MAP_NORESERVE\`) only those count that were in use.
 - \`SO_PEERPIDFD\` of a connection that was made before a checkpoint stands for a process that has ended, although \`SO_PEERCRED\` has the number
   of one that lives.
 - What the main thread of a process had set for itself before it ended, while others go on: its parent-death signal, which nothing tells of, nice

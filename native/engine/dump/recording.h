@@ -90,6 +90,7 @@ struct Recording {
   bool copiesInStop = false;  // no snapshot: everything is read while the job stands
   PathFinder paths;
   std::map<pid_t, std::map<uint64_t, UnnamedView>> carried;  // by start of the area: pages of the file travel as its own
+  std::map<ObjectKey, pid_t> hugeOwners;                     // of private huge pages: the first process has their reservation
   bool mustStay = false;                                     // the stop lasts: something is too large to be copied inside it
 };
 

@@ -12,9 +12,10 @@ bool isKernelArea(const Area& area) { return area.kind >= AreaKind::kVdso; }
 constexpr uint32_t kEarlyFlags = kGrowsDown | kNoReserve | kHugePage | kNoHugePage | kDontDump | kMergeable | kSequential | kRandom;
 constexpr uint32_t kLateFlags = kLocked | kLockOnFault | kSealed;
 
-/** Flags that are not known here keep an area from being inherited: it may not be one that fork passes on as it is. */
+/** Huge pages are set aside for whoever has mapped them, but not for who has them by fork. Flags that are not known here keep an area from
+ * being inherited: it may not be one that fork passes on as it is. */
 bool isCommon(const Area& own, const Area& source) {
-  const bool isPlain = ((own.flags | source.flags) & ~(kEarlyFlags | kLateFlags)) == 0;
+  const bool isPlain = ((own.flags | source.flags) & ~(kEarlyFlags | kLateFlags)) == 0 && own.hugeShift == 0 && source.hugeShift == 0;
   const bool isSame = own.kind == source.kind && own.file == source.file && own.offset == source.offset &&
                       (own.flags & kEarlyFlags) == (source.flags & kEarlyFlags);
   const bool isPrivate = !own.shared && !source.shared && (own.kind == AreaKind::kAnonymous || own.kind == AreaKind::kFile);

@@ -96,6 +96,7 @@ struct Area {
   uint32_t file = kNone;       // Image::mapped (kFile), shared (kShared) or rings (kRing)
   uint64_t offset = 0;         // in the file or segment; of a ring IORING_OFF_*
   bool maybeWritable = false;  // shared file mapping: opened read-write
+  uint8_t hugeShift = 0;       // MAP_HUGETLB: its pages are of 1 << hugeShift bytes; 0 = ordinary ones
 };
 
 /** [start, end) of addresses. */
@@ -155,6 +156,7 @@ struct SharedSegment {
   IpcName ipc;        // System V, id < 0 = not
   std::vector<Attribute> attributes;
   FileOwner fileOwner = {};
+  uint8_t hugeShift = 0;  // as Area::hugeShift, of all its areas
 };
 
 /** Byte content carried in FILE frames. */

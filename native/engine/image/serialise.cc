@@ -79,7 +79,7 @@ void visit(A& a, S& s, const Task*) {
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const Area*) {
-  a(s.start, s.end, s.protection, s.kind, s.shared, s.flags, s.file, s.offset, s.maybeWritable);
+  a(s.start, s.end, s.protection, s.kind, s.shared, s.flags, s.file, s.offset, s.maybeWritable, s.hugeShift);
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const AddressRange*) {
@@ -112,7 +112,7 @@ void visit(A& a, S& s, const FileOwner*) {
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const SharedSegment*) {
-  a(s.size, s.name, s.memfd, s.seals, s.mode, s.path, s.ipc, s.attributes, s.fileOwner);
+  a(s.size, s.name, s.memfd, s.seals, s.mode, s.path, s.ipc, s.attributes, s.fileOwner, s.hugeShift);
 }
 template <typename A, typename S>
 void visit(A& a, S& s, const SemaphoreUndo*) {

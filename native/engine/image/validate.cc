@@ -39,6 +39,11 @@ Status checkPending(const std::vector<PendingSignal>& pending, const std::string
   return {};
 }
 
+/** As the kernel takes it: a power of two in six bits. Source: mmap(2), MAP_HUGE_SHIFT */
+bool isHuge(uint8_t shift) { return shift > 12 && shift < 64; }
+
+bool fitsHuge(uint64_t size, uint8_t shift) { return shift == 0 || (isHuge(shift) && size % (1ull << shift) == 0); }
+
 Status checkArea(const Image& image, const Area& area, const std::string& who) {
   if (area.start >= area.end || area.start % kPage != 0 || area.end % kPage != 0 || area.end > kTop)
     return wrong(who + "an area with impossible bounds");
@@ -46,6 +51,10 @@ Status checkArea(const Image& image, const Area& area, const std::string& who) {
   if (area.offset % kPage != 0) return wrong(who + "an area with an odd offset");
   if (area.kind == AreaKind::kFile && !isIndex(area.file, image.mapped.size())) return wrong(who + "an area of an unknown file");
   if (area.kind == AreaKind::kShared && !isIndex(area.file, image.shared.size())) return wrong(who + "an area of an unknown segment");
+  if (!fitsHuge(area.start | area.end, area.hugeShift)) return wrong(who + "an area with odd huge pages");
+  const uint8_t shift = area.kind == AreaKind::kShared ? image.shared[area.file].hugeShift : area.hugeShift;
+  if (shift != area.hugeShift || (area.kind != AreaKind::kAnonymous && area.kind != AreaKind::kShared && shift != 0))
+    return wrong(who + "an area with huge pages of something that has others");
   if (area.kind == AreaKind::kRing && (!isIndex(area.file, image.rings.size()) || !area.shared))
     return wrong(who + "an area of an unknown ring");
   return {};
@@ -273,7 +282,8 @@ Status checkObjects(const Image& image) {
   for (const MappedFile& file : image.mapped)
     if (!isIndexOrNone(file.blob, image.blobs.size()) || hasZero(file.path)) return wrong("a mapped file without its content");
   for (const SharedSegment& segment : image.shared)
-    if (segment.size > kMaxSegment || hasZero(segment.name) || hasZero(segment.path) || !areAttributes(segment.attributes))
+    if (segment.size > kMaxSegment || hasZero(segment.name) || hasZero(segment.path) || !areAttributes(segment.attributes) ||
+        !fitsHuge(segment.size, segment.hugeShift))
       return wrong("an impossible shared segment");
   for (const Blob& blob : image.blobs)
     if (blob.size > kMaxSegment) return wrong("impossible file content");

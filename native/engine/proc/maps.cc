@@ -154,6 +154,30 @@ Result<std::map<uint64_t, std::string>> readVmFlags(pid_t pid) {
   return parseVmFlags(*text);
 }
 
+std::map<uint64_t, uint64_t> parseHugePages(std::string_view smaps) {
+  std::map<uint64_t, uint64_t> sizes;
+  uint64_t start = 0;
+  while (!smaps.empty()) {
+    std::string_view line = takeLine(smaps);
+    Mapping mapping;
+    if (takeRange(line, mapping)) {
+      start = mapping.start;
+      continue;
+    }
+    if (takeField(line) != "KernelPageSize:") continue;
+    skipBlanks(line);
+    const uint64_t kilobytes = takeNumber(line, 10).value_or(0);
+    if (kilobytes > 4) sizes[start] = kilobytes * 1024;
+  }
+  return sizes;
+}
+
+Result<std::map<uint64_t, uint64_t>> readHugePages(pid_t pid) {
+  auto text = readFile("/proc/" + std::to_string(pid) + "/smaps");
+  if (!text) return text.error();
+  return parseHugePages(*text);
+}
+
 Result<std::vector<PageRange>> parsePopulated(std::string_view smaps) {
   constexpr std::array<std::string_view, 4> kSizes{"Rss:", "Swap:", "Shared_Hugetlb:", "Private_Hugetlb:"};
   std::vector<PageRange> populated;

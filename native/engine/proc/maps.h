@@ -49,6 +49,10 @@ struct Mapping {
 /** True when `flags` of parseVmFlags contains the two-letter code. */
 [[nodiscard]] bool hasVmFlag(std::string_view flags, std::string_view code);
 
+/** Sizes of the pages of areas in bytes by start address, where they are not ordinary ones. */
+[[nodiscard]] std::map<uint64_t, uint64_t> parseHugePages(std::string_view smaps);
+[[nodiscard]] Result<std::map<uint64_t, uint64_t>> readHugePages(pid_t pid);
+
 /** Ascending ranges of smaps that have pages, in memory or swapped out. */
 [[nodiscard]] Result<std::vector<PageRange>> parsePopulated(std::string_view smaps);
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "restore/memory/huge_pages.h"
 #include "restore/memory/memory.h"
 #include "restore/prefetch.h"
 #include "trace/tracee.h"
@@ -173,6 +174,7 @@ Status Loader::page(std::span<const std::byte> payload) {
   if ((prefix.space & image::kSharedSpace) != 0) {
     const uint32_t index = prefix.space & ~image::kSharedSpace;
     if (index >= sources_.segments.size()) return Error{EINVAL, "the context has pages of an unknown segment"};
+    if (job_.image.shared[index].hugeShift != 0) return hugeSegment(index, prefix.address, data);
     if (const auto attached = sources_.attached.find(index); attached != sources_.attached.end())
       return fillAttached(attached->second, prefix.address, data);
     return writeFile(sources_.segments[index], job_.image.shared[index].size, prefix.address, data, "segment");
@@ -181,6 +183,21 @@ Status Loader::page(std::span<const std::byte> payload) {
   if (building == nullptr) return Error{EINVAL, "the context has pages of an unknown process"};
   append(told_[prefix.space], prefix.address, prefix.address + data.size());
   return privatePages(*building, prefix.address, data);
+}
+
+Status Loader::hugeSegment(uint32_t index, uint64_t offset, std::span<const std::byte> data) {
+  const image::SharedSegment& segment = job_.image.shared[index];
+  if (offset > segment.size || data.size() > segment.size - offset)
+    return Error{EINVAL, "the context has content beyond the end of a segment"};
+  const auto attached = sources_.attached.find(index);
+  if (attached != sources_.attached.end()) return writeHuge(attached->second.data() + offset, data, segment.hugeShift);
+  auto content = huge_.find(index);
+  if (content == huge_.end()) {
+    auto mapped = HugeContent::map(sources_.segments[index], segment.size, segment.hugeShift);
+    if (!mapped) return mapped.error();
+    content = huge_.emplace(index, *std::move(mapped)).first;
+  }
+  return writeHuge(content->second.data() + offset, data, segment.hugeShift);
 }
 
 /** Of private memory. */
@@ -200,7 +217,7 @@ Status Loader::privatePages(Building& building, uint64_t address, std::span<cons
     const size_t size = std::min<size_t>(data.size(), area.value()->end - address);
     if ((area.value()->protection & PROT_WRITE) == 0) BLCR_TRY(open(building, *area.value()));
     const Status written = building.leader().write(address, data.first(size));
-    if (!written.ok()) return inProcess(*building.process, written.error());
+    if (!written.ok()) return inProcess(*building.process, explainHuge(written.error(), area.value()->hugeShift));
     address += size;
     data = data.subspan(size);
   }
@@ -278,6 +295,7 @@ Status Loader::file(std::span<const std::byte> payload) {
 }
 
 Status Loader::finish() {
+  huge_.clear();  // what is mapped for writing cannot be sealed
   for (Building& building : job_.processes)
     if (building.isAlive() && !building.hasPages) BLCR_TRY(dropOthers(building));
   for (size_t index = 0; index < opened_.size(); ++index)

@@ -7,6 +7,7 @@
 #include "image/stream.h"
 #include "restore/files/sources.h"
 #include "restore/job.h"
+#include "restore/memory/huge_pages.h"
 #include "restore/memory/kernel_areas.h"
 
 namespace blcr {
@@ -36,6 +37,7 @@ class Loader {
   [[nodiscard]] Result<bool> isLaidOut(const image::Frame& frame);
   [[nodiscard]] Status take(const image::Frame& frame);
   [[nodiscard]] Status page(std::span<const std::byte> payload);
+  [[nodiscard]] Status hugeSegment(uint32_t index, uint64_t offset, std::span<const std::byte> data);
   [[nodiscard]] Status privatePages(Building& building, uint64_t address, std::span<const std::byte> data);
   [[nodiscard]] Status same(std::span<const std::byte> payload);
   [[nodiscard]] Status copyFrom(Building& source, Building& building, const image::SameRange& range);
@@ -50,6 +52,7 @@ class Loader {
   const Sources& sources_;
   const KernelAreas& areas_;
   image::Reader& reader_;
+  std::map<uint32_t, HugeContent> huge_;                        // by segment
   std::optional<image::Frame> waiting_;                         // read before its process was there
   std::vector<std::map<uint64_t, const image::Area*>> opened_;  // made writable for loading, by process
   std::vector<Ranges> told_;                                    // what frames have told of, by process

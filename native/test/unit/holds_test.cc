@@ -3,13 +3,15 @@
 
 #include <unistd.h>
 
+#include "huge_pool.h"
+
 namespace {
 
 /** What only root can set up. */
-const std::vector<std::string> kOfRoot{"anotherUser",    "byDeadline",        "childrenElsewhere",  "chosenGroups",
-                                       "filesGivenAway", "firstPage",         "headersOfDatagrams", "idOfFiles",
-                                       "lockedModes",    "underRepair",       "messagesOfUsers",    "peersOfUsers",
-                                       "separateIds",    "terminalGivenAway", "threadElsewhere"};
+const std::vector<std::string> kOfRoot{"anotherUser",     "byDeadline",         "childrenElsewhere", "chosenGroups", "filesGivenAway",
+                                       "firstPage",       "headersOfDatagrams", "hugePageFile",      "hugeSystemV",  "idOfFiles",
+                                       "lockedModes",     "messagesOfUsers",    "peersOfUsers",      "separateIds",  "terminalGivenAway",
+                                       "threadElsewhere", "underRepair"};
 
 }  // namespace
 
@@ -17,6 +19,7 @@ const std::vector<std::string> kOfRoot{"anotherUser",    "byDeadline",        "c
 int main(int argc, char** argv) {
   const std::vector<std::string> wanted(argv + 1, argv + argc);
   const auto isWanted = [&](const holds::Victim& victim) { return wanted.empty() || holds::contains(wanted, victim); };
+  const HugePool pool(128);
   const int ordinary = holds::runAll({}, isWanted);
   if (geteuid() != 0) return ordinary;
   return ordinary |

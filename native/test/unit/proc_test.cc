@@ -108,6 +108,15 @@ TEST(areas_without_pages_are_told_from_others) {
   munmap(empty, 3 * kSize);
 }
 
+TEST(huge_pages_are_told) {
+  const auto sizes = parseHugePages(
+      "1000-2000 r--p 00000000 00:00 0 \nSize: 4 kB\nKernelPageSize:        4 kB\nVmFlags: rd \n"
+      "200000-400000 rw-s 00000000 00:10 77 /anon_hugepage (deleted)\nKernelPageSize:     2048 kB\nVmFlags: rd ht \n");
+  CHECK(sizes.size() == 1 && sizes.begin()->first == 0x200000 && sizes.begin()->second == 2 << 20);
+  auto own = readHugePages(getpid());
+  CHECK(own.ok() && own->empty());
+}
+
 TEST(stat_survives_brackets_in_the_name) {
   auto stat = parseStat(kStat);
   CHECK(stat.ok());

@@ -187,6 +187,20 @@ TEST(ringsAreMadeBeforeAnythingIsTouched) {
           kErrorNoSupport, "an io_uring of 8 entries");
 }
 
+/** One size that no x86 has, and more of the other than any test machine. */
+TEST(hugePagesAreNotReplacedByOthers) {
+  refuses(changed([](image::Image& image) {
+            auto& areas = image.processes[0].memory.areas;
+            areas.insert(areas.begin(), {.start = 1ull << 28, .end = 1ull << 29, .protection = 3, .hugeShift = 24});
+          }),
+          EINVAL, "this node has no huge pages of 16384 kB");
+  refuses(changed([](image::Image& image) {
+            auto& areas = image.processes[0].memory.areas;
+            areas.insert(areas.begin(), {.start = 1ull << 40, .end = 2ull << 40, .protection = 3, .hugeShift = 21});
+          }),
+          ENOMEM, "of huge pages of 2048 kB ");
+}
+
 /** Whoever connects with a socket that listens is told of them: a context is not to be believed. */
 TEST(peersOfOthersAreRefused) {
   if (geteuid() == 0) return;

@@ -63,6 +63,10 @@ TEST(inconsistentImagesAreRefused) {
   CHECK(refused([](Image& image) { image.processes[0].descriptors[1].fd = 0; }));
   CHECK(refused([](Image& image) { image.processes[0].memory.areas[1].start = 0x400800; }));
   CHECK(refused([](Image& image) { image.processes[0].memory.areas[1].start = 0x400000; }));
+  CHECK(refused([](Image& image) { image.processes[0].memory.areas[1].hugeShift = 21; }));  // not at such an address
+  CHECK(refused([](Image& image) { image.processes[0].memory.areas[1].hugeShift = 85; }));
+  CHECK(refused([](Image& image) { image.processes[0].memory.areas[2].hugeShift = 13; }));  // of a segment with others
+  CHECK(refused([](Image& image) { image.shared[0].hugeShift = 13, image.shared[0].size = 0x1000; }));
   CHECK(refused([](Image& image) { image.processes[0].memory.areas[0].file = 5; }));
   CHECK(refused([](Image& image) { image.processes[0].memory.areas[2].file = 5; }));
   CHECK(refused([](Image& image) { image.processes[0].tasks[1].tid = 110; }));

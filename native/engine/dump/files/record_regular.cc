@@ -5,6 +5,7 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
+#include <bit>
 #include <cstring>
 #include <memory>
 
@@ -123,6 +124,16 @@ Status recordSegmentFile(FileContext& context, const FoundDescriptor& found, ima
   return {};
 }
 
+/** The blocks of its file system are the pages. */
+Status recordHugeMemory(FileContext& context, const FoundDescriptor& found, image::OpenFile& file) {
+  BLCR_TRY(recordSegmentFile(context, found, file));
+  const auto size = uint64_t(found.info.st_blksize);
+  if (!std::has_single_bit(size)) return refuseFile(found, "the size of its huge pages is not told");
+  context.recording.image.shared[file.object].hugeShift = uint8_t(std::countr_zero(size));
+  context.recording.mustStay = true;
+  return {};
+}
+
 }  // namespace
 
 std::string otherName(const FoundDescriptor& found) {
@@ -158,6 +169,7 @@ Status recordRegular(FileContext& context, const FoundDescriptor& found, image::
     case kQueueMagic:
       return refuseFile(found, "a POSIX message queue");
     case kHugeMagic:
+      if (isSharedMemoryLink(found.link)) return recordHugeMemory(context, found, file);
       return refuseFile(found, "memory of huge-page files is not supported");
     case kNamespaceMagic:
       return recordNamespace(found, file);

@@ -8,6 +8,7 @@
 #include "base/codes.h"
 #include "dump/files/semaphore_undo.h"
 #include "dump/files/system_v.h"
+#include "dump/memory/huge_pages.h"
 
 #ifndef MSG_COPY
 #define MSG_COPY 040000
@@ -38,7 +39,11 @@ uint32_t attachedSegmentIndex(Recording& recording, int id) {
 Status recordSegment(const IpcObject& object, Recording& recording) {
   auto attached = AttachedSegment::attach(object.id, SHM_RDONLY);
   if (!attached) return Error{kErrorNoSupport, attached.error().detail};
+  const auto shift = hugeShiftOf(*attached);
+  if (!shift.ok()) return Error{kErrorNoSupport, nameOf(IpcKind::kSegment, object.id) + ": " + shift.error().detail};
   const uint32_t index = attachedSegmentIndex(recording, object.id);
+  recording.image.shared[index].hugeShift = shift.value();
+  recording.mustStay = recording.mustStay || shift.value() != 0;
   recording.image.shared[index].ipc = identityOf(object);
   SegmentSource& source = recording.segments[index];
   source.size = object.size;

@@ -10,6 +10,7 @@
 #include "base/io.h"
 #include "dump/files/system_v.h"
 #include "dump/memory/carry_files.h"
+#include "dump/memory/huge_pages.h"
 #include "dump/memory/ring_views.h"
 
 namespace blcr {
@@ -157,7 +158,21 @@ void recordAttached(const FrozenProcess& process, const Mapping& mapping, uint32
   addView(recording, area.file, process.speaker(), mapping);
 }
 
-Status recordArea(const FrozenProcess& process, const Mapping& mapping, uint32_t vmFlags, Recording& recording, image::AddressSpace& into) {
+/** A copy of the process could not keep its huge pages: whoever has mapped them takes them from its children when none is free. */
+Status recordHuge(HugeSizes& sizes, const Mapping& mapping, pid_t pid, uint32_t vmFlags, Recording& recording, image::Area& area) {
+  if (!isNamelessHuge(mapping)) return refuse(pid, mapping, "memory of huge-page files is not supported");
+  // Which of them are there shows nowhere, and whoever reads the others makes them, of what is free for everybody.
+  if (isAnonymousHuge(mapping) && mapping.shared && (vmFlags & image::kNoReserve) != 0)
+    return refuse(pid, mapping, "shared huge pages without a reservation (MAP_NORESERVE) are not supported");
+  const auto shift = sizes.shiftOf(mapping);
+  if (!shift.ok()) return shift.error();
+  area.hugeShift = shift.value();
+  recording.mustStay = true;
+  return {};
+}
+
+Status recordArea(const FrozenProcess& process, const Mapping& mapping, uint32_t vmFlags, HugeSizes& sizes, Recording& recording,
+                  image::AddressSpace& into) {
   const pid_t pid = process.pid;
   image::Area area;
   area.start = mapping.start;
@@ -172,7 +187,7 @@ Status recordArea(const FrozenProcess& process, const Mapping& mapping, uint32_t
     area.kind = image::AreaKind::kVvarVclock;
   } else {
     if ((vmFlags & kShadowStack) != 0) return refuse(pid, mapping, "a shadow stack is not supported");
-    if ((vmFlags & kHugeFile) != 0) return refuse(pid, mapping, "memory of huge-page files is not supported");
+    if ((vmFlags & kHugeFile) != 0) BLCR_TRY(recordHuge(sizes, mapping, pid, vmFlags, recording, area));
     // Before Linux 6.10 a ring counts as device memory.
     const bool ring = isRing(mapping);
     if (!ring && (vmFlags & kDevice) != 0) return refuse(pid, mapping, "device memory is not supported");
@@ -188,9 +203,12 @@ Status recordArea(const FrozenProcess& process, const Mapping& mapping, uint32_t
       BLCR_TRY(recordRingView(pid, mapping, recording, area));
     } else if (isSystemV(mapping)) {
       recordAttached(process, mapping, vmFlags, recording, area);
+    } else if (area.hugeShift != 0 && isAnonymousHuge(mapping) && !mapping.shared) {
+      recordReservation(process, mapping, recording, area);
     } else if (mapping.inode != 0) {
       BLCR_TRY(recordBacked(process, mapping, vmFlags, recording, area));
     }
+    if (area.kind == image::AreaKind::kShared && area.hugeShift != 0) recording.image.shared[area.file].hugeShift = area.hugeShift;
   }
   into.areas.push_back(area);
   return {};
@@ -304,7 +322,8 @@ Status correctFlags(pid_t source, image::Process& into) {
     if (found == bits.value().begin() || area.kind >= image::AreaKind::kVdso) continue;
     const uint32_t now = std::prev(found)->second;
     if (isTaskOf(source, into)) {
-      area.flags = now & kAreaFlags;
+      // Of huge pages it may be of this process alone, see recordReservation().
+      area.flags = (now & kAreaFlags) | (area.hugeShift != 0 ? area.flags & image::kNoReserve : 0);
     } else if (!area.shared) {
       area.flags = (area.flags & ~kCopiedFlags) | (now & kCopiedFlags);
       if ((now & image::kWipeOnFork) != 0 && (area.flags & image::kWipeOnFork) == 0)
@@ -317,9 +336,10 @@ Status correctFlags(pid_t source, image::Process& into) {
 Status recordMemory(const FrozenProcess& process, Recording& recording, image::Process& into) {
   auto flags = currentFlags(process, recording);
   if (!flags) return flags.error();
+  HugeSizes sizes(process.speaker());
   for (const Mapping& mapping : process.maps) {
     const auto found = flags->find(mapping.start);
-    BLCR_TRY(recordArea(process, mapping, found == flags->end() ? 0 : found->second, recording, into.memory));
+    BLCR_TRY(recordArea(process, mapping, found == flags->end() ? 0 : found->second, sizes, recording, into.memory));
   }
   recordExecutable(process.speaker(), recording, into.memory);
   return {};

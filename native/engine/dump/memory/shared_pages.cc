@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/io.h"
+#include "dump/memory/huge_pages.h"
 #include "proc/parse.h"
 
 namespace blcr {
@@ -67,14 +68,18 @@ Status findInAttached(const SegmentSource& source, Present& present) {
   return {};
 }
 
-Status findResident(FrozenSet& frozen, const SegmentSource& source, Present& present) {
-  if (source.fd) {
-    findByDescriptor(source, present);
-    return {};
-  }
-  if (swapIsInUse()) {
-    if (source.attached) present.assign(present.size(), true);
-    for (const SegmentView& view : source.views) mark(present, view.offset, view.offset + view.length);
+/** Where nothing tells which are there: of huge pages a page table has those only that its process has touched. */
+void markAll(const SegmentSource& source, Present& present) {
+  if (source.attached) present.assign(present.size(), true);
+  for (const SegmentView& view : source.views) mark(present, view.offset, view.offset + view.length);
+}
+
+Status findResident(FrozenSet& frozen, const SegmentSource& source, bool huge, Present& present) {
+  if (source.fd && huge) mark(present, 0, source.size);
+  if (source.fd && !huge) findByDescriptor(source, present);
+  if (source.fd) return {};
+  if (huge || swapIsInUse()) {
+    markAll(source, present);
     return {};
   }
   if (source.attached) return findInAttached(source, present);
@@ -96,12 +101,14 @@ Status readSegment(const Recording& recording, const SegmentPages& pages, uint64
     return {};
   }
   const SegmentSource& source = recording.segments[pages.segment];
+  const bool huge = recording.image.shared[pages.segment].hugeShift != 0;
   if (source.fd) {
     auto count = readUpToAt(source.fd.get(), into, off_t(offset));
     if (!count) return count.error();
     std::fill(into.begin() + long(*count), into.end(), std::byte{0});  // the last page of an odd size
     return {};
   }
+  if (source.attached && huge) return readHuge(source.attached, offset, into);
   if (source.attached) {
     std::copy_n(source.attached.data() + offset, into.size(), into.begin());
     return {};
@@ -122,7 +129,7 @@ Status findSegmentPages(FrozenSet& frozen, Recording& recording, bool copy) {
     SegmentSource& source = recording.segments[index];
     recording.image.shared[index].size = source.size;
     Present present(pageUp(source.size) / kPage);
-    BLCR_TRY(findResident(frozen, source, present));
+    BLCR_TRY(findResident(frozen, source, recording.image.shared[index].hugeShift != 0, present));
     for (size_t page = 0; page < present.size();) {
       const size_t first = page;
       while (page < present.size() && present[page] && page - first < kPiece / kPage) ++page;

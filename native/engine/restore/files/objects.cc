@@ -16,6 +16,7 @@
 #include <string_view>
 
 #include "restore/files/file_owner.h"
+#include "restore/memory/huge_pages.h"
 
 namespace blcr {
 namespace {
@@ -47,13 +48,14 @@ Result<UniqueFd> makeCarriedFile(uint64_t size, const std::string& path) {
 Result<Segment> makeSegment(const image::SharedSegment& segment, Log& log) {
   Segment made;
   if (segment.path.empty()) {
-    made.fd.reset(::memfd_create(segment.name.empty() ? "shared" : segment.name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    const auto huge = unsigned(hugeFlags(segment.hugeShift, MFD_HUGETLB));
+    made.fd.reset(::memfd_create(segment.name.empty() ? "shared" : segment.name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING | huge));
   } else {
     made.path = segment.path.substr(0, segment.path.rfind('/') + 1) + ".blcr-XXXXXX";
     made.fd.reset(::mkostemp(made.path.data(), O_CLOEXEC));
   }
   const std::string what = "shared memory of " + std::to_string(segment.size) + " bytes " + segment.path;
-  if (!made.fd) return systemError(what);
+  if (!made.fd) return explainHuge(systemError(what), segment.hugeShift);
   const Status given = giveToOwner(made.fd.get(), segment.fileOwner, what, log);
   const bool good =
       ::ftruncate(made.fd.get(), off_t(segment.size)) == 0 && (segment.mode == 0 || ::fchmod(made.fd.get(), segment.mode) == 0);

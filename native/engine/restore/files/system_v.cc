@@ -14,6 +14,7 @@
 #include "base/features.h"
 #include "base/unique_fd.h"
 #include "proc/system_v.h"
+#include "restore/memory/huge_pages.h"
 
 namespace blcr {
 namespace {
@@ -127,8 +128,11 @@ Status makeSystemV(const image::Image& image, Log& log) {
 Result<AttachedSegment> makeAttached(const image::SharedSegment& segment, Log& log) {
   const image::IpcName& name = segment.ipc;
   const std::string what = nameOf(IpcKind::kSegment, name.id);
-  const auto make = [&] { return ::shmget(name.key, segment.size, int(name.mode & kPermissions) | IPC_CREAT | IPC_EXCL); };
-  BLCR_TRY(makeNumbered("/proc/sys/kernel/shm_next_id", what, name.id, make, [](int id) { ::shmctl(id, IPC_RMID, nullptr); }));
+  const int flags = int(name.mode & kPermissions) | IPC_CREAT | IPC_EXCL | int(hugeFlags(segment.hugeShift, SHM_HUGETLB));
+  const auto make = [&] { return ::shmget(name.key, segment.size, flags); };
+  const auto remove = [](int id) { ::shmctl(id, IPC_RMID, nullptr); };
+  const Status numbered = makeNumbered("/proc/sys/kernel/shm_next_id", what, name.id, make, remove);
+  if (!numbered.ok()) return explainHuge(numbered.error(), segment.hugeShift);
   if ((name.mode & SHM_LOCKED) != 0 && ::shmctl(name.id, SHM_LOCK, nullptr) != 0)
     log.line(systemError(what + " is no longer locked").detail);
   shmid_ds info{};
@@ -137,22 +141,43 @@ Result<AttachedSegment> makeAttached(const image::SharedSegment& segment, Log& l
   return AttachedSegment::attach(name.id, 0);
 }
 
+/** What of a whole segment at `at` is not shown by the area any more. */
+static Status detachRest(Stub& stub, const std::string& what, uint64_t at, const image::Area& area, uint64_t whole) {
+  if (area.offset != 0) BLCR_TRY(done(stub.call(what, SYS_munmap, {at, area.offset})));
+  const uint64_t end = area.offset + (area.end - area.start);
+  return end == whole ? Status() : done(stub.call(what, SYS_munmap, {at + end, whole - end}));
+}
+
+/** Where it was, if nothing is there yet: before Linux 5.16 huge pages cannot be moved. */
+static Result<bool> attachInPlace(Stub& stub, const std::string& what, const image::Area& area, const image::SharedSegment& segment,
+                                  uint64_t flags) {
+  const uint64_t at = area.start - area.offset;
+  const auto attached = stub.attempt(SYS_shmat, {uint64_t(segment.ipc.id), at, flags});
+  if (!attached.ok()) return attached.error();
+  if (attached.value() < 0) return false;
+  const Status rest = detachRest(stub, what, at, area, segment.size);
+  if (!rest.ok()) return rest.error();
+  return true;
+}
+
 Status attachArea(Stub& stub, const image::Area& area, const image::SharedSegment& segment) {
   const std::string what = "attaching " + nameOf(IpcKind::kSegment, segment.ipc.id);
   const uint64_t size = area.end - area.start, whole = wholePages(segment.size);
   const bool isWhole = area.offset == 0 && size == whole;
   uint64_t flags = area.maybeWritable ? 0 : SHM_RDONLY;
   if ((area.protection & PROT_EXEC) != 0) flags |= SHM_EXEC;
+  if (!isWhole && area.offset + size > whole) return Error{EINVAL, what + ": the area is larger"};
+  const bool mayStay = !isWhole && segment.hugeShift != 0 && area.start > area.offset;
+  const auto inPlace = mayStay ? attachInPlace(stub, what, area, segment, flags) : Result<bool>(false);
+  if (!inPlace.ok()) return inPlace.error();
+  if (inPlace.value()) return done(stub.call(what, SYS_mprotect, {area.start, size, area.protection}));
   auto at = stub.call(what, SYS_shmat, {uint64_t(segment.ipc.id), isWhole ? area.start : 0, flags});
   if (!at.ok()) return at.error();
   if (!isWhole) {
     // A part, or moved: only the whole can be attached.
-    if (area.offset + size > whole) return Error{EINVAL, what + ": the area is larger"};
     constexpr uint64_t kMove = MREMAP_MAYMOVE | MREMAP_FIXED;
     BLCR_TRY(done(stub.call(what, SYS_mremap, {at.value() + area.offset, size, size, kMove, area.start})));
-    if (area.offset != 0) BLCR_TRY(done(stub.call(what, SYS_munmap, {at.value(), area.offset})));
-    const uint64_t end = area.offset + size;
-    if (end != whole) BLCR_TRY(done(stub.call(what, SYS_munmap, {at.value() + end, whole - end})));
+    BLCR_TRY(detachRest(stub, what, at.value(), area, whole));
   }
   return done(stub.call(what, SYS_mprotect, {area.start, size, area.protection}));
 }

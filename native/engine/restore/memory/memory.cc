@@ -9,6 +9,7 @@
 
 #include "restore/files/system_v.h"
 #include "restore/memory/free_place.h"
+#include "restore/memory/huge_pages.h"
 #include "restore/memory/ring_areas.h"
 
 namespace blcr {
@@ -31,6 +32,7 @@ std::string hexAddress(uint64_t address) {
 uint64_t mapFlags(const Area& area) {
   uint64_t flags = MAP_FIXED | (area.shared ? MAP_SHARED : MAP_PRIVATE);
   if (area.kind == AreaKind::kAnonymous) flags |= MAP_ANONYMOUS;
+  if (area.kind == AreaKind::kAnonymous) flags |= hugeFlags(area.hugeShift, MAP_HUGETLB);
   if ((area.flags & image::kGrowsDown) != 0) flags |= MAP_GROWSDOWN;
   if ((area.flags & image::kNoReserve) != 0) flags |= MAP_NORESERVE;
   return flags;
@@ -87,7 +89,7 @@ Status mapArea(const Job& job, Stub& stub, const Area& area, const Sources& sour
   }
   const uint64_t size = area.end - area.start;
   auto done = stub.call(what, SYS_mmap, {area.start, size, area.protection, mapFlags(area), uint64_t(int64_t(fd)), area.offset});
-  if (!done.ok()) return done.error();
+  if (!done.ok()) return explainHuge(done.error(), area.hugeShift);
   return adviseArea(stub, area);
 }
 
