@@ -48,6 +48,7 @@ bool isConnectionHandle(const FileContext& context, const FoundDescriptor& found
 
 Status recordSocket(FileContext& context, const FoundDescriptor& found, image::OpenFile& file) {
   file.kind = image::FileKind::kSocket;
+  file.fileOwner = {found.info.st_uid, found.info.st_gid};
   const ObjectKey key(found.info.st_dev, found.info.st_ino);
   std::vector<image::Socket>& sockets = context.recording.image.sockets;
   const auto [entry, fresh] = context.socketOf.try_emplace(key, uint32_t(sockets.size()));

@@ -10,6 +10,7 @@
 
 #include "base/io.h"
 #include "restore/files/attributes.h"
+#include "restore/files/file_owner.h"
 #include "restore/files/objects.h"
 #include "restore/files/removed_directories.h"
 #include "restore/files/rings.h"
@@ -171,6 +172,7 @@ class Opener {
     if (isOpenedInside(file)) return add(sources_.files, openPath("/dev/null", O_PATH));
     if (file.kind == FileKind::kSocket) {
       const int socket = sources_.sockets.own[file.object];
+      BLCR_TRY(giveToOwner(socket, file.fileOwner, "a socket", log_));
       sources_.files.push_back(socket);
       return setStatus(socket, file);
     }

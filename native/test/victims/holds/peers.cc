@@ -17,6 +17,11 @@ void asUser(uid_t user, const Act& act) {
   REQUIRE(setresuid(uid_t(-1), 0, uid_t(-1)) == 0 && setresgid(gid_t(-1), 0, gid_t(-1)) == 0 && setgroups(0, nullptr) == 0);
 }
 
+bool isOf(int fd, uid_t user) {
+  struct stat info{};
+  return fstat(fd, &info) == 0 && info.st_uid == user && info.st_gid == user;
+}
+
 void becomeUser(uid_t user) {
   const gid_t group = user + 3;
   REQUIRE(setgroups(1, &group) == 0 && setresgid(user, user, user) == 0 && setresuid(user, user, user) == 0);
@@ -60,9 +65,10 @@ void peersOfUsers() {
   const int accepted = accept(server, nullptr, nullptr);
   const pid_t waiting = spawn([&] {
     becomeUser(kUser);
-    const int own = socket(AF_UNIX, SOCK_STREAM, 0);
+    const int own = socket(AF_UNIX, SOCK_STREAM, 0), unused = socket(AF_INET, SOCK_STREAM, 0);
     REQUIRE(reaches(own, pathName("server")) && put(up.write, "x") == 0 && take(go.read, 1) == "x");
     REQUIRE(peerOf(own).ends_with(idsOf(kOther) + groupsOf(kOther)) && take(own, 1) == "y");
+    REQUIRE(isOf(own, kUser) && isOf(unused, kUser));
   });
   REQUIRE(take(up.read, 1) == "x" && chmod("server", 0700) == 0);
   const int all[] = {pair[0], pair[1], packets[0], server, client, accepted};
@@ -75,7 +81,8 @@ void peersOfUsers() {
   for (size_t at = 0; at < before.size(); ++at) REQUIRE(peerOf(all[at]) == before[at]);
   const int late = accept(server, nullptr, nullptr);
   REQUIRE(late >= 0 && peerOf(late) == std::to_string(waiting) + idsOf(kUser) + words({kUser + 3}));
-  REQUIRE(geteuid() == 0 && getgroups(0, nullptr) == 0 && says(pair[0], "x") && hears(pair[1]) == "x");
+  REQUIRE(isOf(pair[0], kUser) && isOf(client, 0) && isOf(server, 0) && geteuid() == 0 && getgroups(0, nullptr) == 0 &&
+          says(pair[0], "x") && hears(pair[1]) == "x");
   REQUIRE(put(late, "y") == 0 && put(go.write, "x") == 0 && endsWell(waiting));
 }
 
