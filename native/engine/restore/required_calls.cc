@@ -99,6 +99,8 @@ constexpr HostCall kSometimes[] = {
     {"inotify_add_watch", SYS_inotify_add_watch, {kBadFd}},
     {"memfd_create", SYS_memfd_create},
     {"pidfd_open", SYS_pidfd_open},
+    {"pidfd_getfd", SYS_pidfd_getfd, {kBadFd}},
+    {"fchown", SYS_fchown, {kBadFd}},
     {"pipe2", SYS_pipe2},
     {"splice", SYS_splice, {kBadFd}},
     {"tee", SYS_tee, {kBadFd}},
