@@ -48,6 +48,21 @@ bool setOne(int fd, const SocketOption& option) {
   return ::setsockopt(fd, option.level, option.name, option.value.data(), socklen_t(option.value.size())) == 0;
 }
 
+/**
+ * A kernel that has never heard of the option, or not for such sockets, does what the default of newer ones is. Source: the kernel's
+ * defaults; all that are not listed are off at first.
+ */
+bool isDefaultOfNewer(const SocketOption& option) {
+  constexpr int kBufferLock = 72, kPassRights = 83, kLongestTimeout = 44;     // SO_BUF_LOCK, SO_PASSRIGHTS, TCP_RTO_MAX_MS
+  if (option.level == SOL_SOCKET && option.name == kBufferLock) return true;  // sizes that are set lock themselves
+  int value = 0;
+  std::memcpy(&value, option.value.data(), std::min(option.value.size(), sizeof value));
+  if (option.level == SOL_SOCKET && option.name == kPassRights) return value == 1;
+  if (option.level == SOL_SOCKET && option.name == SO_PEEK_OFF) return value == -1;
+  if (option.level == IPPROTO_TCP && option.name == kLongestTimeout) return value == 120000;
+  return std::all_of(option.value.begin(), option.value.end(), [](char byte) { return byte == 0; });
+}
+
 /** Binding to an IPv6 address sets it, and nothing can unset it; a connection has no use for it. */
 bool isMeaningless(const SocketOption& option, const image::Socket& socket) {
   const bool connection =
@@ -65,6 +80,7 @@ void setEarlyOptions(int fd, const image::Socket& socket) {
 Status setOptions(int fd, const image::Socket& socket, Log& log) {
   for (const SocketOption& option : socket.options) {
     if (isMeaningless(option, socket) || setOne(fd, option)) continue;
+    if ((errno == ENOPROTOOPT || errno == EOPNOTSUPP) && isDefaultOfNewer(option)) continue;
     const Error error = systemError("option " + std::to_string(option.name) + " of level " + std::to_string(option.level) + " of a socket");
     if (option.level == SOL_SOCKET && option.name == SO_DEBUG) continue;  // root's, and without any effect
     if (option.level != IPPROTO_TCP || option.name != TCP_CONGESTION) return error;
