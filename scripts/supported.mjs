@@ -32,7 +32,8 @@ Nobody is told of these, or nothing can be done about them; a program that depen
 - How many periods of a timer have passed while its signal waited (\`si_overrun\`, \`timer_getoverrun\`) counts from the restart. That a child which
   nobody has waited for left a core file (\`WCOREDUMP\`) is not told.
 - POSIX message queues that no process of the job has open are not there for the restarted job.
-- The number of an inotify watch that was removed may be given to the next one.
+- The number of an inotify watch that was removed may be given to the next one. A file that was made with \`O_TMPFILE | O_EXCL\` may be given a
+  name.
 - Of sockets, what the kernel tells nobody: keys of \`TCP_MD5SIG\`, leases of flow labels, the source address that \`IPV6_PKTINFO\` sets for all
   datagrams, \`IPV6_MTU\`, \`SO_INQ\` of local sockets, the window clamp of a connection that was made already.
 - System V message queues and shared memory tell of a process of the keeper's as the last user and of the restart as the last time, semaphores

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/socket_address.h"
+
 namespace blcr {
 namespace {
 
@@ -63,11 +65,15 @@ bool isDefaultOfNewer(const SocketOption& option) {
   return std::all_of(option.value.begin(), option.value.end(), [](char byte) { return byte == 0; });
 }
 
-/** Binding to an IPv6 address sets it, and nothing can unset it; a connection has no use for it. */
+/**
+ * Binding to an IPv6 address sets it, and nothing can unset it then. A socket that has got its address by connecting has no use for it.
+ * Sources: inet6_bind() of the kernel; ipv6(7).
+ */
 bool isMeaningless(const SocketOption& option, const image::Socket& socket) {
   const bool connection =
       socket.type == SOCK_STREAM && socket.state != image::SocketState::kUnconnected && socket.state != image::SocketState::kListening;
-  return option.level == IPPROTO_IPV6 && option.name == IPV6_V6ONLY && connection;
+  const bool hasAddress = !socket.name.empty() && !isAnyAddress(socket.name);
+  return option.level == IPPROTO_IPV6 && option.name == IPV6_V6ONLY && (connection || hasAddress);
 }
 
 }  // namespace

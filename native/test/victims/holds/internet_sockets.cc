@@ -112,6 +112,24 @@ void liteDatagrams() {
   REQUIRE(option(two, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_UDPLITE && says(one, "later") && hears(two) == "later");
 }
 
+/** One has an address only because it is connected, as the sockets of resolvers. */
+void wideDatagrams() {
+  const int server = socket(AF_INET6, SOCK_DGRAM, 0), client = socket(AF_INET6, SOCK_DGRAM, 0), both = socket(AF_INET6, SOCK_DGRAM, 0);
+  sockaddr_in6 address{};
+  address.sin6_family = AF_INET6;
+  const auto named = [&] { return std::string(reinterpret_cast<const char*>(&address), sizeof address); };
+  REQUIRE(binds(both, named()));
+  address.sin6_addr = in6addr_loopback;
+  if (!binds(server, named())) notHere();
+  REQUIRE(reaches(client, ownName(server)) && says(client, "queued"));
+  const std::string name = ownName(client);
+  hold();
+  REQUIRE(ownName(client) == name && hearsFrom(server) == "queued" + name && says(client, "later") && hears(server) == "later");
+  const uint16_t port = reinterpret_cast<const sockaddr_in6*>(ownName(both).data())->sin6_port;
+  const int narrow = socket(AF_INET, SOCK_DGRAM, 0);
+  REQUIRE(reaches(narrow, loopback(ntohs(port))) && says(narrow, "mapped") && hears(both) == "mapped");
+}
+
 /** Options that few programs set. */
 void rareOptions() {
   struct Setting {
@@ -144,6 +162,9 @@ const Case kForeign(Supported{"foreignAddress", "descriptors", "sockets bound to
                     foreignAddress);
 const Case kEnded(Supported{"endedConnections", "descriptors", "TCP connections that have ended, with their addresses", "restored"},
                   endedConnections);
+const Case kWide(Supported{"wideDatagrams", "descriptors", "IPv6 UDP sockets: connected without having been bound, and for IPv4 too",
+                           "restored"},
+                 wideDatagrams);
 const Case kLite(Supported{"liteDatagrams", "descriptors", "UDP-Lite sockets", "restored"}, liteDatagrams);
 
 }  // namespace
