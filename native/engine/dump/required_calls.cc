@@ -54,6 +54,7 @@ constexpr HostCall kCalls[] = {
     {"get_robust_list", SYS_get_robust_list},
     {"sched_getattr", SYS_sched_getattr},
     {"sched_getaffinity", SYS_sched_getaffinity},
+    {"sched_setaffinity", SYS_sched_setaffinity},
     {"getpriority", SYS_getpriority, {PRIO_PROCESS}},
     {"ioprio_get", SYS_ioprio_get, {1}},
     {"fcntl", SYS_fcntl, {kBadFd, F_GETOWN_EX}},

@@ -1,11 +1,14 @@
 #include "proc/status.h"
 
 #include <dirent.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <memory>
 
 #include "base/io.h"
+#include "base/unique_fd.h"
 #include "proc/parse.h"
 
 namespace blcr {
@@ -164,9 +167,20 @@ Result<ProcStat> readTaskStat(pid_t pid, pid_t tid) {
 }
 
 Result<ProcStatus> readTaskStatus(pid_t pid, pid_t tid) {
-  auto text = readFile("/proc/" + std::to_string(pid) + "/task/" + std::to_string(tid) + "/status");
-  if (!text) return Error{text.error().code == ENOENT ? ESRCH : text.error().code, text.error().detail};
+  auto text = readTaskStatusText(pid, tid);
+  if (!text) return text.error();
   return parseStatus(*text);
+}
+
+Result<std::string> readTaskStatusText(pid_t pid, pid_t tid) {
+  const std::string path = "/proc/" + std::to_string(pid) + "/task/" + std::to_string(tid) + "/status";
+  std::array<char, 8192> buffer;  // the kernel gives this file in one piece, which is longer only where there are many groups
+  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const ssize_t size = file ? ::read(file.get(), buffer.data(), buffer.size()) : 0;
+  if (size > 0 && size_t(size) < buffer.size()) return std::string(buffer.data(), size_t(size));
+  auto text = readFile(path);
+  if (!text && text.error().code == ENOENT) return Error{ESRCH, text.error().detail};
+  return text;
 }
 
 bool isKernelWorker(pid_t pid, pid_t tid) {

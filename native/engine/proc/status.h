@@ -61,6 +61,8 @@ struct ProcStatus {
 [[nodiscard]] pid_t speakerOf(pid_t pid);
 [[nodiscard]] Result<ProcStat> readTaskStat(pid_t pid, pid_t tid);
 [[nodiscard]] Result<ProcStatus> readTaskStatus(pid_t pid, pid_t tid);
+/** The text of it; ESRCH when the task is gone. */
+[[nodiscard]] Result<std::string> readTaskStatusText(pid_t pid, pid_t tid);
 
 /** A thread that the kernel runs for a process (PF_IO_WORKER): it belongs to an io_uring. */
 [[nodiscard]] bool isKernelWorker(pid_t pid, pid_t tid);

@@ -8,10 +8,10 @@
 namespace {
 
 /** What only root can set up. */
-const std::vector<std::string> kOfRoot{"anotherUser",     "byDeadline",         "childrenElsewhere", "chosenGroups", "filesGivenAway",
-                                       "firstPage",       "headersOfDatagrams", "hugePageFile",      "hugeSystemV",  "idOfFiles",
-                                       "lockedModes",     "messagesOfUsers",    "peersOfUsers",      "separateIds",  "terminalGivenAway",
-                                       "threadElsewhere", "underRepair"};
+const std::vector<std::string> kOfRoot{"anotherUser",       "byDeadline",      "childrenElsewhere",  "chosenGroups", "credentialsOfThread",
+                                       "filesGivenAway",    "firstPage",       "headersOfDatagrams", "hugePageFile", "hugeSystemV",
+                                       "idOfFiles",         "lockedModes",     "messagesOfUsers",    "peersOfUsers", "separateIds",
+                                       "terminalGivenAway", "threadElsewhere", "underRepair"};
 
 }  // namespace
 

@@ -138,6 +138,13 @@ TEST(own_status) {
   CHECK(!readStat(0x7fffffff).ok() && readStat(0x7fffffff).error().code == ESRCH);
 }
 
+TEST(the_text_of_a_status_is_whole) {
+  const auto text = readTaskStatusText(getpid(), getpid()), other = readTaskStatusText(getpid(), getppid());
+  CHECK(text.ok() && text.value().starts_with("Name:") && text.value().ends_with("\n"));
+  CHECK(text.ok() && text.value().find("\nnonvoluntary_ctxt_switches:") != std::string::npos);
+  CHECK(!other.ok() && other.error().code == ESRCH);
+}
+
 TEST(a_new_task_is_counted_and_one_that_was_waited_for_is_taken_off) {
   const auto parsed = parsePopulation("cpu 1\nprocesses 4711\nprocs_running 1\n", "0.1 0.2 0.3 2/180 99\n");
   CHECK(parsed.has_value() && parsed->everMade == 4711 && parsed->present == 180);

@@ -95,6 +95,35 @@ void filteredThread() {
   box.inThread();
 }
 
+void beginResting(int threads) {
+  const auto body = [](void*) -> void* {
+    while (true) pause();
+  };
+  for (pthread_t thread; threads > 0; --threads) REQUIRE(pthread_create(&thread, nullptr, body, nullptr) == 0);
+}
+
+void filteredThreadOfMany() {
+  beginResting(40);
+  filteredThread();
+}
+
+/** The C library would change those of all. */
+void credentialsOfThread() {
+  if (geteuid() != 0) notHere();
+  static Pipe go, up;
+  pthread_t thread;
+  const auto body = [](void*) -> void* {
+    REQUIRE(syscall(SYS_setresgid, -1, 4711, -1) == 0 && put(up.write, "x") == 0);
+    take(go.read, 1);
+    return nullptr;
+  };
+  beginResting(20);
+  REQUIRE(pthread_create(&thread, nullptr, body, nullptr) == 0 && take(up.read, 1) == "x");
+  beginResting(20);
+  hold();
+  REQUIRE(put(go.write, "x") == 0 && pthread_join(thread, nullptr) == 0);
+}
+
 void threadKeys() {
   static Pipe go, up;
   static bool has = false;
@@ -213,6 +242,12 @@ const Case kFiltered(Supported{"filteredProcess", "tasks", "a child whose seccom
                      filteredProcess);
 const Case kThread(Supported{"filteredThread", "tasks", "threads with a seccomp filter of their own", "refused: seccomp filter"},
                    filteredThread);
+const Case kOfMany(Supported{"filteredThreadOfMany", "tasks", "one thread of many with a seccomp filter of its own",
+                             "refused: seccomp filter"},
+                   filteredThreadOfMany);
+const Case kOfThread(Supported{"credentialsOfThread", "tasks", "threads with other credentials than their process",
+                               "refused: other credentials than its process"},
+                     credentialsOfThread);
 const Case kKeys(Supported{"threadKeyring", "tasks", "keys in the keyring of a thread", "refused: keyring of its own"}, threadKeys);
 const Case kServant(Supported{"anotherUser", "tasks", "a process that root has made another user's", "restored"}, anotherUser);
 const Case kIds(Supported{"separateIds", "tasks", "real, effective, saved and file system ids that differ, of a process of root's",
