@@ -46,6 +46,10 @@ Nobody is told of these, or nothing can be done about them; a program that depen
   process had (\`getppid\`). It is 1 where that is the number of a process group or session of the job too, and with \`--no-restore-pid\`.
 - Unlinked files of other users that an ordinary user's job holds belong to the job's user, and \`SO_PEERCRED\` tells of the job's user where the
   other end of a connection was another user's and is gone. A job that changes machines has the supplementary groups of its user there.
+- Memory in common since a fork is shared again (copy-on-write) but for processes whose own parent has ended, and for all of a job that is
+  restarted under another kernel: these get copies, and need that much more memory.
+- Rights to I/O ports (\`ioperm\`, \`iopl\`; of root's programs only) are gone, and so are \`TCP_QUICKACK\`, \`PR_TIMER_CREATE_RESTORE_IDS\` and the keyring
+  that \`KEYCTL_SET_REQKEY_KEYRING\` has chosen.
 - A job with huge pages that it has asked for (not transparent ones) stands still until its checkpoint is written. Its restart wants as many of the
   same size and is refused by name where they are not free; what a child had in common with its parent counts twice. Without a reservation
   (\`MAP_NORESERVE\`) only those count that were in use.
