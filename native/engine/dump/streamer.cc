@@ -109,6 +109,12 @@ class Streamer {
     return std::any_of(processes.begin(), processes.end(), [=](const image::Process& each) { return each.forkedFrom == index; });
   }
 
+  /** Whether others have the same pages: the original of a copy, or relatives. */
+  [[nodiscard]] bool isShared(uint32_t index) const {
+    const Recording& recording = plan_.recording;
+    return !recording.copiesInStop || recording.image.processes[index].forkedFrom != image::kNone || isSource(index);
+  }
+
   Status identify() {
     for (const PendingIdentity& pending : plan_.recording.identities) {
       image::MappedFile& file = plan_.recording.image.mapped[pending.mapped];
@@ -146,7 +152,7 @@ class Streamer {
   Status process(uint32_t index) {
     const image::Process& process = plan_.recording.image.processes[index];
     const pid_t source = plan_.sources[index].pid;
-    const RemoteMemory memory(source);
+    const RemoteMemory memory(source, isShared(index) ? RemoteMemory::Way::kLeaveShared : RemoteMemory::Way::kFast);
     auto map = PageMap::open(source);
     if (!map) return map.error();
     const auto carried = plan_.recording.carried.find(process.pid);

@@ -10,7 +10,7 @@
 
 namespace blcr {
 
-RemoteMemory::RemoteMemory(RemoteMemory&& other) noexcept : pid_(other.pid_), mem_(std::exchange(other.mem_, -1)) {}
+RemoteMemory::RemoteMemory(RemoteMemory&& other) noexcept : pid_(other.pid_), way_(other.way_), mem_(std::exchange(other.mem_, -1)) {}
 
 RemoteMemory::~RemoteMemory() {
   if (mem_ >= 0) ::close(mem_);
@@ -25,7 +25,7 @@ Status RemoteMemory::openMem() const {
 }
 
 Status RemoteMemory::read(uint64_t address, std::span<std::byte> into) const {
-  const bool direct = featureAllowed("process_vm");
+  const bool direct = way_ == Way::kFast && featureAllowed("process_vm");
   while (!into.empty()) {
     ssize_t count = -1;
     if (direct) {

@@ -162,7 +162,13 @@ class InjectionScope {
 /** Memory of another process. Works on PROT_NONE and exec-only areas too (falls back from process_vm_* to /proc/PID/mem). */
 class RemoteMemory {
  public:
-  explicit RemoteMemory(pid_t pid) : pid_(pid) {}
+  /**
+   * kLeaveShared is for memory that the process has in common with others since a fork. process_vm_readv pins what it reads, and since
+   * Linux 5.19 the kernel gives the process pages of its own for that, which costs memory and time; /proc/PID/mem does not. Source:
+   * mm/gup.c, gup_must_unshare().
+   */
+  enum class Way { kFast, kLeaveShared };
+  explicit RemoteMemory(pid_t pid, Way way = Way::kFast) : pid_(pid), way_(way) {}
   RemoteMemory(RemoteMemory&& other) noexcept;
   RemoteMemory(const RemoteMemory&) = delete;
   ~RemoteMemory();
@@ -190,6 +196,7 @@ class RemoteMemory {
  private:
   [[nodiscard]] Status openMem() const;
   pid_t pid_;
+  Way way_;
   mutable int mem_ = -1;
 };
 

@@ -8,7 +8,8 @@
 
 namespace blcr {
 
-InheritedPages::InheritedPages(const image::Process& own, const image::Process& other, pid_t source) : other_(source) {
+InheritedPages::InheritedPages(const image::Process& own, const image::Process& other, pid_t source)
+    : other_(source, RemoteMemory::Way::kLeaveShared) {
   const auto map = PageMap::open(source);
   for (const image::InheritedArea& area : image::inheritedAreas(own, other)) {
     if (area.own->kind == image::AreaKind::kAnonymous) {
