@@ -7,6 +7,7 @@ import { requestRestart } from '../../lib/checkpoint/restart.ts';
 import type { ExitStatus } from '../../lib/checkpoint/types.ts';
 import { launchProgram } from '../../lib/job/launch-program.ts';
 import { trySignal } from '../../lib/job/process-tree.ts';
+import { errorCode } from '../../lib/util/error-facts.ts';
 
 /** What a whole run and an interrupted one have in common when all is well. */
 export interface Ending {
@@ -71,6 +72,18 @@ export async function checkpointTo(
   }
 }
 
+/** As the wrapper does it: what cannot be saved at this moment may be later, such as a connection that waits to be accepted. */
+async function checkpointInTime(context: string, life: Life, dies: boolean): Promise<void> {
+  for (let left = 50; ; left--) {
+    try {
+      return await checkpointTo(context, life, dies);
+    } catch (error) {
+      if (left === 0 || errorCode(error) !== 'CR_ETEMPFAIL') throw error;
+      await delay(20);
+    }
+  }
+}
+
 export async function endOf(directory: string, life: Life): Promise<Ending> {
   const status = await life.exit;
   return { status, output: readFileSync(outputPath(directory), 'utf8') };
@@ -120,7 +133,7 @@ export async function runInterrupted(
       await awaitLines(directory, life, mark);
       const context = join(directory, `context-${index}`);
       const dies = !runsOn || index % 2 === 1;
-      await checkpointTo(context, life, dies);
+      await checkpointInTime(context, life, dies);
       if (!dies) await awaitLines(directory, life, mark + 2);
       life.kill();
       await life.exit;
