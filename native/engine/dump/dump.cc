@@ -181,7 +181,9 @@ class Checkpoint final : public Dump {
     BLCR_TRY(recordSystemV(frozen_.processes(), request_.isolated, recording_));
     BLCR_TRY(recordFiles(frozen_.processes(), request_, recording_));
     BLCR_TRY(refuseNeedsOfLeader(frozen_.processes(), recording_.image));
-    if (const auto plan = image::planTree(recording_.image.processes, 0); !plan) return Error{kErrorNoSupport, plan.error().detail};
+    auto tree = image::planTree(recording_.image.processes, 0);
+    if (!tree) return Error{kErrorNoSupport, tree.error().detail};
+    recording_.tree = *std::move(tree);
     joinUnnamedViews(recording_);
     // After all timers were read: one that is late is what programs expect, one that is early is not.
     const FrozenProcess* target = frozen_.find(request_.target);

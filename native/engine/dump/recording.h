@@ -17,6 +17,7 @@
 #include "dump/dump.h"
 #include "dump/files/find_path.h"
 #include "image/model.h"
+#include "image/tree_plan.h"
 #include "proc/maps.h"
 
 namespace blcr {
@@ -89,6 +90,7 @@ struct Recording {
   std::map<pid_t, MemoryHint> hints;
   bool copiesInStop = false;  // no snapshot: everything is read while the job stands
   PathFinder paths;
+  image::TreePlan tree;                                      // by which a restart can make the processes
   std::map<pid_t, std::map<uint64_t, UnnamedView>> carried;  // by start of the area: pages of the file travel as its own
   std::map<ObjectKey, pid_t> hugeOwners;                     // of private huge pages: the first process has their reservation
   bool mustStay = false;                                     // the stop lasts: something is too large to be copied inside it

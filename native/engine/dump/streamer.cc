@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <optional>
+#include <unordered_set>
 #include <utility>
 
 #include "base/io.h"
@@ -14,7 +15,6 @@
 #include "dump/memory/shared_pages.h"
 #include "image/inherited.h"
 #include "image/serialise.h"
-#include "image/tree_plan.h"
 #include "image/validate.h"
 #include "proc/pagemap.h"
 #include "trace/tracee.h"
@@ -84,9 +84,8 @@ class Streamer {
     image::Image& image = plan_.recording.image;
     for (size_t index = 0; index < image.processes.size(); ++index)
       if (plan_.sources[index].pid != 0) BLCR_TRY(confirmMemory(plan_.sources[index].pid, image.processes[index]));
-    auto plan = image::planTree(image.processes, 0);
-    if (!plan) return plan.error();
-    const auto order = image::findInheritance(image.processes, *plan);
+    const auto order = image::findInheritance(image.processes, plan_.recording.tree);
+    for (const image::Process& each : image.processes) isSource_.insert(each.forkedFrom);
     BLCR_TRY(image::validate(image));
     const std::string meta = image::serialise(image);
     BLCR_TRY(writer_.head(meta.size()));
@@ -94,7 +93,7 @@ class Streamer {
     for (const BlobSource& blob : plan_.recording.blobs) BLCR_TRY(content(blob));
     for (const uint32_t index : order) {
       BLCR_TRY(process(index));
-      if (isSource(index)) BLCR_TRY(writer_.done(index));
+      if (isSource_.contains(index)) BLCR_TRY(writer_.done(index));
     }
     for (const SegmentPages& pages : plan_.recording.segmentPages) BLCR_TRY(segment(pages));
     return writer_.trailer();
@@ -103,16 +102,10 @@ class Streamer {
   [[nodiscard]] StreamOutcome outcome() const { return {writer_.pageCount(), writer_.bytes()}; }
 
  private:
-  /** Whether another process may have memory from this one. */
-  [[nodiscard]] bool isSource(uint32_t index) const {
-    const auto& processes = plan_.recording.image.processes;
-    return std::any_of(processes.begin(), processes.end(), [=](const image::Process& each) { return each.forkedFrom == index; });
-  }
-
   /** Whether others have the same pages: the original of a copy, or relatives. */
   [[nodiscard]] bool isShared(uint32_t index) const {
     const Recording& recording = plan_.recording;
-    return !recording.copiesInStop || recording.image.processes[index].forkedFrom != image::kNone || isSource(index);
+    return !recording.copiesInStop || recording.image.processes[index].forkedFrom != image::kNone || isSource_.contains(index);
   }
 
   Status identify() {
@@ -264,6 +257,7 @@ class Streamer {
   StreamPlan& plan_;
   image::Writer writer_;
   WindowBuffer window_;
+  std::unordered_set<uint32_t> isSource_;    // of memory that other processes may have by fork
   CopySender* sender_ = nullptr;             // while the pages of a process are sent that has one
   std::optional<InheritedPages> inherited_;  // of the process whose pages go out
   std::vector<PageRange> unreadable_;        // areas of that process which only a debugger can read

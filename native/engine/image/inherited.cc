@@ -6,8 +6,6 @@
 namespace blcr::image {
 namespace {
 
-bool isKernelArea(const Area& area) { return area.kind >= AreaKind::kVdso; }
-
 /** What a restart does before memory is filled; the rest (locks, seals) it does when all have been forked. */
 constexpr uint32_t kEarlyFlags = kGrowsDown | kNoReserve | kHugePage | kNoHugePage | kDontDump | kMergeable | kSequential | kRandom;
 constexpr uint32_t kLateFlags = kLocked | kLockOnFault | kSealed;

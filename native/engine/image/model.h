@@ -99,6 +99,9 @@ struct Area {
   uint8_t hugeShift = 0;       // MAP_HUGETLB: its pages are of 1 << hugeShift bytes; 0 = ordinary ones
 };
 
+/** Of what the kernel maps into every process: the vdso and its data. */
+inline bool isKernelArea(const Area& area) { return area.kind >= AreaKind::kVdso; }
+
 /** [start, end) of addresses. */
 struct AddressRange {
   uint64_t start = 0, end = 0;

@@ -13,12 +13,12 @@ export function standingOf(root: number): string {
 
 function threadsOf(pid: number): string[] {
   const tasks = `/proc/${pid}/task`;
-  return entriesOf(tasks).map((tid) => {
+  const tids = entriesOf(tasks);
+  return tids.map((tid) => {
     const field = (name: string): string => textOf(join(tasks, tid, name)).trim();
     const stat = field('stat');
     const state = stat.charAt(stat.lastIndexOf(')') + 2);
-    const whole = entriesOf(tasks).length;
-    return `${field('comm')} (${whole} threads) ${state} ${field('wchan')} ${field('syscall').split(' ')[0]}`;
+    return `${field('comm')} (${tids.length} threads) ${state} ${field('wchan')} ${field('syscall').split(' ')[0]}`;
   });
 }
 

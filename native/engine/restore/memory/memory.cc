@@ -108,8 +108,6 @@ Status bindAreas(Job& job, Stub& stub, const image::Process& process) {
   return {};
 }
 
-bool isKernelArea(const Area& area) { return area.kind >= AreaKind::kVdso; }
-
 /** Code, data, brk, stack, arguments and environment as the kernel knows them, the auxiliary vector and /proc/PID/exe. */
 Status describeMemory(const Job& job, Building& building, const Sources& sources) {
   const image::AddressSpace& memory = building.process->memory;
